@@ -1,0 +1,172 @@
+"""The contract of a channel: a small required part, and one-method abilities for what only some providers can do.
+
+Rule: an adapter verifies, parses and sends. It stores nothing, knows nothing of Slack, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from channels.message import Attachment, Event, Outgoing
+
+Measure = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most `count` sends every `per`, evenly spread."""
+
+    count: float
+    per: timedelta = timedelta(seconds=1)
+
+    @property
+    def spacing(self) -> timedelta:
+        return self.per / self.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a channel carries. The inbox plans with it, the desk greys out buttons with it, the docs print it."""
+
+    max_text: int
+    measure: Measure = len  # in what the provider counts: code points, UTF-16 units, bytes, segments
+    max_caption: int = 0  # 0: a file travels without words
+    max_choices: int = 0
+    media: Mapping[str, int] = field(default_factory=dict)  # media type pattern ("image/*") to bytes at most
+    reply_window: timedelta | None = None  # since the customer's last message; None: no limit
+    agent_window: timedelta | None = None
+    templates: bool = False
+    formatting: bool = False  # spans survive
+    edits: timedelta | None = None  # how long our message can still be changed; None: never
+    withdraws: timedelta | None = None
+    receipts: frozenset[str] = frozenset()  # of "delivered", "read"
+    rate: Rate | None = None  # over the whole channel
+    address_rate: Rate | None = None  # to one address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An HTTP request as it came: header names in lower case, `url` made of the configured public_url and raw path."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """What one pull brought, and the cursor to store in the same commit."""
+
+    events: tuple[Event, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One result of a set-up check, in words a shop owner can act on. `fix` is empty when all is well."""
+
+    ok: bool
+    what: str
+    fix: str = ""
+
+
+class Channel(Protocol):
+    """Every adapter."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def send(self, message: Outgoing) -> str:
+        """Make the one provider call for `message` and return the provider's id.
+
+        Raises `Retry`, `InDoubt`, `Refused` or a subclass, and nothing else.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Webhook(Protocol):
+    """The provider calls us. Both methods are pure and quick: nothing but the bytes at hand."""
+
+    def verify(self, request: Request) -> None:
+        """Raise `Unverified` unless the request is the provider's."""
+        ...
+
+    def parse(self, body: bytes, at: datetime) -> Sequence[Event]:
+        """Read every entry of the batch. Raise `Malformed` only when the whole body is unreadable."""
+        ...
+
+
+@runtime_checkable
+class Handshake(Protocol):
+    """The provider proves our address with a GET first."""
+
+    def answer(self, request: Request) -> str: ...
+
+
+@runtime_checkable
+class Registers(Protocol):
+    """The webhook can be set by a call. Called at start-up when `public_url` is https, and safe to repeat."""
+
+    async def register(self, url: str) -> None: ...
+
+
+@runtime_checkable
+class Pull(Protocol):
+    """We call the provider. One puller a channel over all processes; the cursor is stored with the events."""
+
+    async def pull(self, after: str) -> Pulled:
+        """Wait up to a long poll's time for what came after the cursor ("" at first). Raises `Retry` or `Refused`."""
+        ...
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
+        """Stream the file. Raises `Retry` or `Refused`; never puts a URL or a credential into the error."""
+        ...
+
+
+@runtime_checkable
+class Edits(Protocol):
+    async def edit(self, external_id: str, message: Outgoing) -> None:
+        """Replace what was sent. "Not modified" is success."""
+        ...
+
+
+@runtime_checkable
+class Withdraws(Protocol):
+    async def withdraw(self, external_id: str, message: Outgoing) -> None: ...
+
+
+@runtime_checkable
+class Shows(Protocol):
+    async def typing(self, message: Outgoing) -> None: ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    async def find(self, message: Outgoing) -> str | None:
+        """After an unknown outcome: the provider's id when it has our message, None when it surely has not.
+
+        Raises `InDoubt` while that cannot be said.
+        """
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    async def check(self, url: str) -> Sequence[Finding]:
+        """Contact the provider and say what is wrong with the set-up. `url` is our webhook's, "" without public_url."""
+        ...

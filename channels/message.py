@@ -1,0 +1,238 @@
+"""What travels between a channel and the inbox: plain values, the same for every provider.
+
+Rule: nothing here knows a provider. Ids a provider made (`external_id`, `Address.value`, `Attachment.ref`, `context`)
+are opaque to everyone but the adapter that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Proof(IntEnum):
+    """How we know that an address belongs to who writes from it. Customers are joined at CARRIER or better only."""
+
+    CLAIMED = 0  # they say so
+    CARRIER = 1  # a phone number the carrier vouches for (SMS, WhatsApp)
+    PLATFORM = 2  # an account id the platform vouches for (Telegram, Meta, X)
+    AUTHENTICATED = 3  # mail with aligned DMARC, DKIM or SPF, judged by a receiver we trust
+    VERIFIED = 4  # one-time code, signed visitor token, single-use link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a customer can be reached: `telegram:4711`, `phone:+905321234567`, `email:ayse@example.com`."""
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+
+class SpanKind(StrEnum):
+    BOLD = "bold"
+    ITALIC = "italic"
+    UNDERLINE = "underline"
+    STRIKE = "strike"
+    CODE = "code"
+    PRE = "pre"
+    QUOTE = "quote"
+    SPOILER = "spoiler"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Formatting of `text[start:end]`, counted in code points; adapters convert to what their provider counts."""
+
+    kind: SpanKind
+    start: int
+    end: int
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came or goes. Inbound: `ref` is what `Fetches.fetch` needs. Outbound: `data` holds the bytes.
+
+    `media_type` and `filename` are the sender's words, made safe for display but never to be trusted.
+    """
+
+    media_type: str
+    filename: str = ""
+    size: int | None = None  # bytes, as the provider says; None when it does not
+    ref: str = ""
+    data: bytes | None = field(default=None, repr=False)
+    unique_ref: str = ""  # stays the same when the provider hands out a new ref for the same file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One thing a customer said.
+
+    `proofs` are further addresses this message proves to be the sender's, such as an own phone number they shared.
+    `album` is equal for the parts of one album, each of which is its own message.
+    `automatic` marks machines: they are stored and shown but never answered.
+    `stub` names the kind of a message this adapter cannot show; its payload is kept in `raw`.
+    `context` goes back to the adapter with every `Outgoing` to the same address.
+    """
+
+    channel: str
+    external_id: str
+    sender: Address
+    sent_at: datetime
+    sender_name: str = ""
+    subject: str = ""
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    payload: str = ""  # of a pressed button or a start link
+    reply_to: str = ""  # external_id of the message it answers
+    quoted: str = ""  # what it answers or forwards, in words, when the provider tells
+    forwarded_from: str = ""  # whose words these are, when not the sender's own
+    album: str = ""
+    stub: str = ""
+    language: str = ""  # BCP 47, as the sender's app says
+    proof: Proof = Proof.CLAIMED
+    proofs: tuple[tuple[Address, Proof], ...] = ()
+    automatic: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The customer changed a message. Carries it whole, so that an edit overtaking its original loses nothing."""
+
+    message: Received
+    edited_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The customer deleted a message. We keep it and say so."""
+
+    channel: str
+    external_id: str
+    sender: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reacted:
+    """The customer put a reaction on a message, theirs or ours; an empty `emoji` took it away."""
+
+    channel: str
+    external_id: str  # of the message reacted to
+    sender: Address
+    emoji: str
+    at: datetime
+
+
+class Status(IntEnum):
+    """How far a delivery got. Receipts only move up; FAILED is final and shown even when it comes late."""
+
+    QUEUED = 0
+    IN_DOUBT = 1
+    SENT = 2
+    DELIVERED = 3
+    READ = 4
+    FAILED = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a provider tells of a delivery later, by its own id or by ours."""
+
+    channel: str
+    status: Status
+    at: datetime
+    external_id: str = ""
+    delivery: UUID | None = None
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadUpTo:
+    """Everything sent to this address until `at` was read."""
+
+    channel: str
+    reader: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptedOut:
+    """They blocked us or said STOP: nothing may be sent to this address until they come back."""
+
+    channel: str
+    sender: Address
+    at: datetime
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptedIn:
+    channel: str
+    sender: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressChanged:
+    """The provider says that this person is reached elsewhere from now on."""
+
+    channel: str
+    old: Address
+    new: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """One item of a batch that could not be read. It goes to quarantine; its neighbours go on."""
+
+    channel: str
+    reason: str
+    raw: bytes = field(repr=False)
+
+
+Event = Received | Edited | Withdrawn | Reacted | Receipt | ReadUpTo | OptedOut | OptedIn | AddressChanged | Unreadable
+
+
+class Author(Enum):
+    AGENT = "agent"
+    BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A button or numbered line the customer may pick. `payload` comes back in `Received.payload`."""
+
+    label: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One provider message, planned to fit the channel's capabilities: one `send` is one call and one id."""
+
+    id: UUID  # ours; goes to the provider where it takes one, so that a doubt can be settled
+    to: Address
+    author: Author = Author.AGENT
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    subject: str = ""
+    attachment: Attachment | None = None
+    choices: tuple[Choice, ...] = ()
+    template: str = ""
+    reply_to: str = ""  # external_id in the customer's channel
+    context: Mapping[str, Any] = field(default_factory=dict)
