@@ -1,0 +1,209 @@
+"""Anything done to a conversation, as data: rules, agents and the bot all speak it.
+
+Rule: `apply` is the only place that says what a change means; everything here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol
+
+from channels.message import Address, Proof, Received
+
+
+class Priority(IntEnum):
+    """Lower comes first, in queues as on the card."""
+
+    URGENT = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class State(StrEnum):
+    OPEN = "open"
+    WAITING = "waiting"  # on the customer
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """All messages of one customer, as it stands in the database."""
+
+    id: int
+    customer_id: int
+    state: State = State.OPEN
+    priority: Priority = Priority.NORMAL
+    tags: frozenset[str] = frozenset()
+    team: str = ""
+    agent: str = ""  # Slack user id
+    language: str = ""
+    address_id: int | None = None  # where the customer wrote from last
+    channel: str = ""
+    last_position: int = 0
+    waiting_since: datetime | None = None
+    last_in_at: datetime | None = None
+    last_out_at: datetime | None = None
+    resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLanguage:
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTeam:
+    team: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPriority:
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetState:
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assign:
+    """Give the conversation to an agent; "" gives it back to the team."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTag:
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTag:
+    tag: str
+
+
+Change = SetLanguage | SetTeam | SetPriority | SetState | Assign | AddTag | RemoveTag
+
+_NAMES: Mapping[type[Change], str] = {
+    SetLanguage: "set_language",
+    SetTeam: "set_team",
+    SetPriority: "set_priority",
+    SetState: "set_state",
+    Assign: "assign",
+    AddTag: "add_tag",
+    RemoveTag: "remove_tag",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a decision may look at."""
+
+    conversation: Conversation
+    message: Received
+    known: bool  # wrote to us before
+    address: Address
+    proof: Proof
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to change, and why, in words the agent reads."""
+
+    changes: tuple[Change, ...] = ()
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """A piece of work made necessary: see `inbox.work`. `due` None means at once."""
+
+    kind: str
+    key: str
+    lane: str = ""
+    priority: Priority = Priority.NORMAL
+    due: datetime | None = None
+
+
+class FollowUp(Protocol):
+    """Names the work a changed conversation needs at the desk."""
+
+    def __call__(self, conversation: Conversation, *, lines: bool) -> Iterable[Put]:
+        """`lines` when the Slack thread has something new to show, else only its card has."""
+        ...
+
+
+def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) -> Conversation:
+    """Fold changes into a conversation."""
+    for change in changes:
+        match change:
+            case SetLanguage(language=language):
+                conversation = replace(conversation, language=language)
+            case SetTeam(team=team):
+                conversation = replace(conversation, team=team)
+            case SetPriority(priority=priority):
+                conversation = replace(conversation, priority=priority)
+            case SetState(state=State.RESOLVED):
+                conversation = replace(conversation, state=State.RESOLVED, resolved_at=now, waiting_since=None)
+            case SetState(state=state):
+                waiting = conversation.waiting_since
+                if state is State.OPEN and conversation.state is State.RESOLVED:
+                    waiting = waiting or now
+                conversation = replace(conversation, state=state, resolved_at=None, waiting_since=waiting)
+            case Assign(agent=agent):
+                conversation = replace(conversation, agent=agent)
+            case AddTag(tag=tag):
+                conversation = replace(conversation, tags=conversation.tags | {tag})
+            case RemoveTag(tag=tag):
+                conversation = replace(conversation, tags=conversation.tags - {tag})
+    return conversation
+
+
+def arrived(conversation: Conversation, message: Received, address_id: int) -> Conversation:
+    """What any arrival does before anyone decides: it reopens, starts the wait, and says where to answer."""
+    wakes = not message.automatic
+    return replace(
+        conversation,
+        state=State.OPEN if wakes else conversation.state,
+        resolved_at=None if wakes else conversation.resolved_at,
+        waiting_since=conversation.waiting_since or message.sent_at if wakes else conversation.waiting_since,
+        last_in_at=max(conversation.last_in_at or message.sent_at, message.sent_at),
+        address_id=address_id if wakes or conversation.address_id is None else conversation.address_id,
+        channel=message.channel if wakes or not conversation.channel else conversation.channel,
+        last_position=conversation.last_position + 1,
+    )
+
+
+def answered(conversation: Conversation, now: datetime) -> Conversation:
+    """What an answer to the customer does: the wait is over and it is their turn."""
+    state = State.WAITING if conversation.state is State.OPEN else conversation.state
+    return replace(
+        conversation,
+        state=state,
+        waiting_since=None,
+        last_out_at=now,
+        last_position=conversation.last_position + 1,
+    )
+
+
+def as_json(change: Change) -> dict[str, Any]:
+    """The stored form of a change: its name and its one value."""
+    (value,) = (getattr(change, name) for name in change.__slots__)
+    return {"change": _NAMES[type(change)], "value": value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A change that was made, by whom and why."""
+
+    conversation_id: int
+    by: str
+    change: Change
+    because: str = field(default="")

@@ -1,0 +1,231 @@
+"""Sends what is due on a line: the deliveries to one address over one channel, strictly in order.
+
+Rule: each delivery is committed as *sending* by whoever holds the lease, then sent once. An unknown outcome is settled
+by asking the provider where it can be asked, and by a person where it cannot; it never holds back the next delivery.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.channel import Channel, Edits, Reconciles, Withdraws
+from channels.errors import InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
+from channels.message import Attachment, Status
+from inbox import figures
+from inbox.changes import FollowUp, Put
+from inbox.files import Files
+from inbox.media import AGAIN_FOR_FILE
+from inbox.store import arrivals, deliveries, work
+from inbox.store.database import Connection, Database
+from inbox.store.deliveries import Delivery
+from inbox.store.work import Piece
+from inbox.work import Failed, LeaseLost, Ran, Wait
+
+log = structlog.get_logger()
+
+
+class Sender:
+    """Handler of the work kind `deliver`; the key is `channel/address id`."""
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        files: Files,
+        *,
+        follow_up: FollowUp,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._files = files
+        self._follow_up = follow_up
+        self._now = now
+
+    async def run(self, piece: Piece) -> Ran:
+        name, _, address_id = piece.key.rpartition("/")
+        channel = self._channels.get(name)
+        if channel is None:
+            raise Failed(f"the channel {name} is no longer configured")
+        async with self._database.transaction() as c:
+            if not await work.holds(c, piece):
+                raise LeaseLost
+            found = await deliveries.next_on_line(c, name, int(address_id))
+            if found is None:
+                return Ran()
+            if found.sending_at is None:
+                later = await self._not_yet(c, channel, found)
+                if later is not None:
+                    return later
+                await deliveries.begin(c, found.id)
+        if found.sending_at is not None:
+            await self._settle_unknown(channel, found)
+        elif found.revision:
+            await self._revise(channel, found)
+        else:
+            await self._send(channel, found)
+        return Ran(again=self._now(), used=True)
+
+    async def _not_yet(self, c: Connection, channel: Channel, found: Delivery) -> Ran | None:
+        """Why this delivery does not leave now, if it does not; None when it may."""
+        now = self._now()
+        if found.revision:
+            return None
+        if found.due_at > now:
+            return Ran(again=found.due_at)
+        if found.silenced:
+            await self._settle(c, found, Status.FAILED, code="unreachable")
+            return Ran(again=now)
+        if found.attachment_id is not None:
+            file = await deliveries.file(c, found.attachment_id)
+            if file is None or file.state == "failed":
+                await self._settle(c, found, Status.FAILED, code="file_lost", detail=file.why if file else "")
+                return Ran(again=now)
+            if file.state == "due":
+                return Ran(again=now + AGAIN_FOR_FILE)
+        rate = channel.capabilities.address_rate
+        if rate is not None:
+            last = await deliveries.last_sent(c, found.channel, found.address_id)
+            if last is not None and last + rate.spacing > now:
+                return Ran(again=last + rate.spacing)
+        return None
+
+    async def _send(self, channel: Channel, found: Delivery) -> None:
+        try:
+            message = deliveries.outgoing(found, await self._attachment(found))
+            began = time.monotonic()
+            try:
+                external_id = await channel.send(message)
+            finally:
+                figures.PROVIDER.labels(channel.name, "send").observe(time.monotonic() - began)
+        except InDoubt as error:
+            log.warning("delivery.in_doubt", delivery=str(found.id), detail=str(error))
+            await self._settle_unknown(channel, found)
+            return
+        except Moved as moved:
+            async with self._database.transaction() as c:
+                await deliveries.move(c, found.address_id, moved.value)
+                await deliveries.not_sent(c, found.id)
+            return
+        except (Retry, Misconfigured) as error:
+            await self._wait(channel, found, error)
+        except Refused as error:
+            async with self._database.transaction() as c:
+                if isinstance(error, Unreachable):
+                    await deliveries.silence(c, found.address_id, str(error))
+                await self._settle(c, found, Status.FAILED, code=error.code, detail=error.provider_code or error.detail)
+            return
+        async with self._database.transaction() as c:
+            await self._settle(c, found, Status.SENT, external_id=external_id)
+
+    async def _wait(self, channel: Channel, found: Delivery, error: SendFailed) -> None:
+        """The provider surely did not take it: give it back to its line and come again."""
+        async with self._database.transaction() as c:
+            await deliveries.not_sent(c, found.id)
+            if isinstance(error, Misconfigured):
+                key = f"misconfigured:{channel.name}:{self._now():%Y-%m-%d}"
+                notice = {"notice": "misconfigured", "channel": channel.name, "detail": error.detail}
+                if await deliveries.notify_desk(c, found.conversation_id, key, notice):
+                    await self._tell(c, found)
+        if isinstance(error, Retry) and error.after is not None:
+            raise Wait(error.after, str(error), whole_lane=error.whole_channel) from error
+        raise Failed(str(error)) from error
+
+    async def _settle_unknown(self, channel: Channel, found: Delivery) -> None:
+        """It may have arrived. Ask the provider; where it cannot say, a person decides."""
+        external_id: str | None = None
+        certain = False
+        if isinstance(channel, Reconciles):
+            try:
+                external_id = await channel.find(deliveries.outgoing(found))
+                certain = True
+            except InDoubt:
+                pass
+            except (Retry, Misconfigured) as error:
+                raise Failed(str(error)) from error
+        async with self._database.transaction() as c:
+            if found.revision:
+                await deliveries.revise(c, found.id, "")
+                await deliveries.not_sent(c, found.id)
+                await self._explain(c, found, "change_in_doubt", "")
+            elif external_id is not None:
+                await self._settle(c, found, Status.SENT, external_id=external_id)
+            elif certain:
+                await deliveries.not_sent(c, found.id)
+            else:
+                await self._settle(c, found, Status.IN_DOUBT, code="in_doubt")
+
+    async def _revise(self, channel: Channel, found: Delivery) -> None:
+        """Change or withdraw what the customer has already; what the channel cannot do the agent is told."""
+        can = channel.capabilities
+        window = can.edits if found.revision == "edit" else can.withdraws
+        outcome = ""
+        try:
+            message = deliveries.outgoing(found)
+            if window is None:
+                outcome = "cannot_change"
+            elif found.revision == "edit" and isinstance(channel, Edits):
+                await channel.edit(found.external_id, message)
+            elif found.revision == "withdraw" and isinstance(channel, Withdraws):
+                await channel.withdraw(found.external_id, message)
+        except InDoubt:
+            outcome = "change_in_doubt"
+        except Retry as error:
+            await self._wait(channel, found, error)
+        except Refused as error:
+            log.info("delivery.not_changed", delivery=str(found.id), code=error.code)
+            outcome = "cannot_change"
+        async with self._database.transaction() as c:
+            await deliveries.revise(c, found.id, "")
+            await deliveries.not_sent(c, found.id)
+            if outcome:
+                await self._explain(c, found, outcome, found.revision)
+
+    async def _attachment(self, found: Delivery) -> Attachment | None:
+        if found.attachment_id is None:
+            return None
+        async with self._database.connection() as c:
+            file = await deliveries.file(c, found.attachment_id)
+        if file is None:
+            return None
+        return replace(file.attachment, data=await self._files.read(file.path), ref="")
+
+    async def _settle(
+        self, c: Connection, found: Delivery, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
+    ) -> None:
+        await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
+        figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
+        await work.put(c, marks(found.message_id))
+        if status is Status.FAILED:
+            await self._explain(c, found, "failure", code, detail)
+        elif status is Status.IN_DOUBT:
+            await self._explain(c, found, "doubt", code)
+
+    async def _explain(self, c: Connection, found: Delivery, what: str, code: str, detail: str = "") -> None:
+        notice = {
+            "notice": what,
+            "delivery": str(found.id),
+            "channel": found.channel,
+            "code": code,
+            "detail": detail,
+            "message": found.message_id,
+        }
+        if await deliveries.notify_desk(c, found.conversation_id, f"{what}:{found.id}:{found.attempts}", notice):
+            await self._tell(c, found)
+
+    async def _tell(self, c: Connection, found: Delivery) -> None:
+        conversation = await arrivals.load(c, found.conversation_id)
+        await work.put(c, self._follow_up(conversation, lines=True))
+
+
+def marks(message_id: int) -> Iterable[Put]:
+    """The work of showing at the desk how far a reply got."""
+    return [Put(kind="marks", key=str(message_id))]
+
+
+PATIENCE = timedelta(seconds=10)  # of one provider call: the agent hears of a doubt within 15 s

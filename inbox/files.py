@@ -1,0 +1,54 @@
+"""Files of customers and agents, kept as they came in a folder or an object store. Names are ours, never a sender's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import obstore
+from obstore.store import LocalStore, ObjectStore
+
+MOST = (
+    100 * 1024 * 1024
+)  # bytes of one file; no channel hands out more (Telegram 20 MB, Slack 1 GB of which we take this)
+
+
+class TooLarge(Exception):
+    """The file is larger than Santral keeps."""
+
+
+class Files:
+    """`keep` streams in, `read` gives the bytes back."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Files:
+        return cls(LocalStore(folder, mkdir=True))
+
+    async def keep(self, parts: AsyncIterator[bytes], at: datetime, most: int = MOST) -> tuple[str, int]:
+        """Store a stream. Answers its path and size in bytes; raises `TooLarge` while it streams."""
+        size = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for part in parts:
+                size += len(part)
+                if size > most:
+                    raise TooLarge
+                yield part
+
+        path = f"{at:%Y/%m/%d}/{uuid4().hex}"
+        collected = bytearray()
+        async for part in counted():
+            collected += part
+        await obstore.put_async(self._store, path, bytes(collected))
+        return path, size
+
+    async def read(self, path: str) -> bytes:
+        """The bytes of a kept file. Raises `FileNotFoundError` when it is gone."""
+        result = await obstore.get_async(self._store, path)
+        return bytes(await result.bytes_async())

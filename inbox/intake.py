@@ -1,0 +1,368 @@
+"""What channels parsed becomes rows: greedy group commit in two slots, each event stored once and in order.
+
+Rule: `receive` returns only after the commit, so a webhook may be answered. While one transaction is under way,
+arrivals queue; the next takes all that waited, with no timer. One sender is always in the same slot, which keeps order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from channels.message import (
+    Address,
+    AddressChanged,
+    Attachment,
+    Edited,
+    Event,
+    OptedIn,
+    OptedOut,
+    Proof,
+    Reacted,
+    ReadUpTo,
+    Receipt,
+    Received,
+    Unreadable,
+    Withdrawn,
+)
+from inbox import changes
+from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
+from inbox.store import arrivals, work
+from inbox.store.arrivals import Known, Row, key
+from inbox.store.database import Connection, Database, away
+
+SLOTS = 2  # measured: four and eight are slower
+GROUP = 128  # events at most in one transaction
+WAITING = 20_000  # events that may queue before we ask providers to come back later
+
+log = structlog.get_logger()
+
+Decide = Callable[[Facts], Decision]
+
+
+class Overloaded(Exception):
+    """More arrives than the database can take; ask the provider to try again."""
+
+
+class Away(Exception):
+    """The database cannot be reached; nothing was stored."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event: Event
+    stored: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Slot:
+    queue: deque[_Waiting] = field(default_factory=deque)
+    runner: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one transaction gathers before it writes."""
+
+    conversations: dict[int, Conversation] = field(default_factory=dict)
+    changes: list[Recorded] = field(default_factory=list)
+    puts: list[Put] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    described: list[tuple[Known, Received]] = field(default_factory=list)
+
+
+class Intake:
+    """Stores events. `decide` says what an arrival changes; `follow_up` names the work a changed conversation needs."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        decide: Decide,
+        follow_up: FollowUp,
+        now: Callable[[], datetime],
+        committed: Callable[[Sequence[Event]], None] = lambda events: None,
+    ) -> None:
+        self._database = database
+        self._decide = decide
+        self._follow_up = follow_up
+        self._now = now
+        self._committed = committed
+        self._slots = [_Slot() for _ in range(SLOTS)]
+
+    async def receive(self, events: Iterable[Event]) -> None:
+        """Store events and return once they are committed. Raises `Away` or `Overloaded`, and then may be repeated."""
+        loop = asyncio.get_running_loop()
+        if sum(len(slot.queue) for slot in self._slots) > WAITING:
+            raise Overloaded
+        futures = []
+        for event in events:
+            slot = self._slots[zlib.crc32(_sender(event).encode("utf-8", "replace")) % SLOTS]
+            waiting = _Waiting(event, loop.create_future())
+            slot.queue.append(waiting)
+            futures.append(waiting.stored)
+            if slot.runner is None:
+                slot.runner = asyncio.create_task(self._run(slot))
+        if len(futures) == 1:
+            await futures[0]
+        elif futures:
+            outcomes = await asyncio.gather(*futures, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    async def quarantine(self, event: Unreadable, detail: str = "") -> None:
+        """Keep a whole request that could not be read."""
+        try:
+            async with self._database.connection() as c:
+                await arrivals.quarantine(c, event, detail)
+        except Exception as error:
+            if away(error):
+                raise Away from error
+            raise
+
+    async def close(self) -> None:
+        """Wait until everything that was queued is stored or refused."""
+        while runners := [slot.runner for slot in self._slots if slot.runner]:
+            await asyncio.wait(runners)
+
+    async def _run(self, slot: _Slot) -> None:
+        try:
+            while slot.queue:
+                group = [slot.queue.popleft() for _ in range(min(GROUP, len(slot.queue)))]
+                await self._store(group)
+        finally:
+            slot.runner = None
+
+    async def _store(self, group: list[_Waiting]) -> None:
+        try:
+            await self._commit([waiting.event for waiting in group])
+        except Exception as error:  # noqa: BLE001 - whatever it is, only its own event may suffer: each is tried alone
+            if away(error):
+                log.warning("intake.away", error=type(error).__name__, events=len(group))
+                _settle(group, Away())
+                return
+            if len(group) > 1:
+                log.warning("intake.group_failed", error=type(error).__name__, events=len(group))
+                for waiting in group:
+                    await self._store([waiting])
+                return
+            log.error("intake.unstorable", error=type(error).__name__, channel=_channel(group[0].event))
+            await self._set_aside(group[0], error)
+        else:
+            _settle(group, None)
+
+    async def _set_aside(self, waiting: _Waiting, error: Exception) -> None:
+        raw = getattr(waiting.event, "raw", None) or getattr(getattr(waiting.event, "message", None), "raw", b"")
+        reason = "could not be stored"
+        try:
+            await self.quarantine(
+                Unreadable(channel=_channel(waiting.event), reason=reason, raw=raw or repr(waiting.event).encode()),
+                f"{type(error).__name__}: {error}",
+            )
+        except Exception:  # noqa: BLE001 - the database refuses even this; the provider must keep it and come again
+            _settle([waiting], Away())
+        else:
+            _settle([waiting], None)
+
+    async def _commit(self, events: Sequence[Event]) -> None:
+        now = self._now()
+        received = [event for event in events if isinstance(event, Received)]
+        others = [event for event in events if not isinstance(event, Received)]
+        edits = [event for event in others if isinstance(event, Edited)]
+        async with self._database.transaction() as c:
+            group = _Group()
+            if edits:
+                # An edit that overtook its original brings the whole message: it is stored as if it had arrived.
+                names = {(e.message.channel, e.message.external_id) for e in edits}
+                names -= await arrivals.stored(c, list(names))
+                received += [e.message for e in edits if (e.message.channel, e.message.external_id) in names]
+            if received:
+                await self._store_received(c, received, now, group)
+            for event in others:
+                await self._store_other(c, event, now, group)
+            await self._finish(c, group, now)
+        self._committed(events)
+
+    async def _store_received(self, c: Connection, received: list[Received], now: datetime, group: _Group) -> None:
+        first: dict[arrivals.Key, Received] = {}
+        unique: dict[tuple[str, str], Received] = {}
+        for message in received:
+            unique.setdefault((message.channel, message.external_id), message)
+            first.setdefault(key(message.sender), message)
+        known = await arrivals.find_or_create(c, first)
+        start = {found.conversation.id: found.conversation for found in known.values()}
+        rows = _placed(unique.values(), known, start)
+        stored = await arrivals.insert(c, rows)
+        fresh = [row for row in rows if (row.message.channel, row.message.external_id) in stored]
+        group.conversations.update(self._decided(fresh, known, start, now, group))
+        files: dict[str, list[tuple[int, int, Attachment]]] = {}
+        for row in fresh:
+            message_id = stored[row.message.channel, row.message.external_id]
+            for number, file in enumerate(row.message.attachments):
+                files.setdefault(row.message.channel, []).append((message_id, number, file))
+        for source, found in files.items():
+            for attachment_id in await arrivals.attach(c, source, found):
+                group.puts.append(Put(kind="media", key=str(attachment_id)))
+        for row in fresh:
+            found_address = known[key(row.message.sender)]
+            if _tells_more(found_address, row.message):
+                group.described.append((found_address, row.message))
+            for address, proof in row.message.proofs:
+                await self._prove(c, found_address, address, proof, group)
+
+    def _decided(
+        self,
+        fresh: Sequence[Row],
+        known: dict[arrivals.Key, Known],
+        start: dict[int, Conversation],
+        now: datetime,
+        group: _Group,
+    ) -> dict[int, Conversation]:
+        after: dict[int, Conversation] = {}
+        for row in fresh:
+            found = known[key(row.message.sender)]
+            before = after.get(row.conversation_id, start[row.conversation_id])
+            conversation = changes.arrived(before, row.message, row.address_id)
+            facts = Facts(
+                conversation=conversation,
+                message=row.message,
+                known=not found.fresh or row.conversation_id in after,
+                address=row.message.sender,
+                proof=found.proof,
+                now=now,
+            )
+            decision = self._decide(facts)
+            group.changes += [
+                Recorded(conversation_id=conversation.id, by="triage", change=change, because=decision.because)
+                for change in decision.changes
+            ]
+            conversation = changes.apply(conversation, decision.changes, now)
+            after[row.conversation_id] = replace(conversation, last_position=row.position)
+        return after
+
+    async def _store_other(self, c: Connection, event: Event, now: datetime, group: _Group) -> None:
+        match event:
+            case Edited():
+                changed = await arrivals.edit(c, event)
+                if changed:
+                    group.touched.add(changed[0])
+                    group.puts.append(Put(kind="revise", key=f"{event.message.channel}:{event.message.external_id}"))
+            case Unreadable():
+                await arrivals.quarantine(c, event)
+            case Receipt():
+                message_id = await arrivals.receive_receipt(c, event)
+                if message_id:
+                    group.puts.append(Put(kind="marks", key=str(message_id)))
+            case AddressChanged():
+                await arrivals.move(c, event)
+            case ReadUpTo():
+                known = await arrivals.find(c, [key(event.reader)])
+                for found in known.values():
+                    for message_id in await arrivals.read_up_to(c, event, found.address_id):
+                        group.puts.append(Put(kind="marks", key=str(message_id)))
+            case Withdrawn() | Reacted() | OptedOut() | OptedIn():
+                await self._store_line(c, event, group)
+
+    async def _store_line(self, c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: _Group) -> None:
+        """Events that show as a small line. From strangers they mean nothing yet, and make no customer."""
+        known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
+        if known is None:
+            return
+        pending = group.conversations.get(known.conversation.id)
+        if pending is not None:
+            known.conversation = pending
+        match event:
+            case Withdrawn():
+                told = await arrivals.withdraw(c, event) is not None
+                what, detail = "withdrawn", event.external_id
+            case Reacted():
+                told, what, detail = True, "reacted", event.emoji
+            case OptedOut():
+                told = await arrivals.silence(c, event, known.address_id)
+                what, detail = "opted_out", event.why
+            case OptedIn():
+                told = await arrivals.silence(c, event, known.address_id)
+                what, detail = "opted_in", ""
+        if told and await arrivals.note_event(c, known, event, what, detail):
+            group.touched.add(known.conversation.id)
+            if pending is not None:
+                group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
+
+    async def _prove(self, c: Connection, found: Known, address: Address, proof: Proof, group: _Group) -> None:
+        owner = await arrivals.prove(c, found.conversation.customer_id, address, proof)
+        if owner is not None:
+            log.info("intake.same_address", customer=found.conversation.customer_id, owner=owner)
+        group.touched.add(found.conversation.id)
+
+    async def _finish(self, c: Connection, group: _Group, now: datetime) -> None:
+        await arrivals.save(c, list(group.conversations.values()))
+        await arrivals.record(c, group.changes, now)
+        for found, message in group.described:
+            await arrivals.describe(c, found, message)
+        for conversation_id in group.touched - set(group.conversations):
+            group.conversations[conversation_id] = await arrivals.load(c, conversation_id)
+        for conversation in group.conversations.values():
+            group.puts += self._follow_up(conversation, lines=True)
+        await work.put(c, group.puts)
+
+
+def _placed(
+    messages: Iterable[Received], known: dict[arrivals.Key, Known], start: dict[int, Conversation]
+) -> list[Row]:
+    """Give each message the next place of its conversation, in the order they came."""
+    last = {conversation_id: conversation.last_position for conversation_id, conversation in start.items()}
+    rows = []
+    for message in messages:
+        found = known[key(message.sender)]
+        last[found.conversation.id] += 1
+        rows.append(
+            Row(
+                message=message,
+                conversation_id=found.conversation.id,
+                address_id=found.address_id,
+                position=last[found.conversation.id],
+            )
+        )
+    return rows
+
+
+def _tells_more(known: Known, message: Received) -> bool:
+    named = bool(message.sender_name) and message.sender_name != known.name and not known.fresh
+    return named or known.silenced or message.proof > known.proof
+
+
+def _sender(event: Event) -> str:
+    match event:
+        case Received(sender=sender) | Withdrawn(sender=sender) | Reacted(sender=sender):
+            return str(sender)
+        case OptedOut(sender=sender) | OptedIn(sender=sender) | ReadUpTo(reader=sender):
+            return str(sender)
+        case Edited(message=message):
+            return str(message.sender)
+        case AddressChanged(old=old):
+            return str(old)
+        case Receipt(external_id=external_id):
+            return external_id
+        case Unreadable():
+            return ""
+
+
+def _channel(event: Event) -> str:
+    return event.message.channel if isinstance(event, Edited) else event.channel
+
+
+def _settle(group: Iterable[_Waiting], error: Exception | None) -> None:
+    for waiting in group:
+        if waiting.stored.done():  # the request it came with was given up meanwhile
+            continue
+        if error is None:
+            waiting.stored.set_result(None)
+        else:
+            waiting.stored.set_exception(error)

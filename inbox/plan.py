@@ -1,0 +1,105 @@
+"""Cuts a reply into the messages a channel can carry. Pure.
+
+Rule: no word is lost and none is said twice; joining the parts' texts gives the draft's text back but for the white
+space at the cuts.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from channels.channel import Capabilities, Measure
+from channels.message import Attachment, Span
+
+# The best place to cut comes first: between paragraphs, lines, sentences, words.
+_SEAMS = ("\n\n", "\n", ". ", "! ", "? ", "。", "؟ ", " ")
+_SHORTEST = 0.4  # of the room: a seam further back would leave stubs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One provider message. `file` is an index into the draft's files."""
+
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    file: int | None = None
+    refused: str = ""  # why the channel cannot carry this part, as a code the desk has words for
+
+
+def plan(text: str, spans: Sequence[Span], files: Sequence[Attachment], can: Capabilities) -> tuple[Part, ...]:
+    """The parts in the order they are sent: words first, or as the caption of a single file when they fit there."""
+    kept = tuple(spans) if can.formatting else ()
+    if len(files) == 1 and text and can.measure(text) <= can.max_caption and carries(can, files[0]) == "":
+        return (Part(text=text, spans=kept, file=0),)
+    words = [Part(text=piece, spans=cut_spans(kept, start, start + len(piece))) for start, piece in split(text, can)]
+    return (*words, *(Part(file=number, refused=carries(can, file)) for number, file in enumerate(files)))
+
+
+def carries(can: Capabilities, file: Attachment) -> str:
+    """ "" when the channel takes this file, else the reason: "file_kind" or "file_size"."""
+    limits = [size for pattern, size in can.media.items() if fnmatch.fnmatch(file.media_type or "*", pattern)]
+    if not limits:
+        return "file_kind"
+    return "file_size" if file.size is not None and file.size > max(limits) else ""
+
+
+def split(text: str, can: Capabilities) -> Iterable[tuple[int, str]]:
+    """Pieces of at most `max_text`, each with where it starts in `text`, cut where a reader would pause."""
+    start = len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    while start < end:
+        room = _fitting(text, start, end, can.max_text, can.measure)
+        stop = end if start + room >= end else start + _seam(text[start : start + room], text, start + room)
+        piece = text[start:stop].rstrip()
+        if piece:
+            yield start, piece
+        start = stop
+        while start < end and text[start].isspace():
+            start += 1
+
+
+def _fitting(text: str, start: int, end: int, limit: int, measure: Measure) -> int:
+    """How many code points from `start` fit into `limit` of what the provider counts; at least one."""
+    low, high = 1, min(end - start, limit)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if measure(text[start : start + middle]) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _seam(piece: str, text: str, stop: int) -> int:
+    for seam in _SEAMS:
+        found = piece.rfind(seam)
+        if found >= len(piece) * _SHORTEST:
+            return found + len(seam)
+    cut = len(piece)
+    while cut > 1 and _joined(text, stop - (len(piece) - cut)):
+        cut -= 1
+    return cut if cut > 1 else len(piece)
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether the characters before and after `at` are seen as one: accents, emoji with modifiers, flags."""
+    if not 0 < at < len(text):
+        return False
+    before, after = text[at - 1], text[at]
+    if before == "\u200d" or after in "\u200d\ufe0f\u20e3" or unicodedata.combining(after):
+        return True
+    if "\U0001f3fb" <= after <= "\U0001f3ff":
+        return True
+    return "\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff"
+
+
+def cut_spans(spans: Iterable[Span], start: int, end: int) -> tuple[Span, ...]:
+    """The spans that touch `text[start:end]`, counted from there."""
+    return tuple(
+        replace(span, start=max(span.start, start) - start, end=min(span.end, end) - start)
+        for span in spans
+        if span.start < end and span.end > start
+    )

@@ -1,0 +1,299 @@
+"""What people do to a conversation: answer, note, take, resolve, undo, settle a doubt. Each is one transaction.
+
+Rule: a reply and its planned deliveries are stored together; the delivery loop sends them. Doing the same thing twice,
+by a double click or a repeated event, is noticed and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from channels.channel import Channel
+from channels.message import Attachment, Author, Span, Status
+from inbox import changes
+from inbox.changes import Change, Conversation, FollowUp, Put, Recorded, SetState, State
+from inbox.delivery import marks
+from inbox.media import line
+from inbox.plan import Part, plan
+from inbox.store import arrivals, deliveries, messages, work
+from inbox.store.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What an agent or the bot wants to say. `source` is the (channel, external id) it was written in, and unique."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    source: tuple[str, str]
+    author: str
+    author_name: str = ""
+    kind: Author = Author.AGENT
+    at: datetime
+
+
+class NoAddress(Exception):
+    """This customer has never written to us, so there is nowhere to answer."""
+
+
+class Replies:
+    """The acts on a conversation."""
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        *,
+        follow_up: FollowUp,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._follow_up = follow_up
+        self._now = now
+
+    async def reply(self, conversation_id: int, draft: Draft, *, undo: timedelta = timedelta(0)) -> int | None:
+        """Store a reply to leave after `undo`. None when this draft was stored before. Raises `NoAddress`."""
+        now = self._now()
+        async with self._database.transaction() as c:
+            conversation = await arrivals.load(c, conversation_id)
+            target = await deliveries.target(c, conversation_id)
+            if target is None:
+                raise NoAddress
+            message_id = await self._message(c, conversation, draft, "out", target.address_id)
+            if message_id is None:
+                return None
+            ids = await arrivals.attach(c, draft.source[0], list(_numbered(message_id, draft.files)))
+            await self._plan(c, conversation, message_id, draft, target, ids, now + undo)
+            after = changes.answered(conversation, now)
+            await arrivals.save(c, [after])
+            if draft.kind is Author.AGENT:
+                await messages.answered_by(c, draft.author, now)
+            await work.put(
+                c,
+                [
+                    *(Put(kind="media", key=str(id)) for id in ids),
+                    line(target.channel, target.address_id, conversation.priority, now + undo),
+                    *marks(message_id),
+                    *self._follow_up(after, lines=False),
+                ],
+            )
+            return message_id
+
+    async def note(self, conversation_id: int, draft: Draft) -> int | None:
+        """Store an internal note. None when it was stored before."""
+        async with self._database.transaction() as c:
+            conversation = await arrivals.load(c, conversation_id)
+            message_id = await self._message(c, conversation, draft, "note", None)
+            if message_id is None:
+                return None
+            ids = await arrivals.attach(c, draft.source[0], list(_numbered(message_id, draft.files)))
+            await arrivals.save(c, [replace(conversation, last_position=conversation.last_position + 1)])
+            await work.put(c, [*(Put(kind="media", key=str(id)) for id in ids), *marks(message_id)])
+            return message_id
+
+    async def change(self, conversation_id: int, wanted: Iterable[Change], *, by: str, because: str = "") -> bool:
+        """Apply changes and record who made them. False when the conversation was so already."""
+        now = self._now()
+        async with self._database.transaction() as c:
+            conversation = await arrivals.load(c, conversation_id)
+            made = [change for change in wanted if changes.apply(conversation, [change], now) != conversation]
+            if not made:
+                return False
+            after = changes.apply(conversation, made, now)
+            await arrivals.save(c, [after])
+            await arrivals.record(
+                c,
+                [Recorded(conversation_id=conversation_id, by=by, change=x, because=because) for x in made],
+                now,
+            )
+            await work.put(c, self._follow_up(after, lines=False))
+            return True
+
+    async def take(self, conversation_id: int, agent: str) -> bool:
+        """Give a conversation to an agent who asks for it. False when somebody else was quicker."""
+        now = self._now()
+        async with self._database.transaction() as c:
+            conversation = await arrivals.load(c, conversation_id)
+            if conversation.agent and conversation.agent != agent:
+                return False
+            wanted: list[Change] = [changes.Assign(agent=agent)] if not conversation.agent else []
+            if conversation.state is State.RESOLVED:
+                wanted.append(SetState(state=State.OPEN))
+            after = changes.apply(conversation, wanted, now)
+            await arrivals.save(c, [after])
+            await arrivals.record(
+                c, [Recorded(conversation_id=conversation_id, by=agent, change=x) for x in wanted], now
+            )
+            await work.put(c, self._follow_up(after, lines=False))
+            return True
+
+    async def undo(self, source: tuple[str, str], *, as_note: bool = False) -> bool:
+        """Take a reply back while nothing of it has left; `as_note` keeps it as a note. False when it is too late."""
+        async with self._database.transaction() as c:
+            found = await messages.by_source(c, source)
+            if found is None or found.direction != "out":
+                return False
+            if not await deliveries.cancel(c, found.id):
+                return False
+            if as_note:
+                await deliveries.discard(c, found.id)
+                await messages.make_note(c, found.id)
+            else:
+                await messages.withdraw(c, found.id, self._now())
+            conversation = await arrivals.load(c, found.conversation_id)
+            waits = await messages.unanswered_since(c, conversation.id)
+            after = replace(
+                conversation,
+                waiting_since=waits,
+                state=State.OPEN if waits and conversation.state is State.WAITING else conversation.state,
+            )
+            await arrivals.save(c, [after])
+            await work.put(c, [*marks(found.id), *self._follow_up(after, lines=False)])
+            return True
+
+    async def rewrite(self, draft: Draft, *, undo: timedelta) -> str:
+        """The agent edited a reply: "changed" before it left, "sent_on" to the customer's app, or "too_late"."""
+        async with self._database.transaction() as c:
+            found = await messages.by_source(c, draft.source)
+            if found is None or found.text == draft.text:
+                return ""
+            await messages.rewrite(c, found.id, draft.text, draft.spans, draft.at)
+            if found.direction != "out":
+                return ""
+            parts = await deliveries.of_message(c, found.id)
+            target = await deliveries.target(c, found.conversation_id)
+            if target is None or not parts:
+                return ""
+            conversation = await arrivals.load(c, found.conversation_id)
+            if all(part.status is Status.QUEUED and part.sending_at is None for part in parts):
+                ids = sorted({part.attachment_id for part in parts if part.attachment_id is not None})
+                kept = [await deliveries.file(c, id) for id in ids]
+                await deliveries.discard(c, found.id)
+                due = max(min(part.due_at for part in parts), self._now() + undo)
+                files = tuple(file.attachment for file in kept if file)
+                await self._plan(c, conversation, found.id, replace(draft, files=files), target, ids, due)
+                await work.put(c, [line(target.channel, target.address_id, conversation.priority, due)])
+                return "changed"
+            return await self._send_on(c, conversation, parts, draft)
+
+    async def retract(self, source: tuple[str, str]) -> str:
+        """The agent deleted a reply: "undone" before it left, "sent_on" as a withdrawal, or "too_late"."""
+        if await self.undo(source):
+            return "undone"
+        async with self._database.transaction() as c:
+            found = await messages.by_source(c, source)
+            if found is None or found.direction != "out":
+                return ""
+            await messages.withdraw(c, found.id, self._now())
+            sent = [part for part in await deliveries.of_message(c, found.id) if part.status is not Status.FAILED]
+            if not all(part.external_id for part in sent):
+                return "too_late"
+            for part in sent:
+                await deliveries.revise(c, part.id, "withdraw")
+                await work.put(c, [line(part.channel, part.address_id)])
+            return "sent_on"
+
+    async def settle_doubt(self, delivery: UUID, *, arrived: bool, by: str) -> bool:
+        """A person says what became of a delivery in doubt. False when it was settled before."""
+        async with self._database.transaction() as c:
+            if not await deliveries.decide_doubt(c, delivery, arrived=arrived):
+                return False
+            found = await deliveries.delivery(c, delivery)
+            if found is None:
+                return False
+            act = {"change": "settle_doubt", "value": "arrived" if arrived else "again", "delivery": str(delivery)}
+            await messages.record_act(c, found.conversation_id, by, act, self._now())
+            await work.put(c, [line(found.channel, found.address_id), *marks(found.message_id)])
+            return True
+
+    async def _message(
+        self, c: Connection, conversation: Conversation, draft: Draft, direction: str, address_id: int | None
+    ) -> int | None:
+        body: dict[str, Any] = {"spans": messages.spans_json(draft.spans)} if draft.spans else {}
+        return await deliveries.insert_message(
+            c,
+            conversation_id=conversation.id,
+            position=conversation.last_position + 1,
+            direction=direction,
+            channel=draft.source[0],
+            external_id=draft.source[1],
+            address_id=address_id,
+            author=draft.author,
+            author_name=draft.author_name,
+            text=draft.text,
+            body=body,
+            at=draft.at,
+        )
+
+    async def _plan(
+        self,
+        c: Connection,
+        conversation: Conversation,
+        message_id: int,
+        draft: Draft,
+        target: deliveries.Target,
+        attachment_ids: Sequence[int],
+        due: datetime,
+    ) -> None:
+        channel = self._channels.get(target.channel)
+        if channel is None:
+            parts: Sequence[Part] = [Part(text=draft.text, refused="channel_gone")]
+        else:
+            parts = plan(draft.text, draft.spans, draft.files, channel.capabilities)
+        for number, part in enumerate(parts):
+            id = uuid4()
+            refused = part.refused or ("unreachable" if target.silenced else "")
+            await deliveries.insert_delivery(
+                c,
+                id=id,
+                message_id=message_id,
+                conversation_id=conversation.id,
+                target=target,
+                part=number,
+                body={
+                    "text": part.text,
+                    "spans": messages.spans_json(part.spans),
+                    "author": draft.kind.value,
+                    "context": dict(target.context),
+                },
+                attachment_id=attachment_ids[part.file] if part.file is not None else None,
+                due_at=due,
+                refused=refused,
+            )
+            if refused:
+                await deliveries.notify_desk(
+                    c,
+                    conversation.id,
+                    f"failure:{id}:0",
+                    {"notice": "failure", "delivery": str(id), "channel": target.channel, "code": refused,
+                     "detail": draft.files[part.file].filename if part.file is not None else "",
+                     "message": message_id},
+                )  # fmt: skip
+                await work.put(c, self._follow_up(conversation, lines=True))
+
+    async def _send_on(
+        self, c: Connection, conversation: Conversation, parts: Sequence[deliveries.Delivery], draft: Draft
+    ) -> str:
+        channel = self._channels.get(parts[0].channel)
+        if channel is None or channel.capabilities.edits is None:
+            return "too_late"
+        texts = [part for part in parts if part.body.get("text")]
+        planned = [part for part in plan(draft.text, draft.spans, (), channel.capabilities) if part.file is None]
+        if len(planned) != len(texts) or not all(part.external_id for part in texts):
+            return "too_late"
+        for new, old in zip(planned, texts, strict=True):
+            if new.text != old.body.get("text"):
+                body = {**old.body, "text": new.text, "spans": messages.spans_json(new.spans)}
+                await deliveries.revise(c, old.id, "edit", body)
+        await work.put(c, [line(parts[0].channel, parts[0].address_id, conversation.priority)])
+        return "sent_on"
+
+
+def _numbered(message_id: int, files: Sequence[Attachment]) -> Iterable[tuple[int, int, Attachment]]:
+    return ((message_id, number, file) for number, file in enumerate(files))

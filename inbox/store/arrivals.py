@@ -1,0 +1,481 @@
+"""The hot path: what arrives, written by a few set-based statements for a whole group inside the caller's transaction.
+
+Rule: conversations are locked in the order of their ids, new addresses made in the order of their names, so two
+processes never wait for each other in a circle. Uniqueness is the constraint's word, never a look-up's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from channels.message import (
+    Address,
+    AddressChanged,
+    Attachment,
+    Edited,
+    OptedIn,
+    OptedOut,
+    Proof,
+    Reacted,
+    ReadUpTo,
+    Receipt,
+    Received,
+    Span,
+    Status,
+    Unreadable,
+    Withdrawn,
+)
+from inbox.changes import Conversation, Priority, Recorded, State, as_json
+from inbox.store.database import Connection
+from inbox.text import storable
+
+Key = tuple[str, str]  # an address: kind, value
+Name = tuple[str, str]  # a message: channel, external id
+
+COLUMNS = """c.id, c.customer_id, c.state, c.priority, c.tags, c.team, c.agent, c.language, c.address_id, c.channel,
+    c.last_position, c.waiting_since, c.last_in_at, c.last_out_at, c.resolved_at"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """An address we have, with its conversation, locked until the transaction ends."""
+
+    address_id: int
+    proof: Proof
+    name: str
+    silenced: bool
+    conversation: Conversation
+    fresh: bool = False  # made by this very group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A received message and its place in the conversation."""
+
+    message: Received
+    conversation_id: int
+    address_id: int
+    position: int
+
+
+def key(address: Address) -> Key:
+    return address.kind, address.value
+
+
+def conversation(row: Mapping[str, Any]) -> Conversation:
+    """A conversation from the columns of `COLUMNS`."""
+    return Conversation(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        state=State(row["state"]),
+        priority=Priority(row["priority"]),
+        tags=frozenset(row["tags"]),
+        team=row["team"],
+        agent=row["agent"],
+        language=row["language"],
+        address_id=row["address_id"],
+        channel=row["channel"],
+        last_position=row["last_position"],
+        waiting_since=row["waiting_since"],
+        last_in_at=row["last_in_at"],
+        last_out_at=row["last_out_at"],
+        resolved_at=row["resolved_at"],
+    )
+
+
+_FIND = f"""
+select a.kind as address_kind, a.value as address_value, a.id as found_address, a.proof, a.name as address_name,
+       a.silenced_at is not null as silenced, {COLUMNS}
+from unnest($1::text[], $2::text[]) as k (kind, value)
+join addresses a on a.kind = k.kind and a.value = k.value
+join conversations c on c.customer_id = a.customer_id
+order by c.id for update of c
+"""
+
+_CREATE = """
+with fresh as materialized (
+    select kind, value, proof, name, nextval('customers_id_seq') as customer_id
+    from unnest($1::text[], $2::text[], $3::smallint[], $4::text[]) as t (kind, value, proof, name)
+    order by kind, value
+), made as (
+    insert into addresses (customer_id, kind, value, proof, name)
+    select customer_id, kind, value, proof, name from fresh order by kind, value
+    on conflict (kind, value) do nothing returning customer_id
+), people as (
+    insert into customers (id, name) select customer_id, name from fresh join made using (customer_id)
+)
+insert into conversations (customer_id) select customer_id from made
+"""
+
+
+async def find(c: Connection, keys: Iterable[Key]) -> dict[Key, Known]:
+    """The addresses that exist, each with its conversation locked."""
+    kinds, values = zip(*sorted(set(keys)), strict=True)
+    rows = await c.fetch(_FIND, list(kinds), list(values))
+    return {
+        (row["address_kind"], row["address_value"]): Known(
+            address_id=row["found_address"],
+            proof=Proof(row["proof"]),
+            name=row["address_name"],
+            silenced=row["silenced"],
+            conversation=conversation(row),
+        )
+        for row in rows
+    }
+
+
+async def find_or_create(c: Connection, senders: Mapping[Key, Received]) -> dict[Key, Known]:
+    """As `find`, and whoever never wrote before becomes a customer with a conversation of their own."""
+    known = await find(c, senders)
+    missing = sorted(set(senders) - set(known))
+    if missing:
+        await c.execute(
+            _CREATE,
+            [kind for kind, _ in missing],
+            [value for _, value in missing],
+            [int(senders[k].proof) for k in missing],
+            [storable(senders[k].sender_name, 500) for k in missing],
+        )
+        for place, found in (await find(c, missing)).items():
+            found.fresh = True
+            known[place] = found
+    return known
+
+
+_INSERT = """
+insert into messages (conversation_id, position, direction, channel, external_id, address_id, author_name, subject, text,
+                      body, album, automatic, sent_at, raw)
+select conversation_id, position, 'in', channel, external_id, address_id, author_name, subject, text,
+       body, album, automatic, sent_at, raw
+from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+            $9::jsonb[], $10::text[], $11::boolean[], $12::timestamptz[], $13::bytea[])
+     as t (conversation_id, position, channel, external_id, address_id, author_name, subject, text,
+           body, album, automatic, sent_at, raw)
+on conflict (channel, external_id) do nothing
+returning id, channel, external_id
+"""
+
+
+async def insert(c: Connection, rows: Sequence[Row]) -> dict[Name, int]:
+    """Store messages; what was stored before is left alone and missing from the answer."""
+    if not rows:
+        return {}
+    found = await c.fetch(
+        _INSERT,
+        [row.conversation_id for row in rows],
+        [row.position for row in rows],
+        [row.message.channel for row in rows],
+        [row.message.external_id for row in rows],
+        [row.address_id for row in rows],
+        [storable(row.message.sender_name, 500) for row in rows],
+        [storable(row.message.subject, 1_000) for row in rows],
+        [storable(row.message.text) for row in rows],
+        [body(row.message) for row in rows],
+        [row.message.album for row in rows],
+        [row.message.automatic for row in rows],
+        [row.message.sent_at for row in rows],
+        [row.message.raw for row in rows],
+    )
+    return {(row["channel"], row["external_id"]): row["id"] for row in found}
+
+
+def body(message: Received) -> str:
+    """What a message has beyond its words, as JSON text; empty parts are left out."""
+    parts: dict[str, Any] = {}
+    if message.spans:
+        parts["spans"] = [_span(span) for span in message.spans]
+    for name in ("payload", "reply_to", "quoted", "forwarded_from", "stub", "html", "language"):
+        if value := getattr(message, name):
+            parts[name] = storable(value)
+    if message.context:
+        parts["context"] = dict(message.context)
+    return orjson.dumps(parts).decode() if parts else "{}"
+
+
+def _span(span: Span) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": span.kind.value, "start": span.start, "end": span.end}
+    return {**found, "url": storable(span.url)} if span.url else found
+
+
+async def attach(c: Connection, source: str, files: Sequence[tuple[int, int, Attachment]]) -> list[int]:
+    """Note files (message id, number, file) that are to be fetched from `source`."""
+    rows = await c.fetch(
+        """
+        insert into attachments (message_id, number, source, media_type, filename, size, ref)
+        select message_id, number, $1, media_type, filename, size, ref
+        from unnest($2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[])
+             as t (message_id, number, media_type, filename, size, ref)
+        on conflict (message_id, number) do nothing returning id
+        """,
+        source,
+        [message_id for message_id, _, _ in files],
+        [number for _, number, _ in files],
+        [storable(file.media_type, 200) for _, _, file in files],
+        [storable(file.filename, 500) for _, _, file in files],
+        [file.size for _, _, file in files],
+        [storable(file.ref, 4_000) for _, _, file in files],
+    )
+    return [row["id"] for row in rows]
+
+
+_SAVE = """
+update conversations c set state = t.state, priority = t.priority, tags = t.tags::text[], team = t.team, agent = t.agent,
+    language = t.language, address_id = t.address_id, channel = t.channel, last_position = t.last_position,
+    waiting_since = t.waiting_since, last_in_at = t.last_in_at, last_out_at = t.last_out_at, resolved_at = t.resolved_at
+from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+            $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
+     as t (id, state, priority, tags, team, agent, language, address_id, channel, last_position, waiting_since,
+           last_in_at, last_out_at, resolved_at)
+where c.id = t.id
+"""
+
+
+async def save(c: Connection, conversations: Sequence[Conversation]) -> None:
+    """Write conversations that the caller holds locked."""
+    if not conversations:
+        return
+    await c.execute(
+        _SAVE,
+        [x.id for x in conversations],
+        [x.state.value for x in conversations],
+        [int(x.priority) for x in conversations],
+        ["{" + ",".join(f'"{tag}"' for tag in sorted(x.tags)) + "}" for x in conversations],
+        [x.team for x in conversations],
+        [x.agent for x in conversations],
+        [x.language for x in conversations],
+        [x.address_id for x in conversations],
+        [x.channel for x in conversations],
+        [x.last_position for x in conversations],
+        [x.waiting_since for x in conversations],
+        [x.last_in_at for x in conversations],
+        [x.last_out_at for x in conversations],
+        [x.resolved_at for x in conversations],
+    )
+
+
+async def record(c: Connection, changes: Sequence[Recorded], at: datetime) -> None:
+    """Keep who changed what, and why."""
+    if not changes:
+        return
+    await c.execute(
+        """
+        insert into changes (conversation_id, at, by, change, because)
+        select conversation_id, $2, by, change, because
+        from unnest($1::bigint[], $3::text[], $4::jsonb[], $5::text[]) as t (conversation_id, by, change, because)
+        """,
+        [x.conversation_id for x in changes],
+        at,
+        [x.by for x in changes],
+        [as_json(x.change) for x in changes],
+        [x.because for x in changes],
+    )
+
+
+async def describe(c: Connection, known: Known, message: Received) -> None:
+    """An address's newest name and best proof; a message from it ends its silence."""
+    name = storable(message.sender_name, 500)
+    await c.execute(
+        """
+        update addresses set name = case when $2 = '' then name else $2 end, proof = greatest(proof, $3),
+            silenced_at = null, silenced_why = '' where id = $1
+        """,
+        known.address_id,
+        name,
+        int(message.proof),
+    )
+    if name:
+        await c.execute("update customers set name = $2 where id = $1", known.conversation.customer_id, name)
+
+
+async def prove(c: Connection, customer_id: int, address: Address, proof: Proof) -> int | None:
+    """Add a proven address to a customer. Answers whose it was already, if it was somebody else's."""
+    row = await c.fetchrow(
+        """
+        insert into addresses (customer_id, kind, value, proof) values ($1, $2, $3, $4)
+        on conflict (kind, value) do update set proof = greatest(addresses.proof, excluded.proof)
+            where addresses.customer_id = excluded.customer_id
+        returning customer_id
+        """,
+        customer_id,
+        address.kind,
+        address.value,
+        int(proof),
+    )
+    if row is not None:
+        return None
+    owner = await c.fetchval(
+        "select customer_id from addresses where kind = $1 and value = $2", address.kind, address.value
+    )
+    return int(owner)
+
+
+async def edit(c: Connection, event: Edited) -> tuple[int, int] | None:
+    """Put newer words in place, keeping the first ones. Answers (conversation, position) when something changed."""
+    message = event.message
+    row = await c.fetchrow(
+        """
+        update messages set text = $3, body = $4, edited_at = $5, raw = $6,
+            received = coalesce(received, jsonb_build_object('text', text, 'body', body))
+        where channel = $1 and external_id = $2 and direction = 'in' and (edited_at is null or edited_at < $5)
+          and (text, body) is distinct from ($3, $4::jsonb)
+        returning conversation_id, position
+        """,
+        message.channel,
+        message.external_id,
+        storable(message.text),
+        body(message),
+        event.edited_at,
+        message.raw,
+    )
+    return (row["conversation_id"], row["position"]) if row else None
+
+
+async def stored(c: Connection, names: Sequence[Name]) -> set[Name]:
+    """Which of these messages we have."""
+    rows = await c.fetch(
+        """
+        select m.channel, m.external_id from unnest($1::text[], $2::text[]) as t (channel, external_id)
+        join messages m using (channel, external_id)
+        """,
+        [channel for channel, _ in names],
+        [external_id for _, external_id in names],
+    )
+    return {(row["channel"], row["external_id"]) for row in rows}
+
+
+async def withdraw(c: Connection, event: Withdrawn) -> int | None:
+    """Note that the customer deleted a message; its words stay. Answers its conversation."""
+    found = await c.fetchval(
+        """
+        update messages set withdrawn_at = $3
+        where channel = $1 and external_id = $2 and direction = 'in' and withdrawn_at is null returning conversation_id
+        """,
+        event.channel,
+        event.external_id,
+        event.at,
+    )
+    return int(found) if found else None
+
+
+async def receive_receipt(c: Connection, event: Receipt) -> int | None:
+    """Move a delivery up its ladder. A receipt that overtook our own send is kept until the send has returned."""
+    found = await c.fetchval(
+        """
+        update deliveries set status = greatest(status, $3), settled_at = now(),
+            code = case when $3 > status then $4 else code end, detail = case when $3 > status then $5 else detail end
+        where ($1 <> '' and channel = $2 and external_id = $1) or id = $6
+        returning message_id
+        """,
+        event.external_id,
+        event.channel,
+        int(event.status),
+        event.code,
+        storable(event.detail, 500),
+        event.delivery,
+    )
+    if found is None and event.external_id:
+        await c.execute(
+            """
+            insert into early_receipts (channel, external_id, status, code, detail, at) values ($1, $2, $3, $4, $5, $6)
+            on conflict do nothing
+            """,
+            event.channel,
+            event.external_id,
+            int(event.status),
+            event.code,
+            storable(event.detail, 500),
+            event.at,
+        )
+    return int(found) if found else None
+
+
+async def read_up_to(c: Connection, event: ReadUpTo, address_id: int) -> list[int]:
+    """Mark what was sent to an address until then as read. Answers the messages."""
+    rows = await c.fetch(
+        """
+        update deliveries set status = $4 where channel = $1 and address_id = $2 and sent_at <= $3
+          and status in (2, 3) returning message_id
+        """,
+        event.channel,
+        address_id,
+        event.at,
+        int(Status.READ),
+    )
+    return [row["message_id"] for row in rows]
+
+
+async def silence(c: Connection, event: OptedOut | OptedIn, address_id: int) -> bool:
+    """Stop or allow sending to an address. False when that was so already."""
+    silent = isinstance(event, OptedOut)
+    answer = await c.execute(
+        """
+        update addresses set silenced_at = case when $2 then $3::timestamptz end, silenced_why = $4
+        where id = $1 and (silenced_at is not null) <> $2
+        """,
+        address_id,
+        silent,
+        event.at,
+        event.why if isinstance(event, OptedOut) else "",
+    )
+    return answer.endswith(" 1")
+
+
+async def move(c: Connection, event: AddressChanged) -> bool:
+    """An address has a new value. False when the new one is known already, which a person must look at."""
+    answer = await c.execute(
+        """
+        update addresses set value = $3 where kind = $1 and value = $2
+          and not exists (select from addresses where kind = $1 and value = $3)
+        """,
+        event.old.kind,
+        event.old.value,
+        event.new.value,
+    )
+    return answer.endswith(" 1")
+
+
+async def note_event(
+    c: Connection, known: Known, event: Reacted | OptedOut | OptedIn | Withdrawn, what: str, detail: str
+) -> bool:
+    """A small line of the conversation that is no message: a reaction, a block. Stored once."""
+    channel, external_id = event.channel, f"{what}:{key(event.sender)[1]}:{int(event.at.timestamp() * 1000)}:{detail}"
+    position = known.conversation.last_position + 1
+    found = await c.fetchval(
+        """
+        insert into messages (conversation_id, position, direction, channel, external_id, address_id, text, body, sent_at)
+        values ($1, $2, 'event', $3, $4, $5, '', $6, $7) on conflict (channel, external_id) do nothing returning id
+        """,
+        known.conversation.id,
+        position,
+        channel,
+        external_id[:1_000],
+        known.address_id,
+        {"event": what, "detail": storable(detail, 200)},
+        event.at,
+    )
+    if found is None:
+        return False
+    await c.execute("update conversations set last_position = $2 where id = $1", known.conversation.id, position)
+    return True
+
+
+async def quarantine(c: Connection, event: Unreadable, detail: str = "") -> None:
+    """Keep what could not be read or stored, whole."""
+    await c.execute(
+        "insert into quarantine (channel, reason, detail, body) values ($1, $2, $3, $4)",
+        event.channel,
+        event.reason,
+        storable(detail, 2_000),
+        event.raw,
+    )
+
+
+async def load(c: Connection, conversation_id: int) -> Conversation:
+    """A conversation by its id, locked until the transaction ends."""
+    row = await c.fetchrow(f"select {COLUMNS} from conversations c where c.id = $1 for update of c", conversation_id)
+    return conversation(row)

@@ -1,0 +1,391 @@
+"""Replies and their deliveries: one row for each provider message, in the order of their line.
+
+Rule: a delivery is committed as *sending* before the provider is called. Found in that state by the next worker, its
+outcome is unknown, and it is never simply sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channels.message import Address, Attachment, Author, Outgoing, Span, SpanKind, Status
+from inbox.store.database import Connection
+from inbox.text import storable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a reply goes, and what the adapter wants back with it."""
+
+    address_id: int
+    address: Address
+    channel: str
+    context: Mapping[str, Any]
+    silenced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One outgoing provider message as it stands."""
+
+    id: UUID
+    message_id: int
+    conversation_id: int
+    address_id: int
+    address: Address
+    channel: str
+    body: Mapping[str, Any]
+    attachment_id: int | None
+    status: Status
+    due_at: datetime
+    sending_at: datetime | None
+    revision: str
+    external_id: str
+    attempts: int
+    silenced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """An attachment row."""
+
+    id: int
+    message_id: int
+    source: str
+    attachment: Attachment
+    state: str
+    path: str
+    why: str
+
+
+async def target(c: Connection, conversation_id: int) -> Target | None:
+    """The address the customer wrote from last, with the context of their last message there."""
+    row = await c.fetchrow(
+        """
+        select a.id, a.kind, a.value, a.silenced_at is not null as silenced, c.channel,
+            coalesce((select m.body -> 'context' from messages m
+                      where m.conversation_id = c.id and m.address_id = a.id and m.channel = c.channel
+                        and m.direction = 'in' order by m.position desc limit 1), '{}') as context
+        from conversations c join addresses a on a.id = c.address_id where c.id = $1
+        """,
+        conversation_id,
+    )
+    if row is None:
+        return None
+    return Target(
+        address_id=row["id"],
+        address=Address(kind=row["kind"], value=row["value"]),
+        channel=row["channel"],
+        context=row["context"],
+        silenced=row["silenced"],
+    )
+
+
+async def insert_message(
+    c: Connection,
+    *,
+    conversation_id: int,
+    position: int,
+    direction: str,
+    channel: str,
+    external_id: str | None,
+    address_id: int | None,
+    author: str,
+    author_name: str,
+    text: str,
+    body: Mapping[str, Any],
+    at: datetime,
+) -> int | None:
+    """A reply or note. None when this very message (channel, external id) is stored already."""
+    found = await c.fetchval(
+        """
+        insert into messages (conversation_id, position, direction, channel, external_id, address_id, author, author_name,
+                              text, body, sent_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (channel, external_id) do nothing returning id
+        """,
+        conversation_id,
+        position,
+        direction,
+        channel,
+        external_id,
+        address_id,
+        author,
+        author_name,
+        storable(text),
+        dict(body),
+        at,
+    )
+    return int(found) if found else None
+
+
+async def insert_delivery(
+    c: Connection,
+    *,
+    id: UUID,
+    message_id: int,
+    conversation_id: int,
+    target: Target,
+    part: int,
+    body: Mapping[str, Any],
+    attachment_id: int | None,
+    due_at: datetime,
+    refused: str = "",
+) -> None:
+    await c.execute(
+        """
+        insert into deliveries (id, message_id, conversation_id, address_id, channel, part, body, attachment_id, due_at,
+                                status, code, settled_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, case when $11 <> '' then now() end)
+        """,
+        id,
+        message_id,
+        conversation_id,
+        target.address_id,
+        target.channel,
+        part,
+        dict(body),
+        attachment_id,
+        due_at,
+        int(Status.FAILED if refused else Status.QUEUED),
+        refused,
+    )
+
+
+_DELIVERY = """
+select d.id, d.message_id, d.conversation_id, d.address_id, a.kind as address_kind, a.value as address_value, d.channel,
+       d.body, d.attachment_id, d.status, d.due_at, d.sending_at, d.revision, d.external_id, d.attempts,
+       a.silenced_at is not null as silenced
+from deliveries d join addresses a on a.id = d.address_id
+"""
+
+
+async def next_on_line(c: Connection, channel: str, address_id: int) -> Delivery | None:
+    """The first delivery of a line that still wants something: to be sent, changed or withdrawn. Locked."""
+    row = await c.fetchrow(
+        _DELIVERY
+        + """
+        where d.channel = $1 and d.address_id = $2 and (d.status = 0 or d.revision <> '')
+        order by d.line limit 1 for update of d
+        """,
+        channel,
+        address_id,
+    )
+    return _delivery(row) if row else None
+
+
+async def last_sent(c: Connection, channel: str, address_id: int) -> datetime | None:
+    """When something was last sent, or tried, to an address."""
+    found = await c.fetchval(
+        """
+        select greatest(max(sent_at), max(sending_at)) from deliveries
+        where channel = $1 and address_id = $2 and created_at > now() - interval '1 day'
+        """,
+        channel,
+        address_id,
+    )
+    return found if isinstance(found, datetime) else None
+
+
+async def delivery(c: Connection, id: UUID) -> Delivery | None:
+    row = await c.fetchrow(_DELIVERY + " where d.id = $1 for update of d", id)
+    return _delivery(row) if row else None
+
+
+async def of_message(c: Connection, message_id: int) -> list[Delivery]:
+    """All parts of a reply, first to last, locked."""
+    return [
+        _delivery(row)
+        for row in await c.fetch(_DELIVERY + " where d.message_id = $1 order by d.part for update of d", message_id)
+    ]
+
+
+def outgoing(found: Delivery, attachment: Attachment | None = None) -> Outgoing:
+    """What the adapter is given."""
+    body = found.body
+    return Outgoing(
+        id=found.id,
+        to=found.address,
+        author=Author(body.get("author", "agent")),
+        text=body.get("text", ""),
+        spans=spans(body.get("spans", ())),
+        attachment=attachment,
+        reply_to=body.get("reply_to", ""),
+        context=body.get("context", {}),
+    )
+
+
+def spans(stored: Sequence[Mapping[str, Any]]) -> tuple[Span, ...]:
+    """Spans as they were stored."""
+    return tuple(Span(kind=SpanKind(x["kind"]), start=x["start"], end=x["end"], url=x.get("url", "")) for x in stored)
+
+
+async def begin(c: Connection, id: UUID) -> None:
+    await c.execute("update deliveries set sending_at = now(), attempts = attempts + 1 where id = $1", id)
+
+
+async def not_sent(c: Connection, id: UUID) -> None:
+    """The provider surely did not take it: it is queued as before."""
+    await c.execute("update deliveries set sending_at = null where id = $1", id)
+
+
+async def settle(
+    c: Connection, id: UUID, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
+) -> None:
+    """Write how a send ended, together with receipts that came before it returned."""
+    await c.execute(
+        """
+        with early as (
+            delete from early_receipts e using deliveries d
+            where d.id = $1 and e.channel = d.channel and e.external_id = $3 and $3 <> '' returning e.status, e.code, e.detail
+        ), best as (select status, code, detail from early order by status desc limit 1)
+        update deliveries set
+            status = greatest(status, $2, coalesce((select status from best), 0)),
+            external_id = coalesce(nullif($3, ''), external_id),
+            code = coalesce((select code from best where status = 9), $4),
+            detail = coalesce((select detail from best where status = 9), $5),
+            sent_at = case when $2 = 2 then coalesce(sent_at, now()) else sent_at end, settled_at = now()
+        where id = $1
+        """,
+        id,
+        int(status),
+        external_id,
+        code,
+        storable(detail, 500),
+    )
+
+
+async def decide_doubt(c: Connection, id: UUID, *, arrived: bool) -> bool:
+    """A person settles a doubt: it arrived, or it is to be sent again. False when it was settled before."""
+    answer = await c.execute(
+        """
+        update deliveries set status = case when $2 then 2 else 0 end, sending_at = null, code = '', detail = '',
+            sent_at = case when $2 then coalesce(sent_at, now()) end, settled_at = now(), due_at = least(due_at, now())
+        where id = $1 and status = 1
+        """,
+        id,
+        arrived,
+    )
+    return answer.endswith(" 1")
+
+
+async def cancel(c: Connection, message_id: int) -> bool:
+    """Take back a reply of which nothing has left yet. False when it is too late."""
+    answer = await c.execute(
+        """
+        update deliveries set status = 9, code = 'undone', settled_at = now()
+        where message_id = $1 and status = 0 and sending_at is null
+          and not exists (select from deliveries d where d.message_id = $1 and (d.status <> 0 or d.sending_at is not null)
+                          and d.code not in ('file_kind', 'file_size'))
+        """,
+        message_id,
+    )
+    return not answer.endswith(" 0")
+
+
+async def discard(c: Connection, message_id: int) -> None:
+    """Drop the unsent parts of a reply so that it can be planned anew."""
+    await c.execute(
+        "delete from deliveries where message_id = $1 and sending_at is null and status in (0, 9)", message_id
+    )
+
+
+async def revise(c: Connection, id: UUID, revision: str, body: Mapping[str, Any] | None = None) -> None:
+    """Ask for a sent message to be changed or withdrawn at the customer's; "" when that is done or given up."""
+    await c.execute(
+        "update deliveries set revision = $2, body = coalesce($3, body) where id = $1",
+        id,
+        revision,
+        dict(body) if body is not None else None,
+    )
+
+
+async def file(c: Connection, attachment_id: int) -> File | None:
+    row = await c.fetchrow("select * from attachments where id = $1", attachment_id)
+    if row is None:
+        return None
+    return File(
+        id=row["id"],
+        message_id=row["message_id"],
+        source=row["source"],
+        attachment=Attachment(media_type=row["media_type"], filename=row["filename"], size=row["size"], ref=row["ref"]),
+        state=row["state"],
+        path=row["path"],
+        why=row["why"],
+    )
+
+
+async def keep_file(c: Connection, attachment_id: int, path: str, size: int, media_type: str) -> None:
+    await c.execute(
+        "update attachments set state = 'kept', path = $2, size = $3, media_type = $4, why = '' where id = $1",
+        attachment_id,
+        path,
+        size,
+        media_type,
+    )
+
+
+async def fail_file(c: Connection, attachment_id: int, why: str) -> None:
+    await c.execute(
+        "update attachments set state = 'failed', why = $2 where id = $1", attachment_id, storable(why, 500)
+    )
+
+
+async def silence(c: Connection, address_id: int, why: str) -> None:
+    await c.execute(
+        "update addresses set silenced_at = coalesce(silenced_at, now()), silenced_why = $2 where id = $1",
+        address_id,
+        why,
+    )
+
+
+async def move(c: Connection, address_id: int, value: str) -> None:
+    """The provider says that this address has a new value; when that one is known, the old stays and fails for good."""
+    await c.execute(
+        """
+        update addresses a set value = $2 where id = $1
+          and not exists (select from addresses b where b.kind = a.kind and b.value = $2)
+        """,
+        address_id,
+        value,
+    )
+
+
+async def notify_desk(
+    c: Connection, conversation_id: int | None, key: str, notice: Mapping[str, Any], slack_channel: str = ""
+) -> bool:
+    """Leave word for the desk, once for each key; the desk shows it in the thread, or in a Slack channel without one."""
+    answer = await c.execute(
+        """
+        insert into notices (conversation_id, key, notice, slack_channel) values ($1, $2, $3, $4)
+        on conflict (key) do nothing
+        """,
+        conversation_id,
+        key,
+        dict(notice),
+        slack_channel,
+    )
+    return answer.endswith(" 1")
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        message_id=row["message_id"],
+        conversation_id=row["conversation_id"],
+        address_id=row["address_id"],
+        address=Address(kind=row["address_kind"], value=row["address_value"]),
+        channel=row["channel"],
+        body=row["body"],
+        attachment_id=row["attachment_id"],
+        status=Status(row["status"]),
+        due_at=row["due_at"],
+        sending_at=row["sending_at"],
+        revision=row["revision"],
+        external_id=row["external_id"] or "",
+        attempts=row["attempts"],
+        silenced=row["silenced"],
+    )
