@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from channels.message import Attachment, Event, Outgoing
+from channels.message import Attachment, Event, Outgoing, Received
 
 Measure = Callable[[str], int]
 
@@ -153,6 +153,15 @@ class Withdraws(Protocol):
 @runtime_checkable
 class Shows(Protocol):
     async def typing(self, message: Outgoing) -> None: ...
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    """The customer's app waits to hear that a pressed button arrived."""
+
+    async def acknowledge(self, message: Received) -> None:
+        """Called after a `Received` with a payload was committed. Best effort: nothing is lost when it fails."""
+        ...
 
 
 @runtime_checkable

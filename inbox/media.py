@@ -56,7 +56,7 @@ class Media:
         try:
             kept = await self._files.keep(source.fetch(file.attachment), self._now())
         except TooLarge:
-            why = "file_size"
+            why = "file_too_big"
         except Retry as error:
             if error.after:
                 raise Wait(error.after, str(error)) from error

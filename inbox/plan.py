@@ -39,11 +39,11 @@ def plan(text: str, spans: Sequence[Span], files: Sequence[Attachment], can: Cap
 
 
 def carries(can: Capabilities, file: Attachment) -> str:
-    """ "" when the channel takes this file, else the reason: "file_kind" or "file_size"."""
+    """ "" when the channel takes this file, else the reason: "file_refused" or "file_too_big"."""
     limits = [size for pattern, size in can.media.items() if fnmatch.fnmatch(file.media_type or "*", pattern)]
     if not limits:
-        return "file_kind"
-    return "file_size" if file.size is not None and file.size > max(limits) else ""
+        return "file_refused"
+    return "file_too_big" if file.size is not None and file.size > max(limits) else ""
 
 
 def split(text: str, can: Capabilities) -> Iterable[tuple[int, str]]:

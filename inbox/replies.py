@@ -133,6 +133,45 @@ class Replies:
             await work.put(c, self._follow_up(after, lines=False))
             return True
 
+    async def hand_over(self, conversation_id: int, agent: str) -> bool:
+        """Take a conversation from whoever has it."""
+        return await self.change(conversation_id, [changes.Assign(agent=agent)], by=agent)
+
+    async def send_note(self, source: tuple[str, str], *, by: str, undo: timedelta) -> bool:
+        """Send a note to the customer after all. False when it is no note."""
+        now = self._now()
+        async with self._database.transaction() as c:
+            found = await messages.by_source(c, source)
+            if found is None or found.direction != "note":
+                return False
+            conversation = await arrivals.load(c, found.conversation_id)
+            target = await deliveries.target(c, found.conversation_id)
+            if target is None:
+                return False
+            draft = await messages.draft_of(c, found.id)
+            ids = [id for id, _ in draft.files]
+            words = Draft(
+                text=found.text,
+                spans=deliveries.spans(draft.spans),
+                files=tuple(file for _, file in draft.files),
+                source=source,
+                author=by,
+                at=now,
+            )
+            await messages.make_reply(c, found.id, target.address_id)
+            await self._plan(c, conversation, found.id, words, target, ids, now + undo)
+            after = replace(changes.answered(conversation, now), last_position=conversation.last_position)
+            await arrivals.save(c, [after])
+            await work.put(
+                c,
+                [
+                    line(target.channel, target.address_id, conversation.priority, now + undo),
+                    *marks(found.id),
+                    *self._follow_up(after, lines=False),
+                ],
+            )
+            return True
+
     async def undo(self, source: tuple[str, str], *, as_note: bool = False) -> bool:
         """Take a reply back while nothing of it has left; `as_note` keeps it as a note. False when it is too late."""
         async with self._database.transaction() as c:

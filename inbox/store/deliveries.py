@@ -279,7 +279,7 @@ async def cancel(c: Connection, message_id: int) -> bool:
         update deliveries set status = 9, code = 'undone', settled_at = now()
         where message_id = $1 and status = 0 and sending_at is null
           and not exists (select from deliveries d where d.message_id = $1 and (d.status <> 0 or d.sending_at is not null)
-                          and d.code not in ('file_kind', 'file_size'))
+                          and d.code not in ('file_refused', 'file_too_big'))
         """,
         message_id,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from channels.message import Span
+from channels.message import Attachment, Span
 from inbox.store.database import Connection
 from inbox.text import storable
 
@@ -69,6 +69,38 @@ async def withdraw(c: Connection, message_id: int, at: datetime) -> None:
 async def make_note(c: Connection, message_id: int) -> None:
     """A reply that never left becomes an internal note."""
     await c.execute("update messages set direction = 'note' where id = $1", message_id)
+
+
+async def make_reply(c: Connection, message_id: int, address_id: int) -> None:
+    """A note is for the customer after all."""
+    await c.execute(
+        "update messages set direction = 'out', address_id = $2, withdrawn_at = null where id = $1",
+        message_id,
+        address_id,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a stored message carries beyond its words."""
+
+    spans: Sequence[Mapping[str, Any]]
+    files: tuple[tuple[int, Attachment], ...]
+
+
+async def draft_of(c: Connection, message_id: int) -> Written:
+    body = await c.fetchval("select body from messages where id = $1", message_id)
+    rows = await c.fetch(
+        "select id, media_type, filename, size, ref from attachments where message_id = $1 order by number", message_id
+    )
+    files = tuple(
+        (
+            row["id"],
+            Attachment(media_type=row["media_type"], filename=row["filename"], size=row["size"], ref=row["ref"]),
+        )
+        for row in rows
+    )
+    return Written(spans=body.get("spans", ()), files=files)
 
 
 async def unanswered_since(c: Connection, conversation_id: int) -> datetime | None:

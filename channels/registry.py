@@ -1,0 +1,38 @@
+"""The kinds of channel there are. Besides `app`, this is the only place that names concrete adapters.
+
+Rule: one line a kind; making a channel opens no connection and loads no SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from channels.channel import Capabilities, Channel
+from channels.telegram import CAPABILITIES as TELEGRAM
+from channels.telegram import Telegram, TelegramConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    config: Callable[..., Any]  # the adapter's config dataclass: its fields are the kind's keys in `santral.toml`
+    adapter: Callable[[str, Any], Channel]
+    capabilities: Capabilities
+
+
+KINDS: Mapping[str, Kind] = {
+    "telegram": Kind(config=TelegramConfig, adapter=Telegram, capabilities=TELEGRAM),
+}
+
+CAPABILITIES: Mapping[str, Capabilities] = {name: kind.capabilities for name, kind in KINDS.items()}
+
+
+def make(kind: str, name: str, settings: Mapping[str, Any]) -> Channel:
+    """Make the channel called `name`. `settings` holds plain values of the kind's own keys, without name and kind.
+
+    Raises `KeyError` for a kind that does not exist and `TypeError` for a key that is missing or unknown: the
+    configuration is checked before it comes here.
+    """
+    made = KINDS[kind]
+    return made.adapter(name, made.config(**settings))

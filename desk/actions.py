@@ -1,0 +1,269 @@
+"""Buttons, shortcuts and windows, through Bolt: each listener does one thing in the database and answers within 3 s.
+
+Rule: Slack never repeats an interaction, so what it asks for is committed before it is acknowledged, and two people
+pressing at once are told apart by the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+
+from desk import commands, notices
+from desk.blocks import Post
+from desk.events import SOURCE, Events
+from desk.people import People, Someone
+from desk.slack import Slack, Unknown
+from desk.teams import Teams
+from inbox.changes import SetState, State
+from inbox.replies import Draft, Replies
+from inbox.store import slack as table
+from inbox.store.database import Database
+from inbox.work import Failed, Wait
+from templates.catalog import Catalog, Voice
+
+Ack = Callable[..., Awaitable[Any]]
+Body = Mapping[str, Any]
+
+log = structlog.get_logger()
+
+
+class Actions:
+    """What agents press. `app` is the Bolt application that HTTP and Socket Mode dispatch to."""
+
+    def __init__(
+        self,
+        database: Database,
+        slack: Slack,
+        teams: Teams,
+        people: People,
+        replies: Replies,
+        events: Events,
+        *,
+        token: str,
+        signing_secret: str,
+        catalog: Catalog,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._slack = slack
+        self._teams = teams
+        self._people = people
+        self._replies = replies
+        self._events = events
+        self._token = token
+        self._catalog = catalog
+        self._now = now
+        self.app = AsyncApp(
+            signing_secret=signing_secret,
+            client=slack.client,
+            # Bolt's own look-up drops the first request when Slack limits auth.test.
+            authorize=self._authorize,
+            request_verification_enabled=bool(signing_secret),
+        )
+        for action, listener in {
+            "take": self.take,
+            "resolve": self.resolve,
+            "reopen": self.reopen,
+            "delivery_arrived": self.settle_arrived,
+            "delivery_again": self.settle_again,
+            "undo_send": self.undo_send,
+            "reply_send": self.confirm_send,
+            "reply_note": self.confirm_note,
+            "note": self.open_note,
+        }.items():
+            self.app.action(action)(listener)
+        for callback, listener in {
+            "conv_assign_me": self.take,
+            "conv_resolve": self.resolve,
+            "conv_note": self.keep_as_note,
+            "conv_send": self.send_note,
+            "conv_undo": self.undo_send,
+        }.items():
+            self.app.message_shortcut(callback)(listener)
+        self.app.view("note")(self.write_note)
+
+    async def _authorize(self, **_: Any) -> AuthorizeResult:
+        who = self._slack.identity
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=who.team_id if who else None,
+            bot_user_id=who.user_id if who else None,
+            bot_id=who.bot_id if who else None,
+            bot_token=self._token,
+        )
+
+    async def take(self, ack: Ack, body: Body) -> None:
+        someone, conversation_id, say = await self._asked(body)
+        if conversation_id is not None and await self._may(body, someone, say):
+            if not await self._replies.take(conversation_id, someone.id):
+                await self._hand_over(body, conversation_id, someone, say)
+        await ack()
+
+    async def resolve(self, ack: Ack, body: Body) -> None:
+        await self._set(ack, body, State.RESOLVED)
+
+    async def reopen(self, ack: Ack, body: Body) -> None:
+        await self._set(ack, body, State.OPEN)
+
+    async def settle_arrived(self, ack: Ack, body: Body) -> None:
+        await self._settle(ack, body, arrived=True)
+
+    async def settle_again(self, ack: Ack, body: Body) -> None:
+        await self._settle(ack, body, arrived=False)
+
+    async def undo_send(self, ack: Ack, body: Body) -> None:
+        """From the button only the sender sees, or as a shortcut on the message itself."""
+        someone, _, say = await self._asked(body)
+        source = _value(body) or _message_key(body)
+        if await self._may(body, someone, say):
+            done = await self._replies.undo((SOURCE, source))
+            await self._tell(body, someone, notices.undone(say) if done else notices.too_late(say))
+        await ack()
+
+    async def keep_as_note(self, ack: Ack, body: Body) -> None:
+        someone, _, say = await self._asked(body)
+        if await self._may(body, someone, say):
+            done = await self._replies.undo((SOURCE, _message_key(body)), as_note=True)
+            if not done:
+                await self._tell(body, someone, notices.too_late(say))
+        await ack()
+
+    async def send_note(self, ack: Ack, body: Body) -> None:
+        """A note that was meant for the customer after all."""
+        someone, _, say = await self._asked(body)
+        if await self._may(body, someone, say):
+            team = self._teams.at(_channel(body)) or self._teams.first
+            if not await self._replies.send_note((SOURCE, _message_key(body)), by=someone.id, undo=team.undo):
+                await self._tell(body, someone, notices.too_late(say))
+        await ack()
+
+    async def confirm_send(self, ack: Ack, body: Body) -> None:
+        await self._confirm(ack, body, send=True)
+
+    async def confirm_note(self, ack: Ack, body: Body) -> None:
+        await self._confirm(ack, body, send=False)
+
+    async def open_note(self, ack: Ack, body: Body) -> None:
+        someone, conversation_id, say = await self._asked(body)
+        if conversation_id is not None and await self._may(body, someone, say):
+            async with self._database.connection() as c:
+                head = await table.head(c, conversation_id)
+            name = head.name if head and head.name else say("word.customer")
+            try:
+                await self._slack.open_view(
+                    str(body["trigger_id"]), notices.note_modal(str(conversation_id), name, say)
+                )
+            except (Failed, Wait, Unknown, SlackApiError) as error:
+                log.info("slack.window_refused", error=type(error).__name__)
+        await ack()
+
+    async def write_note(self, ack: Ack, body: Body) -> None:
+        view = body["view"]
+        someone = await self._people.who(str(body["user"]["id"]))
+        text = str(view["state"]["values"]["text"]["text"].get("value") or "").strip()
+        if text and str(view["private_metadata"]).isdigit():
+            await self._replies.note(
+                int(view["private_metadata"]),
+                Draft(
+                    text=text,
+                    source=("slack-window", str(view["id"])),
+                    author=someone.id,
+                    author_name=someone.name,
+                    at=self._now(),
+                ),
+            )
+        await ack()
+
+    async def _set(self, ack: Ack, body: Body, state: State) -> None:
+        someone, conversation_id, say = await self._asked(body)
+        if conversation_id is not None and await self._may(body, someone, say):
+            await self._replies.change(conversation_id, [SetState(state=state)], by=someone.id)
+        await ack()
+
+    async def _settle(self, ack: Ack, body: Body, *, arrived: bool) -> None:
+        someone, _, say = await self._asked(body)
+        if await self._may(body, someone, say):
+            delivery = UUID(_value(body))
+            if await self._replies.settle_doubt(delivery, arrived=arrived, by=someone.id):
+                await self._replace(body, notices.settled(someone.id, say, arrived=arrived))
+            else:
+                await self._tell(body, someone, notices.settled_before(say))
+        await ack()
+
+    async def _confirm(self, ack: Ack, body: Body, *, send: bool) -> None:
+        someone, _, say = await self._asked(body)
+        if await self._may(body, someone, say):
+            if await self._events.confirm(_value(body), someone.id, send=send):
+                await self._replace(body, notices.confirmed(someone.id, say, sent=send))
+            else:
+                await self._tell(body, someone, notices.not_yours(say))
+        await ack()
+
+    async def _hand_over(self, body: Body, conversation_id: int, someone: Someone, say: Voice) -> None:
+        """Somebody has it: from a card that said so this is a take-over, from one that did not it came second."""
+        async with self._database.connection() as c:
+            head = await table.head(c, conversation_id)
+        holder = head.conversation.agent if head else ""
+        if holder and f"<@{holder}>" in str(body.get("message", {})):
+            await self._replies.hand_over(conversation_id, someone.id)
+        else:
+            name = (await self._people.who(holder)).name if holder else ""
+            await self._tell(body, someone, notices.taken(name or holder, say))
+
+    async def _asked(self, body: Body) -> tuple[Someone, int | None, Voice]:
+        """Who asks, about which conversation, and in which language they are answered."""
+        someone = await self._people.who(str(body["user"]["id"]))
+        say = self._catalog.voice(someone.language)
+        value = _value(body)
+        if value.isdigit():
+            return someone, int(value), say
+        message = body.get("message") or {}
+        async with self._database.connection() as c:
+            thread_ts = str(message.get("thread_ts") or message.get("ts") or "")
+            found = await table.conversation_of(c, _channel(body), thread_ts)
+        return someone, found, say
+
+    async def _may(self, body: Body, someone: Someone, say: Voice) -> bool:
+        team = self._teams.at(_channel(body)) or self._teams.first
+        refusal = commands.refused(someone.person, someone.id, await self._people.members(team.members))
+        if refusal is None:
+            return True
+        await self._tell(body, someone, notices.not_sent(refusal.value, say))
+        return False
+
+    async def _tell(self, body: Body, someone: Someone, post: Post) -> None:
+        message = body.get("message") or {}
+        container = body.get("container") or {}
+        thread_ts = message.get("thread_ts") or container.get("thread_ts") or message.get("ts")
+        await self._slack.whisper(_channel(body), someone.id, post, thread_ts=str(thread_ts) if thread_ts else None)
+
+    async def _replace(self, body: Body, post: Post) -> None:
+        """A question that is settled says so instead of keeping its buttons."""
+        ts = (body.get("container") or {}).get("message_ts") or (body.get("message") or {}).get("ts")
+        if not ts:
+            return
+        try:
+            await self._slack.update(_channel(body), str(ts), post)
+        except (Failed, Wait, Unknown, Exception) as error:  # noqa: BLE001 - what counted is committed
+            log.info("slack.question_kept", error=type(error).__name__)
+
+
+def _value(body: Body) -> str:
+    actions = body.get("actions") or [{}]
+    return str(actions[0].get("value") or "")
+
+
+def _channel(body: Body) -> str:
+    return str((body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or "")
+
+
+def _message_key(body: Body) -> str:
+    return commands.key(_channel(body), str((body.get("message") or {}).get("ts") or ""))

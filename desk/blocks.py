@@ -1,0 +1,142 @@
+"""The pieces cards and notices are made of: posts, sentences of the catalogue with values in them, buttons.
+
+Rule: a value never becomes markup. In a sentence it is an element of its own; in small print it is made literal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from string import Formatter
+from typing import Any
+
+from desk.words import date, escape, inline, one_line
+from templates.catalog import Voice
+
+Block = dict[str, Any]
+
+MOMENT = "{date_short_pretty} {time}"
+AGO = "{ago}"
+_USER_ID = re.compile(r"[UW][A-Z0-9]{6,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What `chat.postMessage` and `chat.update` take. `username` is empty for what Santral says itself."""
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    username: str = ""
+
+    def __add__(self, other: Post) -> Post:
+        text = "\n".join(text for text in (self.text, other.text) if text)
+        return Post(text=text, blocks=[*self.blocks, *other.blocks], username=self.username)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A Slack user, shown by the name Slack knows. It rings for them."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A provider's code or words, shown as they came."""
+
+    text: str
+
+
+Value = str | int | datetime | Mention | Code
+
+
+def person(who: str) -> Value:
+    """An agent, by Slack user id or by name."""
+    return Mention(user=who) if _USER_ID.fullmatch(who) else who
+
+
+def sentence(say: Voice, key: str, **values: Value) -> Post:
+    """A text of the catalogue as a full-size line. Names stand out in bold."""
+    elements, words = [], []
+    for literal, value in _parts(say.template(key), values):
+        if literal:
+            elements.append({"type": "text", "text": literal})
+            words.append(escape(literal))
+        if value is not None:
+            elements.append(_element(value))
+            words.append(_markup(value))
+    section = {"type": "rich_text_section", "elements": elements}
+    return Post(text="".join(words), blocks=[{"type": "rich_text", "elements": [section]}])
+
+
+def small(say: Voice, key: str, **values: Value) -> Post:
+    """A text of the catalogue as a small grey line."""
+    words = []
+    for literal, value in _parts(say.template(key), values):
+        words.append(escape(literal))
+        words.append("" if value is None else _markup(value))
+    return Post(text="".join(words), blocks=[context(mrkdwn("".join(words)))])
+
+
+def context(*elements: Block) -> Block:
+    return {"type": "context", "elements": list(elements)}
+
+
+def mrkdwn(text: str) -> Block:
+    """`text` is markup already: every value in it went through `inline`. `verbatim`: Slack looks for no mentions."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def plain_text(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": True}
+
+
+def buttons(*elements: Block) -> Block:
+    return {"type": "actions", "elements": list(elements)}
+
+
+def button(say: Voice, action: str, value: str, *, label: str = "", style: str = "") -> Block:
+    """A button whose label is the text `button.{label or action}`."""
+    made: Block = {
+        "type": "button",
+        "action_id": action,
+        "text": plain_text(say(f"button.{label or action}")),
+        "value": value,
+    }
+    return made | {"style": style} if style else made
+
+
+def _parts(template: str, values: dict[str, Value]) -> Iterator[tuple[str, Value | None]]:
+    for literal, name, _, _ in Formatter().parse(template):
+        yield literal, None if name is None else values[name]
+
+
+def _element(value: Value) -> Block:
+    match value:
+        case Mention():
+            return {"type": "user", "user_id": value.user}
+        case datetime():
+            fallback = f"{value:%Y-%m-%d %H:%M %Z}"
+            return {"type": "date", "timestamp": int(value.timestamp()), "format": MOMENT, "fallback": fallback}
+        case Code():
+            return {"type": "text", "text": one_line(value.text, 300) or "–", "style": {"code": True}}
+        case int():
+            return {"type": "text", "text": str(value)}
+        case str():
+            return {"type": "text", "text": one_line(value) or "–", "style": {"bold": True}}
+
+
+def _markup(value: Value) -> str:
+    match value:
+        case Mention():
+            return f"<@{value.user}>"
+        case datetime():
+            return date(value, MOMENT)
+        case Code():
+            return inline(value.text, 300)
+        case int():
+            return str(value)
+        case str():
+            return inline(value)

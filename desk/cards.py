@@ -1,0 +1,282 @@
+"""The card at the head of a Slack thread, and the customer's messages below it.
+
+Rule: pure builders within Slack's limits, whatever a customer is called or writes. Times are Slack's own relative
+dates, so that a card stays true without an update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from channels.message import Proof, Span, SpanKind
+from desk.blocks import (
+    AGO,
+    Block,
+    Mention,
+    Post,
+    button,
+    buttons,
+    context,
+    mrkdwn,
+    person,
+    plain_text,
+)
+from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_blocks, one_line, shorten
+from templates.catalog import Voice
+
+POST_BLOCKS = 50  # what Slack takes in one message
+CARD_TEXT = 2_600  # beyond this a card is a wall, and the words are easier to read in the thread
+CARD_LINES = 10
+EXCERPT = 300
+CONTEXT_ELEMENTS = 10
+PAUSE = timedelta(minutes=1)  # messages closer together than this were written in one go
+
+_PRIORITIES = {"urgent": "🔴", "high": "🟠", "low": "⚪"}
+_FILES = 20  # attachments named in one line; the rest are counted
+_TAGS = 12
+
+
+class FileState(StrEnum):
+    ARRIVING = "arriving"
+    SHOWN = "shown"  # it stands in the thread
+    TOO_BIG = "too_big"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A file of a message, as a line names it. `size` in bytes."""
+
+    name: str = ""
+    media_type: str = ""
+    size: int | None = None
+    state: FileState = FileState.ARRIVING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One customer message to show. `channel` is a kind (`telegram`), `stub` the kind of what cannot be shown."""
+
+    at: datetime
+    sender: str = ""
+    channel: str = ""
+    subject: str = ""
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    attached: tuple[Attached, ...] = ()
+    quoted: str = ""
+    forwarded_from: str = ""
+    stub: str = ""
+    edited: bool = False
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A conversation as its card shows it.
+
+    `opening` are the messages that waited when the thread was opened, all of them, and `shown` how many of them the
+    card took then (`fits`): keep that number, or an edit could push a message out of the card that nobody posted.
+    """
+
+    conversation: str
+    customer: str
+    channels: tuple[str, ...]  # kinds, the one last used first
+    address: str = ""
+    proof: Proof = Proof.CLAIMED
+    language: str = ""  # BCP 47
+    tags: tuple[str, ...] = ()
+    priority: str = "normal"
+    state: str = "open"
+    agent: str = ""  # Slack user id or name
+    team: str = ""
+    waiting_since: datetime | None = None
+    blocked: bool = False
+    opening: tuple[Line, ...] = ()
+    shown: int | None = None
+
+
+def card(view: Card, say: Voice) -> Post:
+    """The head of the Slack thread: who, the words, how things stand, what can be done."""
+    channels = " + ".join(say.word("channel", kind) for kind in view.channels) or say("channel.unknown")
+    name = display_name(view.customer, shorten(channels, 40), nobody=say("word.customer"))
+    sign = "✅" if view.state == "resolved" else _PRIORITIES.get(view.priority, "")
+    title = f"{sign} {name}".strip()
+    words = _opening(view, say)
+    heard = next((line.text or line.subject for line in view.opening if line.text or line.subject), "")
+    blocks = [
+        {"type": "header", "text": plain_text(shorten(title, 150))},
+        *words,
+        context(mrkdwn(_standing(view, say))),
+        buttons(*_buttons(view, say)),
+    ]
+    return Post(text=escape(f"{title}: {shorten(heard, EXCERPT)}" if heard.strip() else title), blocks=blocks)
+
+
+def fits(lines: Sequence[Line], say: Voice) -> int:
+    """How many of the waiting messages go into a new card. The rest, if any, are posted below it."""
+    return _count(lines, say, text=CARD_TEXT, most=CARD_LINES, blocks=POST_BLOCKS - 5)
+
+
+def lines(messages: Sequence[Line], say: Voice) -> Post:
+    """Customer messages in one post, under the customer's name. Give it as many as `take_fitting` says."""
+    first = messages[0]
+    share = TEXT_LIMIT // len(messages) if len(messages) > 1 and _weight(messages) > TEXT_LIMIT else TEXT_LIMIT
+    blocks: list[Block] = []
+    for at, line in enumerate(messages):
+        paused = at > 0 and line.at - messages[at - 1].at > PAUSE
+        blocks += _line(line, say, limit=share, timed=paused)
+    text = "\n".join(_summary(line, say) for line in messages)
+    username = display_name(first.sender, say.word("channel", first.channel or "unknown"), nobody=say("word.customer"))
+    return Post(text=escape(text), blocks=blocks[:POST_BLOCKS], username=username)
+
+
+def take_fitting(messages: Sequence[Line], say: Voice) -> int:
+    """How many messages, from the first, go into one post: one name, one channel, within Slack's limits. Never 0."""
+    same = 0
+    for line in messages:
+        if (line.sender, line.channel) != (messages[0].sender, messages[0].channel):
+            break
+        same += 1
+    return max(_count(messages[:same], say, text=TEXT_LIMIT, most=POST_BLOCKS, blocks=POST_BLOCKS), min(1, same))
+
+
+def _count(messages: Sequence[Line], say: Voice, *, text: int, most: int, blocks: int) -> int:
+    taken = 0
+    for line in messages[:most]:
+        text -= _weight([line])
+        blocks -= len(_line(line, say, limit=TEXT_LIMIT, timed=True))
+        if text < 0 or blocks < 0:
+            break
+        taken += 1
+    return taken
+
+
+def _weight(messages: Sequence[Line]) -> int:
+    return sum(len(line.text) + len(line.subject) for line in messages)
+
+
+def _opening(view: Card, say: Voice) -> list[Block]:
+    count = fits(view.opening, say) if view.shown is None else min(view.shown, len(view.opening), CARD_LINES)
+    taken = view.opening[:count]
+    left = len(view.opening) - count
+    blocks: list[Block] = []
+    if not taken and left:
+        blocks += _line(view.opening[0], say, limit=EXCERPT, timed=False)
+    share = TEXT_LIMIT if _weight(taken) <= TEXT_LIMIT else TEXT_LIMIT // len(taken)
+    for at, line in enumerate(taken):
+        paused = at > 0 and line.at - taken[at - 1].at > PAUSE
+        blocks += _line(line, say, limit=share, timed=paused)
+    blocks = blocks[: POST_BLOCKS - 5]
+    if left:
+        more = say("card.more", count=left) if taken else say("card.continues")
+        blocks.append(context(plain_text(more)))
+    return blocks
+
+
+def _standing(view: Card, say: Voice) -> str:
+    """One line: how long they wait, who has it, what it is about, and how sure we are who they are."""
+    parts = []
+    if view.blocked:
+        parts.append(say("card.blocked"))
+    if view.state != "resolved" and view.waiting_since is not None:
+        parts.append(say("card.waiting", since=date(view.waiting_since, AGO)))
+    else:
+        parts.append(escape(say.word("state", view.state)))
+    if view.priority in _PRIORITIES:
+        parts.append(escape(say.word("priority", view.priority)))
+    parts.append(_agent(view.agent, say))
+    if view.team:
+        parts.append(inline(view.team, 40))
+    if view.language:
+        parts.append(inline(say.language(view.language), 40))
+    parts += [f"`{inline(tag, 40)}`" for tag in view.tags[:_TAGS] if tag.strip()]
+    if view.address:
+        sure = "✓" if view.proof >= Proof.CARRIER else "?"
+        proof = say.word("proof", view.proof.name.lower())
+        parts.append(f"{inline(view.address, 120)} ({sure} {escape(proof)})")
+    return "  ·  ".join(parts)
+
+
+def _agent(agent: str, say: Voice) -> str:
+    who = person(agent)
+    if isinstance(who, Mention):
+        return f"👤 <@{who.user}>"
+    return f"👤 {inline(agent, 60)}" if agent.strip() else say("card.nobody")
+
+
+def _buttons(view: Card, say: Voice) -> list[Block]:
+    note = button(say, "note", view.conversation)
+    if view.state == "resolved":
+        return [button(say, "reopen", view.conversation), note]
+    if view.agent:
+        take = button(say, "take", view.conversation, label="take_over")
+    else:
+        take = button(say, "take", view.conversation, style="primary")
+    return [take, button(say, "resolve", view.conversation), note]
+
+
+def _line(line: Line, say: Voice, *, limit: int, timed: bool) -> list[Block]:
+    above = [mrkdwn(date(line.at, "{time}"))] if timed else []
+    above += [plain_text(text) for text in _about(line, say)]
+    below = [plain_text(text) for text in _attachments(line, say)]
+    if line.stub:
+        kind = say.word("stub", line.stub)
+        below.append(plain_text(say("line.stub", kind=one_line(kind, 60))))
+    text, spans = line.text, line.spans
+    if line.subject.strip():
+        text, spans = _with_subject(line)
+    said = literal_blocks(text, spans, limit=limit, more=f" {say('line.more')}")
+    if not said and not below:
+        below.append(plain_text(say("line.empty")))
+    return [*_contexts(above), *said, *_contexts(below)]
+
+
+def _contexts(elements: Sequence[Block]) -> list[Block]:
+    return [context(*elements[at : at + CONTEXT_ELEMENTS]) for at in range(0, len(elements), CONTEXT_ELEMENTS)]
+
+
+def _about(line: Line, say: Voice) -> list[str]:
+    about = []
+    if line.forwarded_from:
+        about.append(say("line.forwarded", who=one_line(line.forwarded_from, 80)))
+    if line.quoted.strip():
+        about.append(say("line.quoted", text=one_line(line.quoted, 150)))
+    if line.edited:
+        about.append(say("line.edited"))
+    if line.withdrawn:
+        about.append(say("line.withdrawn"))
+    return about
+
+
+def _attachments(line: Line, say: Voice) -> list[str]:
+    named = [_attachment(file, say) for file in line.attached[:_FILES]]
+    left = len(line.attached) - len(named)
+    return [*named, say("file.more", count=left)] if left > 0 else named
+
+
+def _attachment(file: Attached, say: Voice) -> str:
+    name = one_line(file.name, 80) or one_line(file.media_type, 40) or say("file.unnamed")
+    parts = [f"📎 {name}"]
+    if file.size is not None:
+        parts.append(say.size(file.size))
+    if file.state is not FileState.SHOWN:
+        parts.append(say(f"file.{file.state.value}"))
+    return " · ".join(parts)
+
+
+def _with_subject(line: Line) -> tuple[str, tuple[Span, ...]]:
+    subject = " ".join(line.subject.split())
+    head = f"{subject}\n"
+    bold = Span(kind=SpanKind.BOLD, start=0, end=len(subject))
+    moved = (replace(span, start=span.start + len(head), end=span.end + len(head)) for span in line.spans)
+    return head + line.text, (bold, *moved)
+
+
+def _summary(line: Line, say: Voice) -> str:
+    if line.text.strip() or line.subject.strip():
+        return " ".join(f"{line.subject} {line.text}".split())
+    return next(iter(_attachments(line, say)), "") or (say.word("stub", line.stub) if line.stub else say("line.empty"))

@@ -1,0 +1,309 @@
+"""What Slack tells us: every event is stored by its id before it is answered, then acted on as work, thread by thread.
+
+Rule: acting is safe to repeat. A reply is stored under the Slack message it was written in, which is unique.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+
+from channels.message import Attachment
+from desk import commands, notices
+from desk.blocks import Post
+from desk.commands import AskFirst, ChangeReply, Facts, Ignore, Note, Refuse, Send, SlackFile, WithdrawReply
+from desk.people import People, Someone
+from desk.reading import Names
+from desk.slack import Slack
+from desk.teams import Team, Teams
+from inbox.changes import Put
+from inbox.replies import Draft, NoAddress, Replies
+from inbox.store import deliveries, work
+from inbox.store import slack as table
+from inbox.store.database import Database
+from inbox.store.slack import Event, Head
+from inbox.store.work import Piece
+from inbox.work import Ran
+from templates.catalog import Catalog, Voice
+
+SOURCE = "slack"  # the channel name under which agents' messages are stored
+PATIENCE = timedelta(minutes=10)  # for an event of a thread that is being opened to find its conversation
+RELOOK = timedelta(seconds=2)
+
+_MENTION = re.compile(r'(?:<@|"user_id":")([UW][A-Z0-9]{2,})')
+
+log = structlog.get_logger()
+
+
+class Events:
+    """Receives Slack's events, over HTTP and Socket Mode alike, and acts on them. Work kind `slack_thread`."""
+
+    def __init__(
+        self,
+        database: Database,
+        slack: Slack,
+        teams: Teams,
+        people: People,
+        replies: Replies,
+        *,
+        kinds: Mapping[str, str],
+        catalog: Catalog,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._slack = slack
+        self._teams = teams
+        self._people = people
+        self._replies = replies
+        self._kinds = kinds
+        self._catalog = catalog
+        self._now = now
+
+    async def receive(self, envelope: Mapping[str, Any]) -> None:
+        """Store an event; it may be answered once this returns. Raises what `away` knows when the database is."""
+        event = envelope.get("event")
+        event_id = str(envelope.get("event_id") or "")
+        if not event_id or not isinstance(event, Mapping):
+            return
+        slack_channel, thread_ts, outcome = self._sorted(event)
+        async with self._database.transaction() as c:
+            fresh = await table.store_event(c, event_id, slack_channel, thread_ts, envelope, outcome)
+            if fresh and not outcome:
+                await work.put(c, [Put(kind="slack_thread", key=f"{slack_channel}:{thread_ts}")])
+
+    def _sorted(self, event: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Which Slack thread an event belongs to, and why there is nothing to do, if there is not."""
+        if event.get("type") != "message":
+            return "", "", f"ignored:{event.get('type')}"
+        slack_channel = str(event.get("channel") or "")
+        inner = event.get("message") or event.get("previous_message") or event
+        ours = self._slack.identity
+        if (
+            ours
+            and inner.get("bot_id") == ours.bot_id
+            and event.get("subtype") not in ("message_deleted", "message_changed")
+        ):
+            return slack_channel, "", "ours"
+        if self._teams.at(slack_channel) is None:
+            return slack_channel, "", "other_channel"
+        thread_ts = str(
+            inner.get("thread_ts") or event.get("thread_ts") or event.get("deleted_ts") or inner.get("ts") or ""
+        )
+        return slack_channel, thread_ts, "" if thread_ts else "no_thread"
+
+    async def run(self, piece: Piece) -> Ran:
+        """Act on what happened in one Slack thread, in the order in which it happened."""
+        slack_channel, _, thread_ts = piece.key.partition(":")
+        async with self._database.connection() as c:
+            events = await table.unsettled(c, slack_channel, thread_ts)
+            conversation_id = await table.conversation_of(c, slack_channel, thread_ts)
+            opening = conversation_id is None and await table.opening_begun(c, slack_channel)
+        if not events:
+            return Ran()
+        if conversation_id is None:
+            if opening and any(event.received_at > self._now() - PATIENCE for event in events):
+                return Ran(again=self._now() + RELOOK)
+            for event in events:
+                await self._settle(event, "not_ours")
+            return Ran()
+        for event in events:
+            await self._settle(event, await self._act(event, conversation_id))
+        return Ran()
+
+    async def confirm(self, event_id: str, by: str, *, send: bool) -> bool:
+        """The author of a first reply says what it was meant as. False when nothing is left to decide."""
+        async with self._database.connection() as c:
+            event = await table.event(c, event_id)
+        if event is None:
+            return False
+        message = event.body["event"]
+        if commands.author(message) != by:
+            return False
+        async with self._database.transaction() as c:
+            conversation_id = await table.conversation_of(c, str(message["channel"]), str(message.get("thread_ts", "")))
+            await table.confirmed(c, by, self._now())
+        if conversation_id is None:
+            return False
+        head, team, someone = await self._facts(conversation_id, message)
+        command = await self._decide(message, head, team, replace(someone, answered=True))
+        if not isinstance(command, Send | Note):
+            return False
+        if send and isinstance(command, Send):
+            return await self._reply(head, team, command, someone, undo=timedelta(0)) is not None
+        return await self._replies.note(conversation_id, self._draft(command, someone)) is not None
+
+    async def _act(self, event: Event, conversation_id: int) -> str:
+        message = event.body["event"]
+        if _root_gone(message):
+            async with self._database.transaction() as c:
+                await table.lose_thread(c, conversation_id)
+                head = await table.head(c, conversation_id)
+                if head is not None:
+                    await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+            return "root_gone"
+        author = commands.author(message)
+        if not author and message.get("subtype") != "message_deleted":
+            return "ignored:no_author"
+        head, team, someone = await self._facts(conversation_id, message)
+        command = await self._decide(message, head, team, someone)
+        say = self._catalog.voice(someone.language)
+        match command:
+            case Note():
+                await self._replies.note(conversation_id, self._draft(command, someone))
+                return "note"
+            case AskFirst():
+                await self._ask(event, head, command)
+                return "asked"
+            case Send():
+                stored = await self._reply(head, team, command, someone, undo=team.undo)
+                if stored is not None and team.undo:
+                    await self._offer_undo(message, head, team, command, say)
+                return "sent" if stored is not None else "sent_before"
+            case Refuse(reason=reason):
+                await self._whisper(message, author, notices.not_sent(reason.value, say))
+                return f"refused:{reason.value}"
+            case ChangeReply():
+                return await self._change(message, head, team, command, someone, say)
+            case WithdrawReply(key=key):
+                outcome = await self._replies.retract((SOURCE, key))
+                if outcome == "too_late" and author:
+                    kind = self._kinds.get(head.conversation.channel, "unknown")
+                    await self._whisper(message, author, notices.unchangeable(say, kind, withdrawn=True))
+                return f"withdrawn:{outcome}"
+            case Ignore(reason=silence):
+                return f"ignored:{silence.value}"
+
+    async def _change(
+        self, message: Mapping[str, Any], head: Head, team: Team, command: ChangeReply, someone: Someone, say: Voice
+    ) -> str:
+        if command.note and await self._replies.undo((SOURCE, command.key), as_note=True):
+            return "changed:note"
+        draft = Draft(
+            text=command.text,
+            spans=command.spans,
+            source=(SOURCE, command.key),
+            author=command.by,
+            author_name=someone.name,
+            at=_time(command.edited),
+        )
+        outcome = await self._replies.rewrite(draft, undo=team.undo)
+        if outcome == "too_late":
+            kind = self._kinds.get(head.conversation.channel, "unknown")
+            await self._whisper(message, command.by, notices.unchangeable(say, kind))
+        return f"changed:{outcome}"
+
+    async def _facts(self, conversation_id: int, message: Mapping[str, Any]) -> tuple[Head, Team, Someone]:
+        async with self._database.connection() as c:
+            head = await table.head(c, conversation_id)
+        assert head is not None
+        team = self._teams.at(str(message.get("channel"))) or self._teams.of(head.conversation)
+        author = commands.author(message)
+        if not author or message.get("bot_id"):
+            return head, team, Someone(id=author, name="", language="", person=None, answered=False)
+        return head, team, await self._people.who(author)
+
+    async def _decide(self, message: Mapping[str, Any], head: Head, team: Team, someone: Someone) -> commands.Command:
+        language = head.conversation.language
+        facts = Facts(
+            person=someone.person,
+            replies=team.plain,
+            members=await self._people.members(team.members),
+            ask_first=team.ask_first,
+            answered_before=someone.answered,
+            workspaces=frozenset([self._slack.identity.team_id] if self._slack.identity else []),
+            names=await self._names(message, language),
+        )
+        return commands.decide(message, facts)
+
+    async def _names(self, message: Mapping[str, Any], language: str) -> Names:
+        """What the people mentioned in a message are called, so that no Slack id reaches a customer."""
+        say = self._catalog.voice(language)
+        people = {}
+        for user in mentioned(message):
+            people[user] = (await self._people.who(user)).name
+        return Names(
+            people={user: name for user, name in people.items() if name},
+            colleague=say("word.colleague"),
+            team=say("word.team"),
+        )
+
+    async def _reply(self, head: Head, team: Team, command: Send, someone: Someone, *, undo: timedelta) -> int | None:
+        try:
+            return await self._replies.reply(head.conversation.id, self._draft(command, someone), undo=undo)
+        except NoAddress:
+            async with self._database.transaction() as c:
+                notice = {"notice": "failure", "code": "no_address", "channel": ""}
+                if await deliveries.notify_desk(c, head.conversation.id, f"no_address:{command.key}", notice):
+                    await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+            return None
+
+    async def _ask(self, event: Event, head: Head, command: AskFirst) -> None:
+        async with self._database.transaction() as c:
+            notice = {
+                "notice": "ask_first",
+                "event": event.event_id,
+                "channel": head.conversation.channel,
+                "text": command.text[:300],
+            }
+            if await deliveries.notify_desk(c, head.conversation.id, f"ask:{command.key}", notice):
+                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+
+    async def _offer_undo(self, message: Mapping[str, Any], head: Head, team: Team, command: Send, say: Voice) -> None:
+        kind = self._kinds.get(head.conversation.channel, "unknown")
+        name = head.name or say("word.customer")
+        await self._whisper(
+            message, command.by, notices.undo(name, kind, round(team.undo.total_seconds()), command.key, say)
+        )
+
+    async def _whisper(self, message: Mapping[str, Any], user: str, post: Post) -> None:
+        inner = message.get("message") or message.get("previous_message") or message
+        thread_ts = str(inner.get("thread_ts") or message.get("thread_ts") or "")
+        await self._slack.whisper(str(message["channel"]), user, post, thread_ts=thread_ts or None)
+
+    def _draft(self, command: Send | Note, someone: Someone) -> Draft:
+        return Draft(
+            text=command.text,
+            spans=command.spans,
+            files=tuple(_attachment(file) for file in command.files if not file.lost),
+            source=(SOURCE, command.key),
+            author=command.by,
+            author_name=someone.name,
+            at=_time(command.key.partition(":")[2]),
+        )
+
+    async def _settle(self, event: Event, outcome: str) -> None:
+        log.info("slack.event", event=event.event_id, outcome=outcome)
+        async with self._database.connection() as c:
+            await table.settle_event(c, event.event_id, outcome)
+
+
+def _root_gone(message: Mapping[str, Any]) -> bool:
+    """Whether somebody deleted the first post of a thread: Slack says so in two ways."""
+    if message.get("subtype") == "message_deleted":
+        old = message.get("previous_message") or {}
+        return bool(old.get("bot_id")) and old.get("thread_ts", old.get("ts")) == message.get("deleted_ts")
+    inner = message.get("message") or {}
+    return message.get("subtype") == "message_changed" and inner.get("subtype") == "tombstone"
+
+
+def mentioned(message: Mapping[str, Any]) -> frozenset[str]:
+    """The users a message mentions, in any of its blocks or words."""
+    inner = message.get("message") or message
+    words = orjson.dumps([inner.get("text"), inner.get("blocks")]).decode()
+    return frozenset(_MENTION.findall(words))
+
+
+def _attachment(file: SlackFile) -> Attachment:
+    return Attachment(media_type=file.media_type, filename=file.name, size=file.size or None, ref=file.url)
+
+
+def _time(ts: str) -> datetime:
+    """A Slack `ts` as a time."""
+
+    return datetime.fromtimestamp(float(ts or 0), UTC)

@@ -1,0 +1,208 @@
+"""What Santral itself says in a Slack thread, and the windows it opens: doubts, failures, questions, small print.
+
+Rule: a notice says what happened and what can be done now, in the agent's language, and never carries a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from channels.message import Span
+from desk.blocks import Block, Code, Post, button, buttons, context, person, plain_text, sentence, small
+from desk.words import escape, literal_blocks, one_line
+from templates.catalog import Voice
+
+EXCERPT = 200  # of the message a notice is about
+MODAL_TEXT = 3_000  # what Slack's multi-line input takes
+
+# Every way a delivery fails that has words of its own: the codes of channels.errors, then what planning finds.
+FAILURES = frozenset(
+    {
+        "refused",
+        "window_closed",
+        "unreachable",
+        "misconfigured",
+        "too_long",
+        "file_too_big",
+        "file_refused",
+        "file_lost",
+        "no_address",
+        "channel_gone",
+        "gave_up",
+    }
+)
+# Why words in a thread did not go out.
+NOT_SENT = frozenset({"not_member", "guest", "outsider", "resolved_elsewhere", "blocked", "file_lost", "expired"})
+STATES = frozenset({"took", "took_over", "resolved", "reopened", "reopened_by_customer", "noted", "priority", "team"})
+
+_SECRETS = (
+    re.compile(r"\d{5,}:[\w-]{20,}"),  # Telegram
+    re.compile(r"x(?:ox[a-z]|app)-[\w-]+"),  # Slack
+    re.compile(r"EAA\w{20,}"),  # Meta
+    re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.+/=-]+"),
+    re.compile(r"(?i)\b(?:access_token|auth_token|token|secret|password|passwd|api_key|signature)[\"']?\s*[=:]\s*\S+"),
+    re.compile(r"(?<=//)[^\s/@]+:[^\s/@]*@"),
+    re.compile(r"[0-9a-fA-F]{32,}"),
+)
+
+
+def redacted(text: str, limit: int = 300) -> str:
+    """`text` without anything that looks like a credential, on one line."""
+    for secret in _SECRETS:
+        text = secret.sub("•••", text)
+    return one_line(text, limit)
+
+
+# about a delivery
+
+
+def doubt(delivery: str, customer: str, channel: str, excerpt: str, say: Voice) -> Post:
+    """Nobody can tell whether a message arrived. `channel` is a kind; the buttons carry the delivery's id."""
+    said = sentence(say, "doubt.what", customer=customer, channel=say.word("channel", channel))
+    choice = buttons(
+        button(say, "delivery_arrived", delivery, style="primary"),
+        button(say, "delivery_again", delivery),
+    )
+    return said + _quote(excerpt) + small(say, "doubt.advice") + Post(text="", blocks=[choice])
+
+
+def failure(
+    reason: str,
+    customer: str,
+    channel: str,
+    say: Voice,
+    *,
+    code: str = "",
+    detail: str = "",
+    excerpt: str = "",
+) -> Post:
+    """A message did not go out and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
+    known = reason if reason in FAILURES else "refused"
+    post = sentence(say, f"failure.{known}", customer=customer, channel=say.word("channel", channel)) + _quote(excerpt)
+    words = redacted(f"{code} {detail}")
+    if words:
+        post += small(say, "failure.provider", words=Code(text=words))
+    return post + small(say, f"advice.{known}")
+
+
+def parked(what: str, since: datetime, attempts: int, error: str, say: Voice) -> Post:
+    """Alarm: work was given up on. `what` is a kind of work (`work.{kind}` in the catalogue)."""
+    post = sentence(say, "parked.what", what=say.word("work", what), since=since, attempts=attempts)
+    return post + small(say, "parked.why", error=Code(text=redacted(error))) + small(say, "parked.advice")
+
+
+# about an agent's words
+
+
+def ask_first(customer: str, channel: str, excerpt: str, key: str, say: Voice) -> Post:
+    """Ask a first-time replier whether this is meant for the customer. `key` comes back as the buttons' value."""
+    post = sentence(say, "ask.first", customer=customer, channel=say.word("channel", channel))
+    return post + _quote(excerpt) + _send_or_note(key, say) + small(say, "ask.once")
+
+
+def late_reply(who: str, at: datetime, customer: str, channel: str, excerpt: str, key: str, say: Voice) -> Post:
+    """A reply written while Santral was away: too old to send without asking."""
+    name = say.word("channel", channel)
+    post = sentence(say, "ask.late", who=person(who), at=at, customer=customer, channel=name)
+    return post + _quote(excerpt) + _send_or_note(key, say)
+
+
+def not_sent(why: str, say: Voice) -> Post:
+    """Tell one person that what they wrote did not go out. `why` is one of `NOT_SENT`."""
+    return small(say, f"not_sent.{why}")
+
+
+def undo(customer: str, channel: str, seconds: int, key: str, say: Voice) -> Post:
+    """Only the sender sees this: their words are on the way, and for how long they can be held back."""
+    post = small(say, "undo.going", customer=customer, channel=say.word("channel", channel), seconds=seconds)
+    return post + Post(text="", blocks=[buttons(button(say, "undo_send", key))])
+
+
+def unchangeable(say: Voice, channel: str, *, withdrawn: bool = False) -> Post:
+    """The agent edited or deleted a reply, and the customer's copy cannot follow any more."""
+    return small(say, "late.delete" if withdrawn else "late.edit", channel=say.word("channel", channel))
+
+
+# about the customer
+
+
+def edited(customer: str, text: str, spans: tuple[Span, ...], say: Voice) -> Post:
+    """The customer changed a message whose post can no longer be changed: show what it says now."""
+    said = literal_blocks(text, spans, more=f" {say('line.more')}")
+    return small(say, "customer.edited", customer=customer) + Post(text=escape(one_line(text, EXCERPT)), blocks=said)
+
+
+def withdrawn(customer: str, at: datetime, excerpt: str, say: Voice) -> Post:
+    return small(say, "customer.withdrew", customer=customer, at=at) + _quote(excerpt)
+
+
+def blocked(customer: str, channel: str, say: Voice) -> Post:
+    return sentence(say, "customer.blocked", customer=customer, channel=say.word("channel", channel)) + small(
+        say, "advice.unreachable"
+    )
+
+
+def unblocked(customer: str, channel: str, say: Voice) -> Post:
+    return small(say, "customer.unblocked", customer=customer, channel=say.word("channel", channel))
+
+
+def merged(customer: str, other: str, say: Voice) -> Post:
+    """Two conversations turned out to be one person's: this thread goes on, `other` is what the second was called."""
+    return small(say, "customer.merged", customer=customer, other=other)
+
+
+def state_changed(who: str, what: str, say: Voice, **values: str) -> Post:
+    """A small line such as "Deniz took this". `what` is one of `STATES`; `values` are the words it names.
+
+    Give the agent's name rather than the id where it is known: an id rings for what they did themselves.
+    """
+    return small(say, f"change.{what}", who=person(who), **values)
+
+
+# windows
+
+
+def note_modal(conversation: str, customer: str, say: Voice) -> dict[str, Any]:
+    """The window for an internal note. Its text comes back in `values["text"]["text"]["value"]`."""
+    return _modal("note", conversation, say, label=say("modal.note_label", customer=one_line(customer, 80)))
+
+
+def reply_modal(conversation: str, customer: str, channel: str, say: Voice, text: str = "") -> dict[str, Any]:
+    """The window for a reply to the customer."""
+    name = say.word("channel", channel)
+    label = say("modal.reply_label", customer=one_line(customer, 80), channel=one_line(name, 40))
+    return _modal("reply", conversation, say, label=label, text=text)
+
+
+def _modal(kind: str, conversation: str, say: Voice, *, label: str, text: str = "") -> dict[str, Any]:
+    field: Block = {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": MODAL_TEXT}
+    if text:
+        field["initial_value"] = text[:MODAL_TEXT]
+    return {
+        "type": "modal",
+        "callback_id": kind,
+        "private_metadata": conversation,
+        "title": plain_text(say(f"modal.{kind}_title")),
+        "submit": plain_text(say(f"modal.{kind}_submit")),
+        "close": plain_text(say("modal.close")),
+        "blocks": [
+            {"type": "input", "block_id": "text", "label": plain_text(label), "element": field},
+            context(plain_text(say(f"modal.{kind}_hint"))),
+        ],
+    }
+
+
+def _send_or_note(key: str, say: Voice) -> Post:
+    send, note = button(say, "reply_send", key, style="primary"), button(say, "reply_note", key)
+    return Post(text="", blocks=[buttons(send, note)])
+
+
+def _quote(text: str) -> Post:
+    """The beginning of the message a notice is about."""
+    words = one_line(text, EXCERPT)
+    if not words:
+        return Post(text="")
+    quote = {"type": "rich_text_quote", "elements": [{"type": "text", "text": words}]}
+    return Post(text="", blocks=[{"type": "rich_text", "elements": [quote]}])

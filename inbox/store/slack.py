@@ -1,0 +1,561 @@
+"""What the desk remembers of Slack: threads, posts, events, agents. Slack's ids and `ts` are text, never numbers.
+
+Rule: a post is committed as begun before Slack is called, under an id that travels in its metadata, so that a post whose
+answer was lost can be found again instead of being repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channels.message import Proof, Status
+from inbox.changes import Conversation
+from inbox.store import arrivals
+from inbox.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """The Slack thread of a conversation. `ts` is None while the outcome of its first post is unknown."""
+
+    conversation_id: int
+    slack_channel: str
+    ts: str | None
+    post_id: UUID
+    opening: tuple[int, ...]
+    shown_position: int
+    card_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A post that was begun and not seen to end."""
+
+    id: UUID
+    kind: str
+    key: str
+    last_position: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message as the desk shows it."""
+
+    id: int
+    position: int
+    direction: str
+    channel: str
+    author: str
+    author_name: str
+    subject: str
+    text: str
+    body: Mapping[str, Any]
+    album: str
+    sent_at: datetime
+    created_at: datetime
+    edited_at: datetime | None
+    withdrawn_at: datetime | None
+    files: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the card says about a conversation and its customer."""
+
+    conversation: Conversation
+    name: str
+    address_kind: str
+    address: str
+    proof: Proof
+    silenced: bool
+    channels: tuple[str, ...]
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    id: int
+    key: str
+    notice: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A person of the workspace as Slack last described them."""
+
+    slack_user: str
+    name: str = ""
+    locale: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    answered: bool = False
+    read_at: datetime
+
+
+# threads
+
+
+async def thread(c: Connection, conversation_id: int) -> Thread | None:
+    row = await c.fetchrow(
+        """
+        select conversation_id, slack_channel, ts, post_id, opening, shown_position, card_hash
+        from slack_threads where conversation_id = $1
+        """,
+        conversation_id,
+    )
+    return Thread(**{**dict(row), "opening": tuple(row["opening"])}) if row else None
+
+
+async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | None:
+    """The conversation a Slack thread belongs to."""
+    found = await c.fetchval(
+        "select conversation_id from slack_threads where slack_channel = $1 and ts = $2", slack_channel, ts
+    )
+    return int(found) if found else None
+
+
+async def opening_begun(c: Connection, slack_channel: str) -> bool:
+    """Whether some Slack thread of this Slack channel is being opened, or was when a process died."""
+    return bool(
+        await c.fetchval(
+            "select exists (select from slack_threads where slack_channel = $1 and ts is null)", slack_channel
+        )
+    )
+
+
+async def begin_thread(
+    c: Connection, conversation_id: int, slack_channel: str, post_id: UUID, opening: Sequence[int], shown: int
+) -> None:
+    """Open a Slack thread, or open it anew where its first post is gone."""
+    await c.execute(
+        """
+        insert into slack_threads (conversation_id, slack_channel, post_id, opening, shown_position)
+        values ($1, $2, $3, $4, $5)
+        on conflict (conversation_id) do update set slack_channel = $2, ts = null, post_id = $3, opening = $4,
+            shown_position = greatest(slack_threads.shown_position, $5), card_hash = ''
+        """,
+        conversation_id,
+        slack_channel,
+        post_id,
+        list(opening),
+        shown,
+    )
+    await begin_post(c, post_id, conversation_id, slack_channel, "card", "", None, shown)
+
+
+async def thread_opened(c: Connection, conversation_id: int, post_id: UUID, ts: str, card_hash: str) -> None:
+    await c.execute(
+        "update slack_threads set ts = $3, card_hash = $4 where conversation_id = $1 and post_id = $2",
+        conversation_id,
+        post_id,
+        ts,
+        card_hash,
+    )
+    await post_sent(c, post_id, ts)
+
+
+async def lose_thread(c: Connection, conversation_id: int) -> None:
+    """The head of the thread is gone at Slack: the next run opens a new one."""
+    await c.execute("delete from slack_posts where conversation_id = $1 and ts is null", conversation_id)
+    await c.execute(
+        "update slack_threads set ts = null, card_hash = 'lost' where conversation_id = $1", conversation_id
+    )
+
+
+async def forget_opening(c: Connection, conversation_id: int, post_id: UUID) -> None:
+    """The first post surely never arrived."""
+    await c.execute("delete from slack_posts where id = $1", post_id)
+    await c.execute(
+        "delete from slack_threads where conversation_id = $1 and post_id = $2 and ts is null", conversation_id, post_id
+    )
+
+
+async def card_shown(c: Connection, conversation_id: int, card_hash: str) -> None:
+    await c.execute("update slack_threads set card_hash = $2 where conversation_id = $1", conversation_id, card_hash)
+
+
+# posts
+
+
+async def begin_post(
+    c: Connection,
+    id: UUID,
+    conversation_id: int,
+    slack_channel: str,
+    kind: str,
+    key: str,
+    first: int | None,
+    last: int | None,
+) -> None:
+    await c.execute(
+        """
+        insert into slack_posts (id, conversation_id, slack_channel, kind, key, first_position, last_position)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        id,
+        conversation_id,
+        slack_channel,
+        kind,
+        key,
+        first,
+        last,
+    )
+
+
+async def post_sent(c: Connection, id: UUID, ts: str) -> None:
+    """Slack has this post; what it shows counts as shown."""
+    row = await c.fetchrow(
+        """
+        update slack_posts set ts = $2, sent_at = now() where id = $1 returning conversation_id, kind, key, last_position
+        """,
+        id,
+        ts,
+    )
+    if row is None:
+        return
+    if row["kind"] == "lines":
+        await c.execute(
+            "update slack_threads set shown_position = greatest(shown_position, $2) where conversation_id = $1",
+            row["conversation_id"],
+            row["last_position"],
+        )
+    elif row["kind"] == "notice":
+        await c.execute("update notices set shown_at = now() where key = $1", row["key"])
+
+
+async def forget_post(c: Connection, id: UUID) -> None:
+    """This post surely never arrived."""
+    await c.execute("delete from slack_posts where id = $1 and ts is null", id)
+
+
+async def begun(c: Connection, conversation_id: int) -> Begun | None:
+    """The post in this thread whose outcome nobody recorded, other than its first."""
+    row = await c.fetchrow(
+        """
+        select id, kind, key, last_position, created_at from slack_posts
+        where conversation_id = $1 and ts is null and kind <> 'card' order by created_at limit 1
+        """,
+        conversation_id,
+    )
+    return Begun(**dict(row)) if row else None
+
+
+async def post_showing(c: Connection, conversation_id: int, position: int) -> tuple[str, str, int, int] | None:
+    """The post (Slack channel, ts, first and last position) in which a message stands."""
+    row = await c.fetchrow(
+        """
+        select slack_channel, ts, first_position, last_position from slack_posts
+        where conversation_id = $1 and first_position <= $2 and last_position >= $2 and kind = 'lines' and ts is not null
+        """,
+        conversation_id,
+        position,
+    )
+    return (row["slack_channel"], row["ts"], row["first_position"], row["last_position"]) if row else None
+
+
+# what to show
+
+_SAID = """
+select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subject, m.text, m.body, m.album, m.sent_at,
+       m.created_at, m.edited_at, m.withdrawn_at,
+       coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
+from messages m
+"""
+
+
+async def unshown(c: Connection, conversation_id: int, after: int, limit: int = 60) -> list[Said]:
+    """What the Slack thread does not show yet: what agents wrote there themselves is there already."""
+    rows = await c.fetch(
+        _SAID
+        + " where m.conversation_id = $1 and m.position > $2 and m.channel <> 'slack' order by m.position limit $3",
+        conversation_id,
+        after,
+        limit,
+    )
+    return [_said(row) for row in rows]
+
+
+async def said(c: Connection, conversation_id: int, positions: Sequence[int]) -> list[Said]:
+    rows = await c.fetch(
+        _SAID + " where m.conversation_id = $1 and m.position = any($2::bigint[]) order by m.position",
+        conversation_id,
+        list(positions),
+    )
+    return [_said(row) for row in rows]
+
+
+async def said_between(c: Connection, conversation_id: int, first: int, last: int) -> list[Said]:
+    rows = await c.fetch(
+        _SAID
+        + " where m.conversation_id = $1 and m.position between $2 and $3 and m.channel <> 'slack' order by m.position",
+        conversation_id,
+        first,
+        last,
+    )
+    return [_said(row) for row in rows]
+
+
+async def by_external_id(c: Connection, channel: str, external_id: str) -> tuple[int, int] | None:
+    """The conversation and position of a customer's message."""
+    row = await c.fetchrow(
+        "select conversation_id, position from messages where channel = $1 and external_id = $2", channel, external_id
+    )
+    return (row["conversation_id"], row["position"]) if row else None
+
+
+async def head(c: Connection, conversation_id: int) -> Head | None:
+    row = await c.fetchrow(
+        f"""
+        select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
+            a.silenced_at is not null as silenced,
+            (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
+            (select array_agg(channel order by latest desc) from (
+                select channel, max(position) as latest from messages m
+                where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels
+        from conversations c join customers p on p.id = c.customer_id left join addresses a on a.id = c.address_id
+        where c.id = $1
+        """,
+        conversation_id,
+    )
+    if row is None:
+        return None
+    return Head(
+        conversation=arrivals.conversation(row),
+        name=row["customer_name"],
+        address_kind=row["address_kind"] or "",
+        address=row["address_value"] or "",
+        proof=Proof(row["proof"] or 0),
+        silenced=bool(row["silenced"]),
+        channels=tuple(row["channels"] or ()),
+        phone=row["phone"] or "",
+    )
+
+
+async def notice_due(c: Connection, conversation_id: int) -> Notice | None:
+    row = await c.fetchrow(
+        "select id, key, notice from notices where conversation_id = $1 and shown_at is null order by id limit 1",
+        conversation_id,
+    )
+    return Notice(**dict(row)) if row else None
+
+
+async def notices_without_thread(c: Connection) -> list[tuple[Notice, str]]:
+    """Alarms that belong to no conversation, with the Slack channel they are for ("" for the first team's)."""
+    rows = await c.fetch(
+        "select id, key, notice, slack_channel from notices where conversation_id is null and shown_at is null order by id"
+    )
+    return [(Notice(id=row["id"], key=row["key"], notice=row["notice"]), row["slack_channel"]) for row in rows]
+
+
+async def notice_shown(c: Connection, key: str) -> None:
+    await c.execute("update notices set shown_at = now() where key = $1", key)
+
+
+async def excerpt(c: Connection, message_id: int) -> str:
+    return str(await c.fetchval("select left(text, 300) from messages where id = $1", message_id) or "")
+
+
+async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[str, Any] | None:
+    """The first kept file of a shown customer message that is not in the thread yet."""
+    row = await c.fetchrow(
+        """
+        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, a.shown_at, m.author_name, m.channel, m.position
+        from attachments a join messages m on m.id = a.message_id
+        where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' and a.state = 'kept' and a.shown_at is null
+        order by m.position, a.number limit 1
+        """,
+        conversation_id,
+        shown,
+    )
+    return dict(row) if row else None
+
+
+async def file_begun(c: Connection, attachment_id: int, slack_file: str) -> None:
+    await c.execute("update attachments set slack_file = $2 where id = $1", attachment_id, slack_file)
+
+
+async def file_shown(c: Connection, attachment_id: int) -> None:
+    await c.execute("update attachments set shown_at = now() where id = $1", attachment_id)
+
+
+async def file_refused(c: Connection, attachment_id: int, why: str) -> None:
+    await c.execute("update attachments set state = 'failed', why = $2 where id = $1", attachment_id, why)
+
+
+# marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """An agent's message in Slack, how far its deliveries got, and the marks it carries."""
+
+    conversation_id: int
+    slack_channel: str
+    ts: str
+    direction: str
+    withdrawn: bool
+    statuses: tuple[Status, ...]
+    undone: bool
+    marks: tuple[str, ...]
+    due_at: datetime | None
+
+
+async def marked(c: Connection, message_id: int) -> Marked | None:
+    row = await c.fetchrow(
+        """
+        select m.conversation_id, m.external_id, m.direction, m.withdrawn_at, m.marks,
+            coalesce(array_agg(d.status order by d.part) filter (where d.id is not null), '{}') as statuses,
+            coalesce(bool_or(d.code = 'undone'), false) as undone, min(d.due_at) as due_at
+        from messages m left join deliveries d on d.message_id = m.id
+        where m.id = $1 and m.channel = 'slack' group by m.id
+        """,
+        message_id,
+    )
+    if row is None or ":" not in (row["external_id"] or ""):
+        return None
+    slack_channel, ts = row["external_id"].split(":", 1)
+    return Marked(
+        conversation_id=row["conversation_id"],
+        slack_channel=slack_channel,
+        ts=ts,
+        direction=row["direction"],
+        withdrawn=row["withdrawn_at"] is not None,
+        statuses=tuple(Status(status) for status in row["statuses"]),
+        undone=row["undone"],
+        marks=tuple(row["marks"]),
+        due_at=row["due_at"],
+    )
+
+
+async def marks_shown(c: Connection, message_id: int, marks: Sequence[str]) -> None:
+    await c.execute("update messages set marks = $2 where id = $1", message_id, list(marks))
+
+
+# events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    event_id: str
+    body: Mapping[str, Any]
+    received_at: datetime
+
+
+async def store_event(
+    c: Connection, event_id: str, slack_channel: str, thread_ts: str, body: Mapping[str, Any], outcome: str
+) -> bool:
+    """Keep an event by its id. False when we have it. An `outcome` given at once means there is nothing to do."""
+    answer = await c.execute(
+        """
+        insert into slack_events (event_id, slack_channel, thread_ts, body, settled_at, outcome)
+        values ($1, $2, $3, $4, case when $5 <> '' then now() end, $5) on conflict (event_id) do nothing
+        """,
+        event_id,
+        slack_channel,
+        thread_ts,
+        dict(body),
+        outcome,
+    )
+    return answer.endswith(" 1")
+
+
+async def unsettled(c: Connection, slack_channel: str, thread_ts: str) -> list[Event]:
+    """The events of one Slack thread that nobody has acted on, in the order in which they happened."""
+    rows = await c.fetch(
+        """
+        select event_id, body, received_at from slack_events
+        where slack_channel = $1 and thread_ts = $2 and settled_at is null
+        order by coalesce(body -> 'event' ->> 'event_ts', body -> 'event' ->> 'ts'), event_id
+        """,
+        slack_channel,
+        thread_ts,
+    )
+    return [Event(**dict(row)) for row in rows]
+
+
+async def event(c: Connection, event_id: str) -> Event | None:
+    row = await c.fetchrow("select event_id, body, received_at from slack_events where event_id = $1", event_id)
+    return Event(**dict(row)) if row else None
+
+
+async def settle_event(c: Connection, event_id: str, outcome: str) -> None:
+    await c.execute(
+        "update slack_events set settled_at = now(), outcome = $2 where event_id = $1", event_id, outcome[:200]
+    )
+
+
+async def forget_events(c: Connection, days: int = 7) -> None:
+    """Slack repeats an event for a day at most; a week is plenty to know it again."""
+    await c.execute("delete from slack_events where settled_at < now() - make_interval(days => $1)", days)
+
+
+# agents
+
+
+async def agent(c: Connection, slack_user: str) -> Agent | None:
+    row = await c.fetchrow(
+        """
+        select slack_user, name, locale, facts, answered_at is not null as answered, read_at from agents
+        where slack_user = $1
+        """,
+        slack_user,
+    )
+    return Agent(**dict(row)) if row else None
+
+
+async def save_agent(
+    c: Connection, slack_user: str, name: str, locale: str, facts: Mapping[str, Any], at: datetime
+) -> Agent:
+    row = await c.fetchrow(
+        """
+        insert into agents (slack_user, name, locale, facts, read_at) values ($1, $2, $3, $4, $5)
+        on conflict (slack_user) do update set name = $2, locale = $3, facts = $4, read_at = $5
+        returning slack_user, name, locale, facts, answered_at is not null as answered, read_at
+        """,
+        slack_user,
+        name,
+        locale,
+        dict(facts),
+        at,
+    )
+    return Agent(**dict(row))
+
+
+async def confirmed(c: Connection, slack_user: str, at: datetime) -> None:
+    """This person has said that they mean to answer customers."""
+    await c.execute("update agents set answered_at = coalesce(answered_at, $2) where slack_user = $1", slack_user, at)
+
+
+def _said(row: Any) -> Said:
+    values = dict(row)
+    return Said(**{**values, "files": tuple(values["files"])})
+
+
+async def began_at(c: Connection, post_id: UUID) -> datetime | None:
+    """When a post was begun; None for one that is not remembered."""
+    found = await c.fetchval("select created_at from slack_posts where id = $1 and ts is null", post_id)
+    return found if isinstance(found, datetime) else None
+
+
+async def head_of_message(c: Connection, message_id: int) -> str:
+    """The name of the customer a message belongs to."""
+    found = await c.fetchval(
+        """
+        select p.name from messages m join conversations c on c.id = m.conversation_id
+        join customers p on p.id = c.customer_id where m.id = $1
+        """,
+        message_id,
+    )
+    return str(found or "")
+
+
+async def words_of(c: Connection, channel: str, external_id: str) -> str:
+    """The text of a customer's message, which they may have deleted since."""
+    found = await c.fetchval(
+        "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
+    )
+    return str(found or "")
