@@ -428,10 +428,7 @@ async def _admit(server: _Server, manifest: Manifest, force: bool) -> int:
     try:
         async with server.connected(server.database) as line:
             running = line.get_server_version().major
-            others = await line.fetchval(
-                "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-                " and coalesce(backend_type, 'client backend') = 'client backend'"  # hidden from ordinary roles
-            )
+            others = await _others(line, server.database)
             rows = {name: n for name, n in (await _count(line)).items() if n and MIGRATIONS not in name}
     except asyncpg.InvalidCatalogNameError:
         async with _standing(server) as line:
@@ -449,6 +446,14 @@ async def _admit(server: _Server, manifest: Manifest, force: bool) -> int:
             f"The database {server.database} is not empty ({some}). Make a backup of it, then restore with --force."
         )
     return int(running)
+
+
+async def _others(line: Any, database: str) -> int:
+    return await line.fetchval(  # type: ignore[no-any-return]
+        "select count(*) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()"
+        " and coalesce(backend_type, 'client backend') = 'client backend'",  # hidden from ordinary roles
+        database,
+    )
 
 
 @asynccontextmanager
@@ -494,6 +499,8 @@ async def _swap(server: _Server, fresh: str) -> None:
     async with _standing(server) as line:
         exists = await line.fetchval("select exists (select 1 from pg_database where datname = $1)", server.database)
         try:
+            if await _others(line, server.database):
+                raise InUse("Somebody connected meanwhile. Stop `santral serve` first; nothing was changed.")
             async with line.transaction():
                 if exists:
                     await line.execute(f"alter database {ours} rename to {_quoted(old)}")

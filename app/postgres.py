@@ -295,9 +295,7 @@ class Postgres:
                 return await self._start()
             except PermissionError as error:
                 await self._end()
-                raise AccessDenied(
-                    f"{error.strerror}: {error.filename}. Use another data_dir or run as its owner."
-                ) from error
+                raise AccessDenied(f"{error}. Use another data_dir, or run Santral as its owner.") from error
             except (OSError, asyncpg.PostgresError) as error:
                 await self._end()
                 raise StartFailed(f"The database in {self.data_dir} cannot be used: {error}.") from error

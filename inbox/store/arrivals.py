@@ -465,9 +465,12 @@ async def note_event(
 
 
 async def quarantine(c: Connection, event: Unreadable, detail: str = "") -> None:
-    """Keep what could not be read or stored, whole."""
+    """Keep what could not be read or stored, whole; the same bytes again are counted, not kept twice."""
     await c.execute(
-        "insert into quarantine (channel, reason, detail, body) values ($1, $2, $3, $4)",
+        """
+        insert into quarantine (channel, reason, detail, body) values ($1, $2, $3, $4)
+        on conflict (channel, reason, md5(body)) where replayed_at is null do update set times = quarantine.times + 1
+        """,
         event.channel,
         event.reason,
         storable(detail, 2_000),

@@ -37,6 +37,7 @@ class Quarantined(Model):
     detail = fields.TextField(default="")
     headers: fields.JSONField[dict[str, str]] = fields.JSONField(default=dict)
     body = fields.BinaryField()
+    times = fields.IntField(default=1)
     received_at = fields.DatetimeField(auto_now_add=True)
     replayed_at = fields.DatetimeField(null=True)
 

@@ -202,9 +202,11 @@ create table quarantine (
     detail       text not null default '',
     headers      jsonb not null default '{}',
     body         bytea not null,
+    times        integer not null default 1,
     received_at  timestamptz not null default now(),
     replayed_at  timestamptz
 );
+create unique index quarantine_once on quarantine (channel, reason, md5(body)) where replayed_at is null;
 create index quarantine_open on quarantine (id) where replayed_at is null;
 
 create table cursors (

@@ -1,0 +1,202 @@
+"""The HTTP side: webhooks, Slack, health, figures. Nothing here is slow, and 2xx is answered after the commit only."""
+
+from __future__ import annotations
+
+import hmac
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.signature import Clock, SignatureVerifier
+
+from channels.channel import Channel, Handshake, Request, Webhook
+from channels.errors import Malformed
+from channels.message import Unreadable
+from desk.events import Events
+from inbox import figures
+from inbox.intake import Away, Intake, Overloaded
+from inbox.store.database import away
+
+MOST = 8 * 1024 * 1024  # bytes of a request; the largest webhook of a provider is a mail with attachments
+SECONDS = 300.0  # how old a signed request of Slack's may be (docs.slack.dev, "Verifying requests from Slack")
+
+log = structlog.get_logger()
+Health = Callable[[], Awaitable[Mapping[str, bool]]]
+
+
+class Web:
+    """The aiohttp application. `accepting` turns False when Santral stops, so that balancers look elsewhere."""
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        intake: Intake,
+        *,
+        public_url: str,
+        health: Health,
+        now: Callable[[], datetime],
+        events: Events | None = None,
+        signing_secret: str = "",
+        bolt: AsyncApp | None = None,
+    ) -> None:
+        self._channels = channels
+        self._intake = intake
+        self._public_url = public_url.rstrip("/")
+        self._health = health
+        self._now = now
+        self._events = events
+        self._bolt = bolt
+        self._verifier = SignatureVerifier(signing_secret, _Now(now)) if signing_secret else None
+        self.accepting = True
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MOST, middlewares=[_words])
+        app.router.add_post("/webhooks/{name}", self.webhook)
+        app.router.add_get("/webhooks/{name}", self.handshake)
+        app.router.add_get("/health/live", self.live)
+        app.router.add_get("/health/ready", self.ready)
+        app.router.add_get("/metrics", self.metrics)
+        if self._verifier:
+            app.router.add_post("/slack/events", self.slack_events)
+            app.router.add_post("/slack/interactive", self.slack_interactive)
+        return app
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        channel = self._channels.get(name)
+        if not isinstance(channel, Webhook):
+            raise web.HTTPNotFound
+        body = await request.read()
+        try:
+            channel.verify(self._request(request, body))
+        except Exception as error:  # noqa: BLE001 - whatever a verifier stumbles over, the request is refused
+            figures.REFUSED.labels(name, "unverified").inc()
+            log.info("webhook.refused", channel=name, error=type(error).__name__)
+            return web.Response(status=401, text="not signed by the provider\n")
+        try:
+            events = channel.parse(body, self._now())
+        except Malformed as error:
+            return await self._set_aside(name, body, str(error))
+        try:
+            await self._intake.receive(events)
+        except (Away, Overloaded) as error:
+            return _later(error)
+        return web.Response()
+
+    async def handshake(self, request: web.Request) -> web.Response:
+        channel = self._channels.get(request.match_info["name"])
+        if not isinstance(channel, Handshake):
+            raise web.HTTPNotFound
+        try:
+            answer = channel.answer(self._request(request, b""))
+        except Exception:  # noqa: BLE001 - as for webhooks
+            figures.REFUSED.labels(request.match_info["name"], "handshake").inc()
+            return web.Response(status=403)
+        return web.Response(text=answer)
+
+    async def slack_events(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if not self._signed(request, body):
+            figures.REFUSED.labels("slack", "unverified").inc()
+            return web.Response(status=401, text="not signed by Slack\n")
+        try:
+            envelope = orjson.loads(body)
+            if not isinstance(envelope, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            return await self._set_aside("slack", body, str(error))
+        if envelope.get("type") == "url_verification":
+            return web.json_response({"challenge": envelope.get("challenge", "")})
+        if self._events is not None:
+            try:
+                await self._events.receive(envelope)
+            except Exception as error:
+                if not away(error):
+                    raise
+                return _later(error)
+        return web.Response()
+
+    async def slack_interactive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if not self._signed(request, body):
+            figures.REFUSED.labels("slack", "unverified").inc()
+            return web.Response(status=401, text="not signed by Slack\n")
+        if self._bolt is None:
+            raise web.HTTPNotFound
+        return await to_aiohttp_response(await self._bolt.async_dispatch(await to_bolt_request(request)))
+
+    async def live(self, _: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        parts = {**await self._health(), "accepting": self.accepting}
+        ready = all(parts.values())
+        return web.json_response({"ready": ready, **parts}, status=200 if ready else 503)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _set_aside(self, name: str, body: bytes, detail: str) -> web.Response:
+        """A provider sent what cannot be read: keep it, count it, and say so."""
+        figures.QUARANTINED.labels(name).inc()
+        try:
+            await self._intake.quarantine(Unreadable(channel=name, reason="unreadable", raw=body), detail)
+        except Away as error:
+            return _later(error)
+        log.warning("webhook.quarantined", channel=name)
+        return web.Response(status=400, text="unreadable; kept for a person to look at\n")
+
+    def _signed(self, request: web.Request, body: bytes) -> bool:
+        assert self._verifier is not None
+        stamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        if not (stamp.isascii() and stamp.isdigit()) or abs(self._now().timestamp() - int(stamp)) > SECONDS:
+            return False
+        wanted = self._verifier.generate_signature(timestamp=stamp, body=body) or ""
+        given = request.headers.get("X-Slack-Signature", "")
+        return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
+
+    def _request(self, request: web.Request, body: bytes) -> Request:
+        return Request(
+            method=request.method,
+            url=self._public_url + request.raw_path,
+            headers={key.lower(): value for key, value in request.headers.items()},
+            body=body,
+            query=dict(request.query),
+        )
+
+
+class _Now(Clock):
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now().timestamp()
+
+
+@web.middleware
+async def _words(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    """Count what is too large, and let no exception's words out."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        figures.REFUSED.labels(request.path.split("/")[1], "too_large").inc()
+        return web.Response(status=413, text="too large\n")
+    except web.HTTPException:
+        raise
+    except Exception as error:
+        log.exception("web.failed", path=request.path, error=type(error).__name__)
+        return web.Response(status=500, text="that failed here; it is logged\n")
+
+
+def _later(error: Exception) -> web.Response:
+    """Ask the provider to bring it again. Spread out, so that not everybody comes back in the same second."""
+    log.warning("web.later", error=type(error).__name__)
+    figures.REFUSED.labels("web", "later").inc()
+    return web.Response(status=503, headers={"Retry-After": str(random.randint(2, 6))})  # noqa: S311

@@ -1,0 +1,333 @@
+"""The card, the posts and the notices: what an agent sees of a conversation, always within Slack's limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from channels.message import Proof, Span, SpanKind
+from desk import notices
+from desk.blocks import Post
+from desk.cards import CARD_LINES, Attached, Card, FileState, Line, card, fits, lines, take_fitting
+from templates.catalog import Catalog
+from tests.desk import limits
+from tests.desk.test_words import hostile
+
+AT = datetime(2026, 1, 5, 10, 20, tzinfo=UTC)
+CATALOG = Catalog.load("en")
+EN = CATALOG.voice("en")
+AYSE = Card(
+    conversation="17",
+    customer="Ayşe Yılmaz",
+    channels=("telegram",),
+    address="telegram:4711",
+    proof=Proof.PLATFORM,
+    language="tr",
+    tags=("return", "refund"),
+    priority="urgent",
+    waiting_since=AT,
+    opening=(Line(at=AT, sender="Ayşe Yılmaz", channel="telegram", text="Where is my order?"),),
+)
+
+attached = st.builds(
+    Attached,
+    name=hostile,
+    media_type=hostile,
+    size=st.none() | st.integers(0, 10**12),
+    state=st.sampled_from(FileState),
+)
+span = st.builds(Span, kind=st.sampled_from(SpanKind), start=st.integers(0, 40), end=st.integers(0, 60), url=hostile)
+line = st.builds(
+    Line,
+    at=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    sender=st.sampled_from(["Ayşe", "<!here>"]),
+    channel=st.sampled_from(["telegram", "sms", "", "new"]),
+    subject=hostile,
+    text=hostile,
+    spans=st.lists(span, max_size=3).map(tuple),
+    attached=st.lists(attached, max_size=30).map(tuple),
+    quoted=hostile,
+    forwarded_from=hostile,
+    stub=hostile,
+    edited=st.booleans(),
+    withdrawn=st.booleans(),
+)
+some_lines = st.lists(line, min_size=1, max_size=14)
+voices = st.sampled_from([CATALOG.voice(lang) for lang in CATALOG.languages])
+slow = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def broken(post: Post) -> list[str]:
+    return limits.broken(post.text, post.blocks)
+
+
+def actions(post: Post) -> dict[str, str]:
+    """The buttons: action_id to value."""
+    found = [block["elements"] for block in post.blocks if block["type"] == "actions"]
+    return {element["action_id"]: element["value"] for elements in found for element in elements}
+
+
+def seen(post: Post) -> str:
+    return " ".join(limits.strings(post.blocks))
+
+
+# the card
+
+
+def test_the_card_shows_who_what_how_long_and_what_can_be_done() -> None:
+    post = card(AYSE, EN)
+    assert broken(post) == []
+    assert post.blocks[0]["text"]["text"] == "🔴 Ayşe Yılmaz · Telegram"
+    assert "Where is my order?" in seen(post)
+    context = post.blocks[-2]["elements"][0]["text"]
+    for word in (
+        "<!date^1767608400^{ago}|",
+        "Turkish",
+        "`return`",
+        "Urgent",
+        "telegram:4711 (✓ confirmed",
+        "nobody yet",
+    ):
+        assert word in context
+    assert actions(post) == {"take": "17", "resolve": "17", "note": "17"}
+    assert post.text == "🔴 Ayşe Yılmaz · Telegram: Where is my order?"
+
+
+def test_a_resolved_conversation_can_be_reopened_and_no_longer_waits() -> None:
+    post = card(replace(AYSE, state="resolved"), EN)
+    assert actions(post) == {"reopen": "17", "note": "17"}
+    assert post.blocks[0]["text"]["text"].startswith("✅ ")
+    assert "<!date" not in seen(post) and "Resolved" in seen(post)
+
+
+def test_the_agent_is_named_by_slack_id_or_by_name() -> None:
+    assert "<@U0AGENT001>" in seen(card(replace(AYSE, agent="U0AGENT001"), EN))
+    assert "👤 ‹" not in seen(card(replace(AYSE, agent="Deniz"), EN))
+    assert "👤 &lt;" in seen(card(replace(AYSE, agent="<@everyone>"), EN))
+
+
+def test_an_unproven_address_and_a_block_are_said() -> None:
+    said = seen(card(replace(AYSE, proof=Proof.CLAIMED, blocked=True), EN))
+    assert "(? not proven)" in said and "has blocked us" in said
+
+
+def test_labels_speak_the_agents_language() -> None:
+    assert "Üzerime al" in seen(card(AYSE, CATALOG.voice("tr")))
+    assert "Взять" in seen(card(AYSE, CATALOG.voice("ru")))
+    assert "Take" in seen(card(AYSE, CATALOG.voice("xx")))
+
+
+def test_what_does_not_fit_is_announced_and_left_to_the_thread() -> None:
+    many = tuple(Line(at=AT, text=f"message {number}") for number in range(14))
+    assert fits(many, EN) == CARD_LINES
+    post = card(replace(AYSE, opening=many), EN)
+    assert "message 9" in seen(post) and "message 10" not in seen(post)
+    assert "4 more in the thread" in seen(post)
+
+
+def test_a_first_message_too_long_for_the_card_shows_its_beginning() -> None:
+    long = (Line(at=AT, text="Once upon a time " * 200),)
+    assert fits(long, EN) == 0
+    post = card(replace(AYSE, opening=long), EN)
+    assert "Once upon a time" in seen(post) and "Continues in the thread" in seen(post)
+    assert len(seen(post)) < 1_500
+
+
+def test_an_edit_cannot_push_a_message_out_of_the_card() -> None:
+    opening = (Line(at=AT, text="x" * 12_000, edited=True), Line(at=AT, text="the second one"))
+    post = card(replace(AYSE, opening=opening, shown=2), EN)
+    assert broken(post) == []
+    assert "the second one" in seen(post)
+
+
+@slow
+@given(hostile, some_lines, hostile, st.none() | st.integers(0, 20), voices)
+def test_a_card_is_within_slacks_limits_whatever_a_customer_does(
+    name: str, opening: list[Line], other: str, shown: int | None, say: Any
+) -> None:
+    view = replace(
+        AYSE,
+        customer=name,
+        opening=tuple(opening),
+        shown=shown,
+        address=other,
+        tags=(other, "a`b"),
+        language=other[:20],
+        agent=other,
+        team=other,
+        priority=other,
+        state=other,
+    )
+    assert broken(card(view, say)) == []
+
+
+# posts of customer messages
+
+
+def test_waiting_messages_share_one_post_under_the_customers_name() -> None:
+    several = [
+        Line(at=AT, sender="Ayşe", channel="telegram", text="Hello"),
+        Line(at=AT + timedelta(seconds=20), sender="Ayşe", channel="telegram", text="Anybody there?"),
+        Line(at=AT + timedelta(minutes=5), sender="Ayşe", channel="telegram", text="Please answer"),
+    ]
+    assert take_fitting(several, EN) == 3
+    post = lines(several, EN)
+    assert post.username == "Ayşe · Telegram"
+    assert post.text == "Hello\nAnybody there?\nPlease answer"
+    assert seen(post).count("<!date^") == 1  # only the pause is worth a clock time
+
+
+def test_another_channel_or_name_begins_another_post() -> None:
+    first = Line(at=AT, sender="Ayşe", channel="telegram", text="1")
+    assert take_fitting([first, first, replace(first, channel="sms")], EN) == 2
+
+
+def test_a_post_takes_at_least_one_message_however_long() -> None:
+    long = Line(at=AT, text="x" * 100_000)
+    assert take_fitting([long, long], EN) == 1
+    post = lines([long], EN)
+    assert broken(post) == [] and "kept in full" in seen(post)
+    assert take_fitting([], EN) == 0
+
+
+def test_files_quotes_forwards_and_what_cannot_be_shown_are_said() -> None:
+    post = lines(
+        [
+            Line(
+                at=AT,
+                attached=(
+                    Attached(name="receipt.pdf", size=1_400_000),
+                    Attached(media_type="image/jpeg", state=FileState.SHOWN),
+                ),
+                quoted="your offer",
+                forwarded_from="Bank",
+                stub="poll",
+                edited=True,
+            )
+        ],
+        EN,
+    )
+    said = seen(post)
+    for part in (
+        "📎 receipt.pdf · 1.4 MB · arriving…",
+        "📎 image/jpeg",
+        "About: your offer",
+        "Forwarded from Bank",
+        "a poll",
+        "edited",
+    ):
+        assert part in said
+    assert "image/jpeg · " not in said
+
+
+def test_a_mail_subject_stands_in_bold_above_the_text() -> None:
+    elements = lines([Line(at=AT, subject="Order 17", text="Where?")], EN).blocks[0]["elements"][0]["elements"]
+    assert elements[0] == {"type": "text", "text": "Order 17", "style": {"bold": True}}
+
+
+@slow
+@given(some_lines, voices)
+def test_every_post_is_within_slacks_limits_and_every_message_gets_posted(waiting: list[Line], say: Any) -> None:
+    left = list(waiting)
+    while left:
+        count = take_fitting(left, say)
+        assert 1 <= count <= len(left)
+        post = lines(left[:count], say)
+        assert broken(post) == [] and len(post.username) <= 80
+        del left[:count]
+
+
+# notices
+
+Build = Callable[[str, Any], Post]
+NOTICES: dict[str, Build] = {
+    "doubt": lambda text, say: notices.doubt("d-1", text, text, text, say),
+    "parked": lambda text, say: notices.parked(text, AT, 9, text, say),
+    "ask_first": lambda text, say: notices.ask_first(text, text, text, "C1:1.2", say),
+    "late_reply": lambda text, say: notices.late_reply("U0AGENT001", AT, text, text, text, "C1:1.2", say),
+    "undo": lambda text, say: notices.undo(text, text, 5, "C1:1.2", say),
+    "edited": lambda text, say: notices.edited(text, text, (), say),
+    "withdrawn": lambda text, say: notices.withdrawn(text, AT, text, say),
+    "blocked": lambda text, say: notices.blocked(text, text, say),
+    "unblocked": lambda text, say: notices.unblocked(text, text, say),
+    "merged": lambda text, say: notices.merged(text, text, say),
+    "unchangeable": lambda text, say: notices.unchangeable(say, text),
+    **{
+        f"failure.{reason}": lambda text, say, reason=reason: notices.failure(  # type: ignore[misc]
+            reason, text, text, say, code=text, detail=text, excerpt=text
+        )
+        for reason in [*sorted(notices.FAILURES), "never heard of"]
+    },
+    **{
+        f"not_sent.{why}": lambda _, say, why=why: notices.not_sent(why, say)  # type: ignore[misc]
+        for why in sorted(notices.NOT_SENT)
+    },
+    **{
+        f"change.{what}": lambda text, say, what=what: notices.state_changed(  # type: ignore[misc]
+            text, what, say, priority=text, team=text
+        )
+        for what in sorted(notices.STATES)
+    },
+}
+
+
+@pytest.mark.parametrize("name", NOTICES)
+@settings(max_examples=15, deadline=None)
+@given(text=hostile, say=voices)
+def test_every_notice_is_within_slacks_limits_in_every_language(name: str, text: str, say: Any) -> None:
+    assert broken(NOTICES[name](text, say)) == []
+
+
+def test_a_doubt_offers_both_ways_out() -> None:
+    post = notices.doubt("d-1", "Ayşe", "telegram", "On its way!", EN)
+    assert actions(post) == {"delivery_arrived": "d-1", "delivery_again": "d-1"}
+    assert "On its way!" in seen(post) and "Ayşe" in seen(post) and "Telegram" in post.text
+
+
+def test_questions_offer_sending_or_a_note() -> None:
+    for post in (
+        notices.ask_first("Ayşe", "telegram", "hi", "C1:1.2", EN),
+        notices.late_reply("Deniz", AT, "Ayşe", "telegram", "hi", "C1:1.2", EN),
+    ):
+        assert actions(post) == {"reply_send": "C1:1.2", "reply_note": "C1:1.2"}
+    assert actions(notices.undo("Ayşe", "telegram", 5, "C1:1.2", EN)) == {"undo_send": "C1:1.2"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "1234567890:" + "Ab-_" * 9,
+        "xoxb-not-a-true-token",
+        "xapp-1-not-a-true-token",
+        "EAA" + "Zx" * 12,
+        "0f" * 16,
+        "hunter2",
+    ],
+)
+def test_no_notice_carries_a_secret(secret: str) -> None:
+    errors = {
+        "hunter2": "imaps://user:hunter2@imap.example refused; Authorization: Bearer hunter2; password=hunter2",
+    }
+    error = errors.get(secret, f"GET https://api.telegram.org/file/bot{secret}/photo.jpg failed: {secret}")
+    for post in (
+        notices.parked("fetch", AT, 9, error, EN),
+        notices.failure("refused", "Ayşe", "telegram", EN, code="403", detail=error),
+    ):
+        assert secret not in json.dumps([post.text, post.blocks])
+        assert "•••" in seen(post)
+
+
+@slow
+@given(hostile, voices)
+def test_windows_are_within_slacks_limits(text: str, say: Any) -> None:
+    assert limits.view(notices.note_modal("17", text, say)) == []
+    assert limits.view(notices.reply_modal("17", text, text, say, text="x" * 5_000)) == []
