@@ -48,7 +48,7 @@ CAPABILITIES = Capabilities(
     max_text=4096,  # /bots/api#sendmessage
     measure=units,
     max_caption=1024,  # /bots/api#sendphoto
-    max_choices=100,  # on no page; what its servers took when tried by others
+    max_choices=100,  # a bound of ours: no page names one
     media={"image/*": 50 << 20, "*/*": 50 << 20},  # /bots/api#sending-files; pictures above 10 MB go as documents
     formatting=True,
     edits=timedelta(hours=48),  # /bots/api#editmessagetext, the stricter case: a business account's messages
