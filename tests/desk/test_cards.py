@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channels import errors
 from channels.message import Proof, Span, SpanKind
 from desk import notices
 from desk.blocks import Post
@@ -260,6 +261,15 @@ NOTICES: dict[str, Build] = {
     "blocked": lambda text, say: notices.blocked(text, text, say),
     "unblocked": lambda text, say: notices.unblocked(text, text, say),
     "merged": lambda text, say: notices.merged(text, text, say),
+    "undone": lambda _, say: notices.undone(say),
+    "too_late": lambda _, say: notices.too_late(say),
+    "settled": lambda text, say: notices.settled(text, say, arrived=True),
+    "settled again": lambda text, say: notices.settled(text, say, arrived=False),
+    "settled_before": lambda _, say: notices.settled_before(say),
+    "confirmed": lambda text, say: notices.confirmed(text, say, sent=True),
+    "confirmed note": lambda text, say: notices.confirmed(text, say, sent=False),
+    "not_yours": lambda _, say: notices.not_yours(say),
+    "taken": lambda text, say: notices.taken(text, say),
     "unchangeable": lambda text, say: notices.unchangeable(say, text),
     **{
         f"failure.{reason}": lambda text, say, reason=reason: notices.failure(  # type: ignore[misc]
@@ -302,6 +312,33 @@ def test_questions_offer_sending_or_a_note() -> None:
     assert actions(notices.undo("Ayşe", "telegram", 5, "C1:1.2", EN)) == {"undo_send": "C1:1.2"}
 
 
+def test_a_settled_question_says_who_decided_and_offers_nothing_more() -> None:
+    said = {
+        "Deniz: it arrived": notices.settled("Deniz", EN, arrived=True),
+        "Deniz had it sent again": notices.settled("Deniz", EN, arrived=False),
+        "Deniz: sent to the customer": notices.confirmed("Deniz", EN, sent=True),
+        "Deniz: kept as a note": notices.confirmed("Deniz", EN, sent=False),
+    }
+    for words, post in said.items():
+        assert words in seen(post) and actions(post) == {}
+    assert "<@U0AGENT001>" in notices.settled("U0AGENT001", EN, arrived=True).text
+
+
+def test_who_came_second_reads_whose_it_is_and_what_the_button_on_the_card_is_called() -> None:
+    for say in (CATALOG.voice(lang) for lang in CATALOG.languages):
+        post = notices.taken("Marta", say)
+        assert "Marta" in seen(post) and say("button.take_over") in seen(post)
+
+
+def test_a_delivery_that_ended_in_any_way_is_explained_in_words_of_its_own() -> None:
+    """Codes of failures as channels and planning name them."""
+    refusals = (errors.Refused, errors.WindowClosed, errors.Unreachable, errors.Misconfigured, errors.InDoubt)
+    planned = {"file_refused", "file_too_big", "file_lost", "no_address", "channel_gone"}
+    assert {kind.code for kind in refusals} | planned <= notices.FAILURES
+    told = {notices.failure(reason, "Ayşe", "telegram", EN).text for reason in notices.FAILURES}
+    assert len(told) == len(notices.FAILURES)
+
+
 @pytest.mark.parametrize(
     "secret",
     [
@@ -314,12 +351,12 @@ def test_questions_offer_sending_or_a_note() -> None:
     ],
 )
 def test_no_notice_carries_a_secret(secret: str) -> None:
-    errors = {
+    mentioned = {
         "hunter2": "imaps://user:hunter2@imap.example refused; Authorization: Bearer hunter2; password=hunter2",
     }
-    error = errors.get(secret, f"GET https://api.telegram.org/file/bot{secret}/photo.jpg failed: {secret}")
+    error = mentioned.get(secret, f"GET https://api.telegram.org/file/bot{secret}/photo.jpg failed: {secret}")
     for post in (
-        notices.parked("fetch", AT, 9, error, EN),
+        notices.parked("media", AT, 9, error, EN),
         notices.failure("refused", "Ayşe", "telegram", EN, code="403", detail=error),
     ):
         assert secret not in json.dumps([post.text, post.blocks])

@@ -26,6 +26,7 @@ from desk.commands import (
     WithdrawReply,
     author,
     decide,
+    refused,
 )
 
 DENIZ = Person(id="U0DENIZ01")
@@ -153,6 +154,25 @@ def test_nothing_but_a_persons_own_reply_goes_out(differences: dict[str, Any]) -
 )
 def test_who_may_not_answer_is_told_so(facts: Facts, reason: Refusal) -> None:
     assert decide(HELLO, facts) == Refuse(key=KEY, by="U0DENIZ01", reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("person", "members", "reason"),
+    [
+        (DENIZ, set(), None),
+        (DENIZ, {"U0DENIZ01"}, None),
+        (DENIZ, {"U0OTHER01"}, Refusal.NOT_MEMBER),
+        (replace(DENIZ, guest=True), set(), Refusal.GUEST),
+        (replace(DENIZ, guest=True), {"U0OTHER01"}, Refusal.GUEST),
+        (replace(DENIZ, guest=True), {"U0DENIZ01"}, None),
+        (replace(DENIZ, outsider=True), {"U0DENIZ01"}, Refusal.OUTSIDER),
+        (replace(DENIZ, deleted=True), {"U0DENIZ01"}, Refusal.OUTSIDER),
+        (replace(DENIZ, bot=True), {"U0DENIZ01"}, Refusal.OUTSIDER),
+        (None, {"U0DENIZ01"}, Refusal.OUTSIDER),
+    ],
+)
+def test_a_button_is_for_whoever_may_answer(person: Person | None, members: set[str], reason: Refusal | None) -> None:
+    assert refused(person, "U0DENIZ01", frozenset(members)) is reason
 
 
 def test_bots_are_never_answered() -> None:

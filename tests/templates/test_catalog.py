@@ -50,6 +50,12 @@ def test_what_is_wrong_with_the_texts_is_listed() -> None:
     assert Catalog(texts={}).check() == ("en.toml is missing",)
 
 
+def test_every_kind_of_work_can_be_named_in_an_alarm() -> None:
+    kinds = {"mirror", "card", "revise", "marks", "deliver", "media", "slack_thread", "pull", "alarms"}
+    for texts in CATALOG.texts.values():
+        assert {key.removeprefix("work.") for key in texts if key.startswith("work.")} == kinds
+
+
 @pytest.mark.parametrize("text", ["{}", "{0}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{"])
 def test_placeholders_are_plain_names_only(text: str) -> None:
     with pytest.raises(ValueError):

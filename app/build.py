@@ -1,0 +1,242 @@
+"""The object graph: which adapter, handler and lane there is, made from the configuration. The only place that knows all.
+
+Rule: read this top to bottom and you know what runs. Nothing is set on an object after it was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import structlog
+
+from app.config import Config, TeamConfig
+from app.web import Web
+from channels import registry
+from channels.channel import Acknowledges, Channel, Fetches, Pull
+from channels.message import Event, Received
+from desk.actions import Actions
+from desk.commands import Replies as Plain
+from desk.events import SOURCE, Events
+from desk.marks import Marks
+from desk.mirror import Mirror
+from desk.people import People
+from desk.slack import AgentFiles, Slack
+from desk.socket import Socket
+from desk.teams import MARK_LANE, UPDATE_LANE, Team, Teams, post_lane
+from inbox import figures
+from inbox.delivery import Sender
+from inbox.files import Files
+from inbox.intake import Intake
+from inbox.media import Media, send_lane
+from inbox.pull import Puller
+from inbox.replies import Replies
+from inbox.store import deliveries, work
+from inbox.store import slack as slack_table
+from inbox.store.database import Connection, Database
+from inbox.store.work import Piece
+from inbox.work import Kind, Lane, Worker
+from routing.triage import triage
+from templates.catalog import Catalog
+
+UPDATES = timedelta(milliseconds=250)  # between two card updates or marks; Slack's own limit is told by its 429
+UNLIMITED = timedelta(milliseconds=5)  # between two sends on a channel that names no rate
+
+log = structlog.get_logger()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """Everything one process runs."""
+
+    channels: dict[str, Channel]
+    intake: Intake
+    slack: Slack
+    socket: Socket | None
+    worker: Worker
+    puller: Puller
+    web: Web
+    pulled: Sequence[str]
+
+    async def close(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
+        await self.slack.close()
+
+
+def build(config: Config, database: Database, roles: frozenset[str], clock: Callable[[], datetime] = now) -> App:
+    """Make an application for these roles. Call in the loop that runs it, after `Slack.open` is possible."""
+    catalog = Catalog.load(config.shop.languages[0])
+    channels = {c.name: registry.make(c.kind, c.name, c.settings()) for c in config.channels}
+    kinds = {name: channel.kind for name, channel in channels.items()}
+    files = Files.in_folder(config.files_dir)
+    teams = Teams([_team(team) for team in config.teams])
+    slack = Slack(config.slack.bot_token.get_secret_value(), config.slack.api_url)
+
+    intake = Intake(
+        database,
+        decide=triage(config.shop.languages, teams.first.name, frozenset(team.name for team in teams)),
+        follow_up=teams.follow_up,
+        now=clock,
+        committed=_Committed(channels).note,
+    )
+    replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
+    people = People(database, slack, now=clock)
+    events = Events(database, slack, teams, people, replies, kinds=kinds, catalog=catalog, now=clock)
+    say = catalog.voice(config.shop.languages[0])
+    mirror = Mirror(database, slack, teams, files, kinds=kinds, say=say, now=clock)
+    marks = Marks(database, slack, now=clock)
+    sources: dict[str, Fetches] = {name: c for name, c in channels.items() if isinstance(c, Fetches)}
+    media = Media(database, files, {**sources, SOURCE: AgentFiles(slack)}, follow_up=teams.follow_up, now=clock)
+    sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock)
+    pulled = {c.name: cast(Pull, channels[c.name]) for c in config.channels if c.receives == "poll"}
+    puller = Puller(database, intake, pulled, now=clock)
+
+    working: list[Kind] = [
+        Kind(name="mirror", run=mirror.mirror, tries=60),
+        Kind(name="alarms", run=mirror.alarms, tries=60),
+        Kind(name="card", run=mirror.card),
+        Kind(name="revise", run=mirror.revise),
+        Kind(name="marks", run=marks.run),
+        Kind(name="media", run=media.run, tries=8),
+        Kind(name="deliver", run=sender.run),
+        Kind(name="slack_thread", run=events.run, tries=60),
+    ]
+    posts = timedelta(seconds=1 / config.slack.posts_per_second)
+    lanes = [
+        *(
+            Lane(name=post_lane(channel), kinds=("mirror", "alarms"), spacing=posts, alone=True)
+            for channel in sorted({team.slack_channel for team in teams})
+        ),
+        Lane(name=UPDATE_LANE, kinds=("card", "revise"), spacing=min(UPDATES, posts)),
+        Lane(name=MARK_LANE, kinds=("marks",), spacing=min(UPDATES, posts)),
+        *(
+            Lane(name=send_lane(name), kinds=("deliver",), spacing=rate.spacing if rate else UNLIMITED)
+            for name, channel in channels.items()
+            for rate in [channel.capabilities.rate]
+        ),
+    ]
+    worker = Worker(
+        database,
+        [
+            *(working if "work" in roles else []),
+            *([Kind(name="pull", run=puller.run, tries=0)] if "pull" in roles else []),
+        ],
+        lanes if "work" in roles else [],
+        alarm=_Alarm(teams).raise_,
+    )
+    secret = config.slack.signing_secret.get_secret_value() if config.slack.signing_secret else ""
+    actions = Actions(
+        database,
+        slack,
+        teams,
+        people,
+        replies,
+        events,
+        token=config.slack.bot_token.get_secret_value(),
+        signing_secret=secret,
+        catalog=catalog,
+        now=clock,
+    )
+    socket = None
+    if config.slack.app_token is not None and "pull" in roles:
+        socket = Socket(config.slack.app_token.get_secret_value(), config.slack.api_url, events, actions.app)
+
+    async def health() -> dict[str, bool]:
+        parts = {"database": await _answers(database), "slack": slack.identity is not None}
+        if roles & {"work", "pull"}:
+            parts["workers"] = worker.alive.is_set()
+        if socket is not None:
+            parts["socket"] = await socket.connected()
+        return parts
+
+    web = Web(
+        channels,
+        intake,
+        public_url=config.public_url or "",
+        health=health,
+        now=clock,
+        events=events,
+        signing_secret=secret,
+        bolt=actions.app,
+    )
+    return App(
+        channels=channels,
+        intake=intake,
+        slack=slack,
+        socket=socket,
+        worker=worker,
+        puller=puller,
+        web=web,
+        pulled=sorted(pulled),
+    )
+
+
+class _Committed:
+    """After a commit: count what arrived, and take the waiting mark off buttons that customers pressed."""
+
+    def __init__(self, channels: dict[str, Channel]) -> None:
+        self._channels = channels
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def note(self, events: Sequence[Event]) -> None:
+        for event in events:
+            channel = event.message.channel if hasattr(event, "message") else event.channel
+            figures.ARRIVED.labels(channel, type(event).__name__.lower()).inc()
+            adapter = self._channels.get(channel)
+            if isinstance(event, Received) and event.payload and isinstance(adapter, Acknowledges):
+                task = asyncio.create_task(adapter.acknowledge(event))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+
+class _Alarm:
+    """Tells the desk that work was given up: in the conversation's thread, or in the first team's Slack channel."""
+
+    def __init__(self, teams: Teams) -> None:
+        self._teams = teams
+
+    async def raise_(self, c: Connection, piece: Piece, error: str) -> None:
+        notice = {
+            "notice": "parked",
+            "kind": piece.kind,
+            "since": piece.since.isoformat(),
+            "attempts": piece.attempts,
+            "detail": error,
+        }
+        key = f"parked:{piece.kind}:{piece.key}:{piece.since.isoformat()}"
+        conversation_id = await slack_table.conversation_of_work(c, piece.kind, piece.key)
+        if not await deliveries.notify_desk(c, conversation_id, key, notice):
+            return
+        head = await slack_table.head(c, conversation_id) if conversation_id is not None else None
+        if head is not None and piece.kind != "mirror":
+            await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+        elif head is None:
+            lane = post_lane(self._teams.first.slack_channel)
+            await work.put(c, [work.Put(kind="alarms", key=self._teams.first.slack_channel, lane=lane)])
+
+
+def _team(team: TeamConfig) -> Team:
+    return Team(
+        name=team.name,
+        slack_channel=team.slack_channel,
+        members=frozenset(team.members),
+        plain=Plain(team.replies),
+        ask_first=team.ask_first,
+        undo=team.undo_delay,
+    )
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with database.connection() as c:
+            return bool(await c.fetchval("select true"))
+    except Exception:  # noqa: BLE001 - whatever it is, the database does not answer
+        return False

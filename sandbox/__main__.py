@@ -1,0 +1,47 @@
+"""`python -m sandbox`: the demo page with both emulators, for a Santral that runs elsewhere.
+
+Rule: what Santral must be configured with is printed; nothing of Santral is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from aiohttp import web
+
+from sandbox import cast
+from sandbox.page import Options, application
+
+
+def main() -> None:
+    said = argparse.ArgumentParser(prog="sandbox", description="Customers' phones and the shop's Slack on one page.")
+    said.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT")
+    said.add_argument("--app-url", default="http://127.0.0.1:8090", help="where Santral listens")
+    said.add_argument("--database", default="", metavar="DSN", help="Santral's PostgreSQL, read to show its rows")
+    said.add_argument("--telegram-token", default=cast.TELEGRAM_TOKEN)
+    said.add_argument("--slack-bot-token", default=cast.SLACK_BOT_TOKEN)
+    said.add_argument("--slack-app-token", default=cast.SLACK_APP_TOKEN)
+    said.add_argument("--slack-signing-secret", default=cast.SLACK_SIGNING_SECRET)
+    said.add_argument("--socket-mode", action="store_true", help="Slack reaches Santral by Socket Mode")
+    chosen = said.parse_args()
+    host, _, port = chosen.listen.rpartition(":")
+    if not host or not port.isdigit():
+        said.error("--listen must be HOST:PORT")
+    options = Options(
+        **{name: value.rstrip("/") if name == "app_url" else value for name, value in vars(chosen).items()}
+    )
+    sys.stdout.write(
+        f"The page:            {options.base}/\n"
+        f"Telegram's api_url:  {options.base}/telegram\n"
+        f"Slack's api_url:     {options.base}/slack/api/\n"
+        f"The Slack channel:   {cast.SUPPORT_CHANNEL}\n"
+    )
+    sys.stdout.flush()
+    web.run_app(
+        application(options), host=host, port=int(port), print=None, handler_cancellation=True, shutdown_timeout=2
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,390 @@
+"""The demo page's server: both emulators under one address, the page, one stream of what happens, and the stories.
+
+Rule: the page is told only that a side changed and fetches it whole, so that a lost line or a reconnect cannot show
+anything twice or leave anything out. Requests from other sites' pages are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import emoji
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from sandbox import cast, slack, telegram, trail
+from sandbox.rows import TABLES, Rows
+from sandbox.slack.state import state as slack_state
+from sandbox.stories import STORIES, Scene, Stage, Story, perform
+
+Json = dict[str, Any]
+
+STATIC = Path(__file__).parent / "static"
+KEPT = 4000  # things told that a page which reconnects can still catch up with
+TRAIL = 400  # entries a fresh page is given
+BEHIND = 2000  # things a page may lag before it is told to start over
+HEARTBEAT = 15.0  # seconds
+BODY_AT_MOST = 100 << 20
+ANXIOUS, CALM = 0.5, 3.0  # seconds between two looks at Santral's health, before and after it is up
+# Slack's names that are no alias elsewhere.
+_SLACK_EMOJI = {
+    "large_green_circle": "🟢",
+    "large_yellow_circle": "🟡",
+    "large_orange_circle": "🟠",
+    "large_purple_circle": "🟣",
+    "large_brown_circle": "🟤",
+    "large_red_square": "🟥",
+    "large_green_square": "🟩",
+    "thumbsup": "👍",
+    "thumbsdown": "👎",
+    "simple_smile": "🙂",
+    "hourglass_flowing_sand": "⏳",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Where everything is. `app_url` is Santral's; `database` may be read by the page, if given."""
+
+    listen: str = "127.0.0.1:8080"
+    app_url: str = "http://127.0.0.1:8090"
+    database: str = ""
+    telegram_token: str = cast.TELEGRAM_TOKEN
+    slack_bot_token: str = field(default=cast.SLACK_BOT_TOKEN, repr=False)
+    slack_app_token: str = field(default=cast.SLACK_APP_TOKEN, repr=False)
+    slack_signing_secret: str = field(default=cast.SLACK_SIGNING_SECRET, repr=False)
+    socket_mode: bool = False
+
+    @property
+    def base(self) -> str:
+        return f"http://{self.listen}"
+
+
+class Board:
+    """Everything told to the pages, numbered within one life of this server."""
+
+    def __init__(self) -> None:
+        self.life = secrets.token_hex(4)
+        self.seq = 0
+        self.entries: deque[Json] = deque(maxlen=TRAIL)
+        self._told: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._pages: set[asyncio.Queue[tuple[int, bytes] | None]] = set()
+
+    @property
+    def mark(self) -> str:
+        return f"{self.life}.{self.seq}"
+
+    def tell(self, kind: str, **what: Any) -> None:
+        if kind == "went":
+            self.entries.append(what["entry"])
+        self.seq += 1
+        told = (self.seq, orjson.dumps({"type": kind, **what}))
+        self._told.append(told)
+        for page in tuple(self._pages):
+            try:
+                page.put_nowait(told)
+            except asyncio.QueueFull:
+                self._pages.discard(page)
+                page.get_nowait()
+                page.put_nowait(None)
+
+    def close(self) -> None:
+        for page in tuple(self._pages):
+            with contextlib.suppress(asyncio.QueueFull):
+                page.put_nowait(None)
+
+    async def follow(self, mark: str) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Everything told after `mark`, then everything as it is told; empty bytes now and then keep the line alive."""
+        page: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(BEHIND)
+        self._pages.add(page)
+        try:
+            life, _, number = mark.partition(".")
+            since = int(number) if number.isdigit() else -1
+            oldest = self._told[0][0] if self._told else self.seq + 1
+            if life != self.life or not oldest - 1 <= since <= self.seq:
+                yield self.mark, orjson.dumps({"type": "start-over"})
+                return
+            for seq, told in tuple(self._told):
+                if seq > since:
+                    yield f"{self.life}.{seq}", told
+                    since = seq
+            while True:
+                try:
+                    item = await asyncio.wait_for(page.get(), HEARTBEAT)
+                except TimeoutError:
+                    yield "", b""
+                    continue
+                if item is None:
+                    return
+                if item[0] > since:
+                    yield f"{self.life}.{item[0]}", item[1]
+        finally:
+            self._pages.discard(page)
+
+
+class Page:
+    """One demo: its two worlds, who looks at it, and the story that plays."""
+
+    def __init__(self, options: Options, *, pace: float = 1.0) -> None:
+        self.options = options
+        self.pace = pace
+        self.telegram = telegram.World()
+        self.slack = slack.World(f"{options.base}/slack")
+        self.board = Board()
+        self.rows = Rows(options.database, self._went) if options.database else None
+        self.health: Json = {"ready": False, "gone": False, "detail": ""}
+        self.scene: Scene | None = None
+        self._stage: Stage | None = None
+        self._playing: asyncio.Task[None] | None = None
+        self._troubles: list[str] = []
+
+    # what the page asks for
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def state(self, request: web.Request) -> web.Response:
+        """Everything the first paint needs."""
+        mark = self.board.mark
+        return _json(
+            {
+                "seq": mark,
+                "cast": cast.plain(),
+                "telegram": self.telegram.state("/telegram"),
+                "slack": slack_state(self.slack, "/slack"),
+                "health": self.health,
+                "stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES],
+                "scene": self.scene.plain() if self.scene else None,
+                "troubles": self._troubles,
+                "log": list(self.board.entries),
+                "emoji": _emoji(),
+            }
+        )
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        # A browser that reconnects by itself says where it was in a header, not in the address it began with.
+        mark = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await response.write(b": listening\nretry: 1000\n\n")
+            async with contextlib.aclosing(self.board.follow(mark)) as told:
+                async for at, data in told:
+                    line = b"id: %s\ndata: %s\n\n" % (at.encode(), data) if data else b": still here\n\n"
+                    await response.write(line)
+        return response
+
+    async def stories(self, request: web.Request) -> web.Response:
+        return _json({"stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES]})
+
+    async def play(self, request: web.Request) -> web.Response:
+        story = next((one for one in STORIES if one.id == request.match_info["story"]), None)
+        if story is None:
+            return _json({"error": "there is no such story"}, 404)
+        if not self.health["ready"]:
+            return _json({"error": "Santral is not up yet"}, 409)
+        await self._stop()
+        self._playing = asyncio.create_task(self._perform(story))
+        return _json({"ok": True})
+
+    async def stop(self, request: web.Request) -> web.Response:
+        await self._stop()
+        return _json({"ok": True})
+
+    async def seen_health(self, request: web.Request) -> web.Response:
+        return _json(self.health)
+
+    async def seen_rows(self, request: web.Request) -> web.Response:
+        """The newest rows of each table, and what changed after `since` (seconds since 1970)."""
+        try:
+            since = float(request.query.get("since", 0))
+        except ValueError:
+            since = 0.0
+        changes = [one for one in self.board.entries if one["lane"] == "database" and one["at"] > since]
+        newest = self.rows.newest() if self.rows else {table: [] for table in TABLES}
+        return _json({"tables": newest, "changes": changes, "watching": self.rows is not None})
+
+    # what goes on
+
+    async def live(self, app: web.Application) -> AsyncIterator[None]:
+        """Furnish the worlds and watch everything, for as long as the application runs."""
+        options = self.options
+        cast.enter_telegram(self.telegram, options.telegram_token)
+        await cast.enter_slack(
+            self.slack,
+            {
+                "bot_token": options.slack_bot_token,
+                "app_token": options.slack_app_token,
+                "signing_secret": options.slack_signing_secret,
+                "interactive_url": f"{options.app_url}/slack/interactive",
+                "socket_mode": options.socket_mode,
+                "shortcuts": [name for name, _ in cast.SHORTCUTS],
+            },
+        )
+        # Not through set_up: that would ask Santral for its answer to the challenge before it is there to give one.
+        self.slack.change_app({"events_url": f"{options.app_url}/slack/events"})
+        watches: list[Coroutine[Any, Any, None]] = [self._watch_telegram(), self._watch_slack(), self._watch_health()]
+        if self.rows:
+            watches.append(self.rows.watch())
+        tasks = [asyncio.create_task(watch) for watch in watches]
+        yield
+        await self._stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def hush(self, app: web.Application) -> None:
+        """Let the pages go, so that the server can stop."""
+        self.board.close()
+
+    async def _watch_telegram(self) -> None:
+        async with contextlib.aclosing(self.telegram.journal.listen()) as records:
+            async for record in records:
+                if entry := trail.from_telegram(record):
+                    self._went(entry)
+                self._changed("telegram")
+
+    async def _watch_slack(self) -> None:
+        queue: asyncio.Queue[Json | None] = asyncio.Queue()
+        self.slack.watchers.add(queue)
+        try:
+            while (record := await queue.get()) is not None:
+                if record["type"] == "delivery":
+                    sent = self.slack.envelopes.get(record.get("event_id", ""))
+                    record = {**record, "envelope": sent} if sent else record
+                if entry := trail.from_slack(record):
+                    self._went(entry)
+                else:
+                    self._changed("slack")
+                self._pulse()
+        finally:
+            self.slack.watchers.discard(queue)
+
+    async def _watch_health(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while True:
+                health = await self._look_at_health(session)
+                if health != self.health:
+                    self.health = health
+                    self.board.tell("health", health=health)
+                troubles = self._trouble_words()
+                if troubles != self._troubles:
+                    self._troubles = troubles
+                    self.board.tell("troubles", troubles=troubles)
+                await asyncio.sleep(ANXIOUS if troubles or not health["ready"] else CALM)
+
+    async def _look_at_health(self, session: aiohttp.ClientSession) -> Json:
+        """`ready` stays true while Santral answers at all: that it waits for Slack is part of a story."""
+        been_up = self.health["ready"] or self.health["gone"]
+        try:
+            async with session.get(f"{self.options.app_url}/health/ready") as answer:
+                if answer.status == 200:
+                    return {"ready": True, "gone": False, "detail": ""}
+                words = " ".join((await answer.text())[:200].split())
+                return {"ready": been_up, "gone": False, "detail": words}
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return {"ready": False, "gone": been_up, "detail": ""}
+
+    def _trouble_words(self) -> list[str]:
+        said = ["Slack is down"] if self.slack.is_down else []
+        if self.telegram.troubles.plain():
+            said.append("Telegram misbehaves")
+        return said
+
+    def _went(self, entry: Json) -> None:
+        self.board.tell("went", entry=entry)
+        if self.rows and entry["lane"] != "database":
+            self.rows.wake()
+
+    def _changed(self, side: str) -> None:
+        self.board.tell("changed", side=side)
+        self._pulse()
+
+    def _pulse(self) -> None:
+        if self._stage:
+            self._stage.changed.set()
+
+    # stories
+
+    def _show(self, scene: Scene) -> None:
+        self.scene = scene
+        self.board.tell("scene", scene=scene.plain())
+        self.board.tell("troubles", troubles=self._trouble_words())
+
+    async def _perform(self, story: Story) -> None:
+        scene = Scene(id=story.id, title=story.title, steps=story.steps)
+        self._stage = Stage(
+            telegram=self.telegram, slack=self.slack, show=self._show, scene=scene, pace=self.pace, began=time.time()
+        )
+        try:
+            await perform(story, self._stage)
+        finally:
+            self._stage = None
+
+    async def _stop(self) -> None:
+        if self._playing and not self._playing.done():
+            self._playing.cancel()
+            await asyncio.gather(self._playing, return_exceptions=True)
+        self._playing = None
+        if self.scene:
+            self.scene = None
+            self.board.tell("scene", scene=None)
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
+
+
+def _emoji() -> dict[str, str]:
+    known: dict[str, str] = {}
+    for sign, names in emoji.EMOJI_DATA.items():
+        # Names with an apostrophe or a comma are not Slack's.
+        for name in (*names.get("alias", ()), names["en"]):
+            known.setdefault(name.strip(":").lower(), sign)
+    return known | _SLACK_EMOJI
+
+
+@web.middleware
+async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what another site's page sends, and let a page of ours load nothing from elsewhere."""
+    origin = request.headers.get("Origin")
+    if origin and urlsplit(origin).netloc != request.host:
+        return _json({"error": "this page answers only itself"}, 403)
+    response = await handler(request)
+    if not response.prepared and "Content-Security-Policy" not in response.headers:
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'"
+        )
+    return response
+
+
+def application(options: Options, page: Page | None = None) -> web.Application:
+    """Make the whole demo: the page at /, Telegram under /telegram, Slack under /slack."""
+    page = page or Page(options)
+    app = web.Application(client_max_size=BODY_AT_MOST, middlewares=[own_pages_only])
+    app.add_subapp("/telegram/", telegram.application(page.telegram))
+    app.add_subapp("/slack/", slack.application(page.slack))
+    app.router.add_get("/", page.index)
+    app.router.add_get("/demo/state", page.state)
+    app.router.add_get("/demo/stream", page.stream)
+    app.router.add_get("/demo/health", page.seen_health)
+    app.router.add_get("/demo/rows", page.seen_rows)
+    app.router.add_get("/demo/stories", page.stories)
+    app.router.add_post("/demo/stories/stop", page.stop)
+    app.router.add_post("/demo/stories/{story}/play", page.play)
+    app.router.add_static("/static/", STATIC)
+    app.cleanup_ctx.append(page.live)
+    app.on_shutdown.append(page.hush)
+    return app

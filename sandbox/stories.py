@@ -1,0 +1,500 @@
+"""Stories played on both emulators, step by step, with a sentence for each on what to look at.
+
+Rule: a step waits until what it speaks of is there to be seen, and never for a length of time it hopes to be enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sandbox import cast
+from sandbox.cast import Agent, Person
+from sandbox.slack import World as Slack
+from sandbox.slack.workspace import Message
+from sandbox.telegram import World as Telegram
+
+Json = dict[str, Any]
+Found = TypeVar("Found")
+
+PICTURES = Path(__file__).parent / "static" / "pictures"
+AWAY = 12.0  # seconds Slack is down: a minute in a hurry
+READ = 0.055  # seconds a character of a sentence takes to read, beside what is to be seen
+LOOK = 1.6  # seconds at least
+WALK_INS = itertools.cycle(("Lena", "Pavel", "Grace", "Mehmet", "Sofia"))
+
+
+class Stuck(Exception):
+    """What the story waited for did not come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the page shows of a story that plays. `until` is the end of a countdown, in seconds since 1970."""
+
+    id: str
+    title: str
+    steps: int
+    step: int = -1
+    say: str = ""
+    look: str = ""  # phone, desk or drawer
+    person: str = ""
+    agent: str = ""
+    channel: str = ""
+    thread: str = ""
+    until: float = 0.0
+    counting: str = ""
+    over: bool = False
+    failed: bool = False
+
+    def plain(self) -> Json:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A message in the support channel: its own ts, and its thread's."""
+
+    ts: str
+    thread: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Where a story plays. `pace` stretches the time there is to read; 0 leaves none."""
+
+    telegram: Telegram
+    slack: Slack
+    show: Callable[[Scene], None]
+    scene: Scene
+    pace: float = 1.0
+    patience: float = 30.0  # seconds
+    began: float = field(default_factory=time.time)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # telling
+
+    def now(self, say: str, **shown: Any) -> None:
+        """Begin the next step."""
+        cleared = {"until": 0.0, "counting": ""}
+        self.scene = replace(self.scene, **{**cleared, "step": self.scene.step + 1, "say": say, **shown})
+        self.show(self.scene)
+
+    async def read(self) -> None:
+        """Leave time to read the sentence and look."""
+        await asyncio.sleep(self.pace * max(LOOK, READ * len(self.scene.say)))
+
+    async def breathe(self, seconds: float = 0.7) -> None:
+        await asyncio.sleep(self.pace * seconds)
+
+    async def until(self, what: str, look: Callable[[], Found | None], patience: float | None = None) -> Found:
+        """Wait for something to be seen. Raises `Stuck` saying `what` did not happen."""
+        deadline = time.monotonic() + (self.patience if patience is None else patience)
+        while (found := look()) is None or found is False:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Stuck(what)
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), min(left, 0.5))
+        return found
+
+    # customers
+
+    async def writes(self, person: Person, text: str) -> Json:
+        return await self.telegram.say(person.id, kind="text", text=text)
+
+    async def sends(self, person: Person, pictures: tuple[str, ...], caption: str) -> Json:
+        files = [{"name": name, "media_type": "image/png", "data": _picture(name)} for name in pictures]
+        return await self.telegram.say(person.id, kind="photo", caption=caption, files=files)
+
+    def taken(self, update_id: int, times: int = 1) -> bool | None:
+        """Whether Santral said 2xx to an update, so many times."""
+        attempts = self.telegram.journal.attempts()
+        done = [one for one in attempts if one["update_id"] == update_id and 200 <= one["status"] < 300]
+        return len(done) >= times or None
+
+    def heard(self, person: Person, text: str) -> bool | None:
+        """Whether the person's phone shows this from the shop."""
+        chat = self.telegram.state()["chats"].get(str(person.id), [])
+        return any(one["from"] == "bot" and text in (one["text"] + one["caption"]) for one in chat) or None
+
+    # the desk
+
+    def messages(self) -> Iterator[Message]:
+        yield from list(self.slack.channels[cast.SUPPORT_CHANNEL].messages.values())
+
+    def found(self, text: str) -> Place | None:
+        """The newest message on the desk that says this."""
+        seen = [one for one in self.messages() if one.bot_id and text in _words(one)]
+        return Place(ts=seen[-1].ts, thread=seen[-1].thread_ts or seen[-1].ts) if seen else None
+
+    def count(self, text: str) -> int:
+        """How often the desk shows this, cards and threads together."""
+        return sum(_words(one).count(text) for one in self.messages() if one.bot_id)
+
+    def button(self, thread: str, *action_ids: str) -> tuple[str, str] | None:
+        """The newest message of a thread with one of these buttons, as (ts, action_id)."""
+        for message in reversed(list(self.messages())):
+            if (message.thread_ts or message.ts) == thread and message.bot_id:
+                for action_id in _actions(message.blocks):
+                    if action_id in action_ids:
+                        return message.ts, action_id
+        return None
+
+    async def press(self, agent: Agent, ts: str, action_id: str) -> None:
+        await self.slack.press(agent.id, action_id, channel=cast.SUPPORT_CHANNEL, ts=ts)
+
+    async def answers(self, agent: Agent, thread: str, text: str) -> str:
+        """Write into a thread as an agent and, if Santral asks whether that is meant for the customer, say yes."""
+        posted = await self.slack.post(agent.id, cast.SUPPORT_CHANNEL, text, thread_ts=thread)
+        return str(posted["ts"])
+
+    async def says_yes(
+        self, agent: Agent, thread: str, after: str, done: Callable[[], Found | None], what: str
+    ) -> Found:
+        """Wait until `done`, pressing the main button of a question to this agent on the way."""
+        asked: set[str] = set()
+
+        def look() -> Found | str | None:
+            return done() or self._question(agent, thread, after, asked)
+
+        while True:
+            found = await self.until(what, look)
+            if not (isinstance(found, str) and found.startswith("question:")):
+                return found  # type: ignore[return-value]
+            ts, action_id = found.removeprefix("question:").split(" ", 1)
+            asked.add(ts)
+            await self.breathe(1.5)
+            await self.press(agent, ts, action_id)
+
+    def _question(self, agent: Agent, thread: str, after: str, asked: set[str]) -> str | None:
+        hidden = [
+            (one["ts"], one.get("blocks") or [])
+            for one in self.slack.ephemerals
+            if one["user"] == agent.id and one.get("thread_ts") == thread
+        ]
+        shown = [(one.ts, one.blocks) for one in self.messages() if one.thread_ts == thread and one.bot_id]
+        for ts, blocks in [*hidden, *shown]:
+            if ts <= after or ts in asked:
+                continue
+            for element in _elements(blocks):
+                if element.get("style") == "primary" and not element["action_id"].startswith("delivery_"):
+                    return f"question:{ts} {element['action_id']}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """`steps` is how often `play` calls `Stage.now`."""
+
+    id: str
+    title: str
+    about: str
+    steps: int
+    play: Callable[[Stage], Awaitable[None]]
+
+
+def _picture(name: str) -> str:
+    return base64.b64encode((PICTURES / name).read_bytes()).decode()
+
+
+def _words(message: Message) -> str:
+    shown = json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
+    return shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _elements(blocks: list[Json]) -> Iterator[Json]:
+    for block in blocks:
+        if block.get("type") == "actions":
+            yield from (one for one in block.get("elements", []) if one.get("action_id"))
+        elif "action_id" in block.get("accessory", {}):
+            yield block["accessory"]
+
+
+def _actions(blocks: list[Json]) -> Iterator[str]:
+    yield from (str(element["action_id"]) for element in _elements(blocks))
+
+
+def _marker() -> str:
+    """Something that tells this play's words from an earlier play's."""
+    return f"K-{int(time.time()) % 100_000:05d}"
+
+
+async def _three(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Ayşe writes three times in a row, the last time with a picture.", look="phone", person="ayse")
+    await stage.breathe()
+    await stage.writes(cast.AYSE, f"Merhaba, {order} numaralı siparişim bugün geldi.")
+    await stage.breathe(0.9)
+    await stage.writes(cast.AYSE, "Kutuyu açtım, kumbaranın kulağı kırık çıktı 😔")
+    await stage.breathe(1.1)
+    await stage.sends(cast.AYSE, ("broken.png",), f"Fotoğrafı da ekledim ({order}).")
+    place = await stage.until("Ayşe's messages on the desk", lambda: stage.found(f"ekledim ({order})"))
+    stage.now(
+        "On the desk they are one conversation, one thread, in the order she wrote. The card tells how long she waits.",
+        look="desk",
+        agent=cast.DENIZ.id,
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    await stage.read()
+    stage.now("Deniz takes the conversation. Everybody sees on the card that it is his.", look="desk")
+    await stage.breathe(0.8)
+    if pressed := stage.button(place.thread, "take"):
+        await stage.press(cast.DENIZ, *pressed)
+    await stage.read()
+    stage.now("He answers in the thread. The mark under his words moves up: on its way, then sent.", look="desk")
+    answer = f"Çok üzgünüz Ayşe Hanım, {order} için yenisini bugün kargoya veriyoruz."
+    written = await stage.answers(cast.DENIZ, place.thread, answer)
+    await stage.says_yes(
+        cast.DENIZ, place.thread, written, lambda: stage.heard(cast.AYSE, answer), "the answer on Ayşe's phone"
+    )
+    stage.now("Ayşe reads it where she wrote. She never sees Slack.", look="phone", person="ayse")
+    await stage.read()
+
+
+async def _twice(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Дмитрий asks a question, once.", look="phone", person="dmitry")
+    await stage.breathe()
+    said = await stage.writes(cast.DMITRY, f"Здравствуйте! Заказ {order} уже отправили?")
+    update = said["update_ids"][0]
+    await stage.until("an answer to the webhook", lambda: stage.taken(update))
+    place = await stage.until("the question on the desk", lambda: stage.found(order))
+    stage.now(
+        "Telegram now delivers the very same update twice more, as it does when an answer got lost on the way.",
+        look="drawer",
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    before = stage.count(f"Заказ {order}")
+    await stage.breathe(1.2)
+    await stage.telegram.repeat(update)
+    await stage.breathe(0.8)
+    await stage.telegram.repeat(update)
+    await stage.until("answers to all three deliveries", lambda: stage.taken(update, 3))
+    await stage.read()
+    stage.now(
+        "Each got its 200, and the desk shows the question once: a unique key in the database, not luck.", look="desk"
+    )
+    await stage.read()
+    if stage.count(f"Заказ {order}") != before:
+        raise Stuck("that the desk shows the question once")
+
+
+async def _down(stage: Stage) -> None:
+    order = _marker()
+    until = time.time() + AWAY * max(stage.pace, 0.1)
+    stage.now(
+        "Slack goes away: every call fails. (A minute in a hurry: twelve seconds.)",
+        look="desk",
+        channel=cast.SUPPORT_CHANNEL,
+        until=until,
+        counting="until Slack is back",
+    )
+    await stage.slack.down(until - time.time())
+    await stage.breathe(1.5)
+    stage.now("Emily writes all the same.", look="phone", person="emily", until=until, counting="until Slack is back")
+    await stage.writes(cast.EMILY, f"Hi! Can I still change the address of order {order}?")
+    await stage.breathe(1.2)
+    said = await stage.writes(cast.EMILY, f"I moved last week, sorry! ({order})")
+    await stage.until("an answer to the webhook", lambda: stage.taken(said["update_ids"][0]))
+    stage.now(
+        "Her messages are in the database and Telegram has its 200. The work of showing them waits and tries again.",
+        look="drawer",
+        until=until,
+        counting="until Slack is back",
+    )
+    await stage.until("Slack coming back", lambda: not stage.slack.is_down or None, patience=AWAY + 20)
+    stage.now("Slack is back. What waited goes out by itself, in order.", look="drawer")
+    place = await stage.until("Emily's messages on the desk", lambda: stage.found(order), patience=90)
+    await stage.until("her second message on the desk", lambda: stage.found(f"sorry! ({order})"), patience=60)
+    stage.now("Both messages are there, once each. Nobody had to do anything.", look="desk", thread=place.thread)
+    await stage.read()
+
+
+async def _doubt(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Jonas wants to exchange something.", look="phone", person="jonas")
+    await stage.breathe()
+    await stage.writes(cast.JONAS, f"Hallo, ich möchte {order} gegen die blaue umtauschen.")
+    place = await stage.until("his message on the desk", lambda: stage.found(order))
+    stage.now(
+        "Marta answers. This time the line breaks after Telegram read the request: nobody on our side can know.",
+        look="desk",
+        agent=cast.MARTA.id,
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    stage.telegram.troubles.add([{"match": "sendMessage", "action": "drop_after", "times": 1}])
+    answer = f"Gern! Die blaue für {order} geht heute raus."
+    written = await stage.answers(cast.MARTA, place.thread, answer)
+    pressed = await stage.says_yes(
+        cast.MARTA,
+        place.thread,
+        written,
+        lambda: stage.button(place.thread, "delivery_arrived"),
+        "the question whether it arrived",
+    )
+    stage.now(
+        "Santral does not send it blindly again. It says that it does not know, and asks: it arrived, or send again?",
+        look="desk",
+    )
+    await stage.read()
+    stage.now("Jonas has it. Sending again would have doubled it.", look="phone", person="jonas")
+    await stage.read()
+    stage.now("Marta settles it with one click.", look="desk")
+    await stage.breathe()
+    # The viewer may have been quicker.
+    if stage.button(place.thread, "delivery_arrived") == pressed:
+        await stage.press(cast.MARTA, *pressed)
+    await stage.until(
+        "the question to be settled", lambda: stage.button(place.thread, "delivery_arrived") != pressed or None
+    )
+    await stage.read()
+
+
+async def _blocks(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Дмитрий writes, then loses patience and blocks the bot.", look="phone", person="dmitry")
+    await stage.breathe()
+    await stage.writes(cast.DMITRY, f"Где мой заказ {order}?! Я больше не жду.")
+    place = await stage.until("his message on the desk", lambda: stage.found(order))
+    await stage.breathe(1.5)
+    await stage.telegram.block(cast.DMITRY.id)
+    await stage.breathe(1.2)
+    stage.now(
+        "Deniz answers too late. Telegram refuses, and the thread says so in words and what can be done now.",
+        look="desk",
+        agent=cast.DENIZ.id,
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    written = await stage.answers(cast.DENIZ, place.thread, f"Добрый день! Заказ {order} приедет завтра.")
+
+    def told() -> bool | None:
+        return (
+            any(one.thread_ts == place.thread and one.bot_id and one.ts > written for one in stage.messages()) or None
+        )
+
+    await stage.until("words about it in the thread", told)
+    await stage.read()
+    stage.now("He comes back: unblocking is noticed at once, and the next answer reaches him again.", look="phone")
+    await stage.telegram.unblock(cast.DMITRY.id)
+    await stage.read()
+
+
+async def _album(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Ayşe sends three pictures at once. Telegram makes three updates of them.", look="phone", person="ayse")
+    await stage.breathe()
+    await stage.sends(cast.AYSE, ("broken.png", "parcel.png", "receipt.png"), f"{order}: kırık, kutu ve fiş")
+    stage.now("Three requests arrive, each answered after its commit.", look="drawer")
+    place = await stage.until("the pictures on the desk", lambda: stage.found(order))
+    files = len(stage.slack.files)
+
+    def shown() -> bool | None:
+        kept = [
+            one for one in stage.messages() if (one.thread_ts or one.ts) == place.thread and float(one.ts) > stage.began
+        ]
+        return sum(len(one.files) for one in kept) >= 3 or len(stage.slack.files) >= files + 3 or None
+
+    await stage.until("three pictures in the thread", shown)
+    stage.now(
+        "In the thread they stand together, with their caption once.",
+        look="desk",
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    await stage.read()
+
+
+async def _mention(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Jonas tries to wake up the whole company from a chat window.", look="phone", person="jonas")
+    await stage.breathe()
+    await stage.writes(
+        cast.JONAS,
+        f"<!channel> <@{cast.DENIZ.id}> *REFUND NOW* {order} <https://evil.example|Log in here> :rotating_light:",
+    )
+    place = await stage.until("his message on the desk", lambda: stage.found(order))
+    stage.now(
+        "On the desk it is what he typed, letter by letter: nobody is mentioned, nothing is bold, nothing is a link.",
+        look="desk",
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    await stage.read()
+
+
+async def _take(stage: Stage) -> None:
+    order, name = _marker(), next(WALK_INS)
+    stage.now(f"{name}, a new customer, writes.", look="desk", agent=cast.MARTA.id, channel=cast.SUPPORT_CHANNEL)
+    walk_in = stage.telegram.add_user(first_name=name, language_code="en")
+    await stage.telegram.say(walk_in.id, kind="text", text=f"Hello, is the red one ({order}) back in stock?")
+    place = await stage.until("the message on the desk", lambda: stage.found(order))
+    ts, action_id = await stage.until("a card with Take on it", lambda: stage.button(place.thread, "take"))
+    stage.now("Deniz and Marta press Take in the same instant.", look="desk", thread=place.thread)
+    await stage.read()
+    await asyncio.gather(stage.press(cast.DENIZ, ts, action_id), stage.press(cast.MARTA, ts, action_id))
+
+    def owned() -> bool | None:
+        card = next((one for one in stage.messages() if one.ts == ts), None)
+        words = _words(card) if card else ""
+        return any(sign in words for agent in (cast.DENIZ, cast.MARTA) for sign in (agent.id, agent.name)) or None
+
+    await stage.until("a name on the card", owned)
+    stage.now(
+        "The card has one name on it. The database decided who was first, and the other can see who has it.",
+        look="desk",
+    )
+    await stage.read()
+
+
+STORIES = (
+    Story(
+        id="three",
+        title="Three messages, one thread",
+        about="A customer writes three times before anyone answers",
+        steps=5,
+        play=_three,
+    ),
+    Story(
+        id="twice", title="Delivered twice", about="The same update is delivered again and again", steps=3, play=_twice
+    ),
+    Story(id="down", title="Slack is down", about="Slack is down for a minute", steps=5, play=_down),
+    Story(
+        id="doubt", title="Did it arrive?", about="The line breaks while an answer is being sent", steps=5, play=_doubt
+    ),
+    Story(id="blocks", title="Blocked", about="The customer blocks the bot", steps=3, play=_blocks),
+    Story(id="album", title="An album", about="Three pictures at once", steps=3, play=_album),
+    Story(id="mention", title="<!channel>", about="A customer tries to mention everybody", steps=2, play=_mention),
+    Story(id="take", title="Two press Take", about="Two agents press Take at the same instant", steps=3, play=_take),
+)
+
+
+async def perform(story: Story, stage: Stage) -> None:
+    """Play a story to its end. What went wrong is shown; trouble it made is lifted in any case."""
+    try:
+        await story.play(stage)
+    except Stuck as stuck:
+        said = f"The story waited in vain for {stuck}. That is worth a look at what travelled."
+        stage.show(replace(stage.scene, say=said, over=True, failed=True, until=0.0))
+    except (LookupError, ValueError) as error:
+        # Whoever watches may press and block as well, and so get in a story's way.
+        said = f"The story met something it did not expect: {error}. Play it again to see it through."
+        stage.show(replace(stage.scene, say=said, over=True, failed=True, until=0.0))
+    else:
+        stage.show(replace(stage.scene, over=True, until=0.0))
+    finally:
+        stage.telegram.troubles.clear()
+        stage.slack.troubles.clear()
