@@ -1,4 +1,4 @@
-"""The object graph: which adapter, handler and lane there is, made from the configuration. The only place that knows all.
+"""The object graph: which adapter, handler and lane there is, made from the configuration. Only this place knows all.
 
 Rule: read this top to bottom and you know what runs. Nothing is set on an object after it was made.
 """
@@ -13,7 +13,7 @@ from typing import cast
 
 import structlog
 
-from app.config import Config, TeamConfig
+from app.config import Config, IntakeConfig, TeamConfig
 from app.web import Web
 from channels import registry
 from channels.channel import Acknowledges, Channel, Fetches, Pull
@@ -28,6 +28,7 @@ from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
 from desk.teams import MARK_LANE, UPDATE_LANE, Team, Teams, post_lane
 from inbox import figures
+from inbox.changes import Put
 from inbox.delivery import Sender
 from inbox.files import Files
 from inbox.intake import Intake
@@ -71,14 +72,15 @@ class App:
         await self.slack.close()
 
 
-def build(config: Config, database: Database, roles: frozenset[str], clock: Callable[[], datetime] = now) -> App:
-    """Make an application for these roles. Call in the loop that runs it, after `Slack.open` is possible."""
+async def build(config: Config, database: Database, roles: frozenset[str], clock: Callable[[], datetime] = now) -> App:
+    """Make an application for these roles, in the loop that runs it."""
     catalog = Catalog.load(config.shop.languages[0])
     channels = {c.name: registry.make(c.kind, c.name, c.settings()) for c in config.channels}
     kinds = {name: channel.kind for name, channel in channels.items()}
     files = Files.in_folder(config.files_dir)
-    teams = Teams([_team(team) for team in config.teams])
+    teams = teams_of(config)
     slack = Slack(config.slack.bot_token.get_secret_value(), config.slack.api_url)
+    await slack.open()
 
     intake = Intake(
         database,
@@ -109,6 +111,7 @@ def build(config: Config, database: Database, roles: frozenset[str], clock: Call
         Kind(name="deliver", run=sender.run),
         Kind(name="slack_thread", run=events.run, tries=60),
     ]
+    pulling = [Kind(name="pull", run=puller.run, tries=0)]
     posts = timedelta(seconds=1 / config.slack.posts_per_second)
     lanes = [
         *(
@@ -125,10 +128,7 @@ def build(config: Config, database: Database, roles: frozenset[str], clock: Call
     ]
     worker = Worker(
         database,
-        [
-            *(working if "work" in roles else []),
-            *([Kind(name="pull", run=puller.run, tries=0)] if "pull" in roles else []),
-        ],
+        [*(working if "work" in roles else []), *(pulling if "pull" in roles else [])],
         lanes if "work" in roles else [],
         alarm=_Alarm(teams).raise_,
     )
@@ -179,6 +179,11 @@ def build(config: Config, database: Database, roles: frozenset[str], clock: Call
     )
 
 
+def teams_of(config: IntakeConfig) -> Teams:
+    """The configured teams. A set-up without any, which can receive but not answer, has one that stands nowhere."""
+    return Teams([_team(team) for team in config.teams] or [Team(name="", slack_channel="")])
+
+
 class _Committed:
     """After a commit: count what arrived, and take the waiting mark off buttons that customers pressed."""
 
@@ -220,7 +225,7 @@ class _Alarm:
             await work.put(c, self._teams.follow_up(head.conversation, lines=True))
         elif head is None:
             lane = post_lane(self._teams.first.slack_channel)
-            await work.put(c, [work.Put(kind="alarms", key=self._teams.first.slack_channel, lane=lane)])
+            await work.put(c, [Put(kind="alarms", key=self._teams.first.slack_channel, lane=lane)])
 
 
 def _team(team: TeamConfig) -> Team:

@@ -773,19 +773,12 @@ def _across(
     for position, table in _tables(values, "channels"):
         yield from _across_channel(("channels", position), table, public_url, built)
     slack = values.get("slack")
-    if isinstance(slack, dict) and "app_token" not in slack:
-        if "signing_secret" not in slack:
-            yield (
-                ("slack",),
-                "neither app_token nor signing_secret is given",
-                "add app_token for Socket Mode (no public address needed), or signing_secret if Slack calls public_url",
-            )
-        elif not public_url:
-            yield (
-                ("slack",),
-                "Slack has no address to call: public_url is missing",
-                "add public_url at the top of the file, or app_token for Socket Mode",
-            )
+    if isinstance(slack, dict) and "app_token" not in slack and "signing_secret" not in slack:
+        yield (
+            ("slack",),
+            "neither app_token nor signing_secret is given",
+            "add app_token for Socket Mode (no public address needed), or signing_secret if Slack calls public_url",
+        )
 
 
 def _same_names(section: str, tables: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[Place, str, str]]:

@@ -103,7 +103,8 @@ class Actions:
     async def take(self, ack: Ack, body: Body) -> None:
         someone, conversation_id, say = await self._asked(body)
         if conversation_id is not None and await self._may(body, someone, say):
-            if not await self._replies.take(conversation_id, someone.id):
+            taken = await self._replies.take(conversation_id, someone.id)
+            if not taken:
                 await self._hand_over(body, conversation_id, someone, say)
         await ack()
 

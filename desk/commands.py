@@ -156,6 +156,20 @@ class WithdrawReply:
 Command = Send | Note | AskFirst | Refuse | Ignore | ChangeReply | WithdrawReply
 
 
+def refused(person: Person | None, user: str, members: frozenset[str]) -> Refusal | None:
+    """Why `user` may not act for the team, if so: for words to a customer and for buttons alike.
+
+    `members` are user ids with user groups resolved; empty means everyone of the house but guests.
+    """
+    if person is None or person.outsider or person.deleted or person.bot:
+        return Refusal.OUTSIDER
+    if user in members:
+        return None
+    if person.guest:
+        return Refusal.GUEST
+    return Refusal.NOT_MEMBER if members else None
+
+
 def author(message: Mapping[str, Any]) -> str:
     """The Slack user whose words an event carries, for looking up the `Person`; empty when it is nobody's."""
     inner = message.get("message") or message.get("previous_message") or message
@@ -258,17 +272,11 @@ def _meant(said: Said, replies: Replies) -> tuple[Said, bool, bool]:
 
 def _refusal(message: Mapping[str, Any], by: str, facts: Facts, *, note: bool) -> Refusal | None:
     """Whether this person may. A note needs no more than being of the house."""
-    person = facts.person
     foreign = str(message.get("user_team") or message.get("team") or "")
-    if person is None or person.outsider or person.deleted:
-        return Refusal.OUTSIDER
     if facts.workspaces and foreign and foreign not in facts.workspaces:
         return Refusal.OUTSIDER
-    if note or by in facts.members:
-        return None
-    if person.guest:
-        return Refusal.GUEST
-    return Refusal.NOT_MEMBER if facts.members else None
+    refusal = refused(facts.person, by, facts.members)
+    return None if note and refusal is not Refusal.OUTSIDER else refusal
 
 
 def _by_program(message: Mapping[str, Any], person: Person | None) -> bool:

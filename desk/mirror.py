@@ -6,6 +6,7 @@ run. Every post is begun in the database first and known again by its metadata, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -282,6 +283,23 @@ class Mirror:
             raise
         except Unknown as error:
             raise Wait(timedelta(seconds=1), str(error)) from error
+
+    async def alarms(self, piece: Piece) -> Ran:
+        """Post an alarm that belongs to no conversation, into the Slack channel that is the key."""
+        async with self._database.connection() as c:
+            due = await table.notices_without_thread(c)
+        if not due:
+            return Ran()
+        notice, _ = due[0]
+        detail = str(notice.notice.get("detail", ""))
+        since = datetime.fromisoformat(str(notice.notice["since"]))
+        post = notices.parked(str(notice.notice["kind"]), since, int(notice.notice["attempts"]), detail, self._say)
+        async with self._database.transaction() as c:
+            await _fence(c, piece)
+            await table.notice_shown(c, notice.key)  # an alarm may be lost with its answer, but never rings twice
+        with contextlib.suppress(Unknown):
+            await self._slack.post(piece.key, post, id=notice.key[:200])
+        return Ran(again=self._now(), used=True)
 
     # the card
 

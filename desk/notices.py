@@ -31,6 +31,7 @@ FAILURES = frozenset(
         "no_address",
         "channel_gone",
         "gave_up",
+        "in_doubt",
     }
 )
 # Why words in a thread did not go out.
@@ -66,6 +67,16 @@ def doubt(delivery: str, customer: str, channel: str, excerpt: str, say: Voice) 
         button(say, "delivery_again", delivery),
     )
     return said + _quote(excerpt) + small(say, "doubt.advice") + Post(text="", blocks=[choice])
+
+
+def settled(who: str, say: Voice, *, arrived: bool) -> Post:
+    """What a doubt becomes once somebody has decided: it keeps who said so, and no buttons."""
+    return small(say, "doubt.arrived" if arrived else "doubt.again", who=person(who))
+
+
+def settled_before(say: Voice) -> Post:
+    """Somebody else pressed a doubt's button first."""
+    return small(say, "doubt.settled")
 
 
 def failure(
@@ -120,6 +131,26 @@ def undo(customer: str, channel: str, seconds: int, key: str, say: Voice) -> Pos
     return post + Post(text="", blocks=[buttons(button(say, "undo_send", key))])
 
 
+def undone(say: Voice) -> Post:
+    """The author took a reply back before it left."""
+    return small(say, "undo.done")
+
+
+def too_late(say: Voice) -> Post:
+    """What somebody wants back has left, or was never on its way."""
+    return small(say, "undo.too_late")
+
+
+def confirmed(who: str, say: Voice, *, sent: bool) -> Post:
+    """What the question of `ask_first` or `late_reply` becomes once its author has decided."""
+    return small(say, "ask.sent" if sent else "ask.kept", who=person(who))
+
+
+def not_yours(say: Voice) -> Post:
+    """A question was answered by somebody else than the author of the words, or for a second time."""
+    return small(say, "ask.not_yours")
+
+
 def unchangeable(say: Voice, channel: str, *, withdrawn: bool = False) -> Post:
     """The agent edited or deleted a reply, and the customer's copy cannot follow any more."""
     return small(say, "late.delete" if withdrawn else "late.edit", channel=say.word("channel", channel))
@@ -159,6 +190,11 @@ def state_changed(who: str, what: str, say: Voice, **values: str) -> Post:
     Give the agent's name rather than the id where it is known: an id rings for what they did themselves.
     """
     return small(say, f"change.{what}", who=person(who), **values)
+
+
+def taken(name: str, say: Voice) -> Post:
+    """Two people wanted a conversation at once: tell the slower one whose it is and how to take it anyway."""
+    return small(say, "change.taken", name=name, button=say("button.take_over"))
 
 
 # windows

@@ -31,10 +31,10 @@ class Socket:
 
     async def open(self) -> None:
         """Connect. Raises what slack_sdk does when the app token is refused."""
-        await self._client.connect()
+        await self._client.connect()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]
 
     async def connected(self) -> bool:
         return bool(await self._client.is_connected())

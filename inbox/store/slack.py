@@ -559,3 +559,30 @@ async def words_of(c: Connection, channel: str, external_id: str) -> str:
         "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
     )
     return str(found or "")
+
+
+async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None:
+    """The conversation a piece of work is about, if it is about one."""
+    match kind:
+        case "mirror" | "card":
+            return int(key)
+        case "marks":
+            found = await c.fetchval("select conversation_id from messages where id = $1", int(key))
+        case "media":
+            found = await c.fetchval(
+                "select m.conversation_id from attachments a join messages m on m.id = a.message_id where a.id = $1",
+                int(key),
+            )
+        case "deliver":
+            found = await c.fetchval(
+                """
+                select c.id from addresses a join conversations c on c.customer_id = a.customer_id where a.id = $1
+                """,
+                int(key.rpartition("/")[2]),
+            )
+        case "slack_thread":
+            slack_channel, _, ts = key.partition(":")
+            return await conversation_of(c, slack_channel, ts)
+        case _:
+            return None
+    return int(found) if found else None

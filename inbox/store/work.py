@@ -221,6 +221,16 @@ async def renew(c: Connection, leases: Sequence[UUID]) -> None:
     await c.execute("update work set run_at = now() + $2 where lease = any($1::uuid[])", list(leases), LEASE)
 
 
+async def unpark_all(c: Connection) -> None:
+    """Try everything again that was given up: whoever starts Santral has usually just mended something."""
+    await c.execute(
+        """
+        update work set parked_at = null, attempts = 0, run_at = now(), held_until = '-infinity', since = now()
+        where parked_at is not null
+        """
+    )
+
+
 async def enlist(c: Connection) -> int:
     """A number for this worker, known to be alive as long as this session lasts."""
     worker = int(await c.fetchval("select nextval('workers')"))

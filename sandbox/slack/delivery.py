@@ -306,7 +306,9 @@ class Deliveries:
 
     def _note(self, kind: str, body: Json, answer: Answer, retry: int, what: str) -> None:
         event_id = body.get("event_id", "")
-        self.record({"kind": kind, "what": what, "event_id": event_id, "retry": retry, "body": body, **answer.json()})
+        told = answer.json()
+        told["answer"] = told.pop("body", None)
+        self.record({"kind": kind, "what": what, "event_id": event_id, "retry": retry, **told, "body": body})
 
 
 def _words(value: Json) -> str:

@@ -1,0 +1,230 @@
+"""Runs Santral until it is told to stop: database, migrations, web server, workers, pullers, in that order.
+
+Rule: SIGTERM and SIGINT end it gracefully within ten seconds: what was accepted is finished, nothing new is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from app.build import App, build, now
+from app.config import Config, StoreConfig
+from app.postgres import Postgres
+from channels.channel import Registers
+from channels.errors import ChannelError
+from inbox import figures
+from inbox.changes import Put
+from inbox.store import slack as slack_table
+from inbox.store import work
+from inbox.store.database import Database
+from inbox.work import Failed, Wait
+
+REQUESTS = 3.0  # seconds that requests under way get to finish; workers have eight of the ten
+FIGURES = 5.0  # seconds between two readings of the backlog
+PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
+
+log = structlog.get_logger()
+
+
+class CannotListen(Exception):
+    """The address to listen on is not free."""
+
+
+def run(config: Config, roles: frozenset[str]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises what keeps it from starting, in words."""
+    configure_logs()
+    loop_factory = _uvloop()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve(config, roles))
+
+
+async def serve(config: Config, roles: frozenset[str]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: log.info("serve.reload", what="texts and rules are read at start"))
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(_server(config))
+        database = await stack.enter_async_context(Database.open(dsn, name=f"santral {','.join(sorted(roles))}"))
+        await database.migrate()
+        app = await build(config, database, roles)
+        stack.push_async_callback(app.close)
+        await _running(config, app, database, roles, stop)
+    log.info("serve.stopped")
+
+
+async def _running(config: Config, app: App, database: Database, roles: frozenset[str], stop: asyncio.Event) -> None:
+    background = _Background()
+    runner = None
+    if "web" in roles:
+        runner = web.AppRunner(app.web.application(), access_log=None, shutdown_timeout=REQUESTS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, config.listen.host or None, config.listen.port).start()
+        except OSError as error:
+            raise CannotListen(
+                f"{config.listen} is not free ({error.strerror}). Stop what listens there, or change `listen`."
+            ) from error
+        for site in runner.addresses:
+            log.info("serve.listening", address=f"{site[0]}:{site[1]}")
+    if roles & {"work", "pull"}:
+        async with database.connection() as c:
+            await work.unpark_all(c)
+            await slack_table.forget_events(c)
+            if "pull" in roles:
+                await work.put(c, [Put(kind="pull", key=name) for name in app.pulled])
+        background.start("worker", app.worker.run())
+        background.start("figures", _read_figures(database))
+    background.start("slack", _introduce(app))
+    if app.socket is not None:
+        background.start("socket", _connect(app))
+    if "work" in roles and config.public_url and config.public_url.startswith("https://"):
+        background.start("register", _register(config, app))
+    log.info("serve.started", roles=sorted(roles))
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({waiting, *background.vital}, return_when=asyncio.FIRST_COMPLETED)
+    log.info("serve.stopping")
+    app.web.accepting = False
+    app.puller.stop()
+    app.worker.stop()
+    if app.socket is not None:
+        with suppress(Exception):  # it may never have been connected
+            await asyncio.wait_for(app.socket.close(), REQUESTS)
+    if runner is not None:
+        await runner.cleanup()
+    await app.intake.close()
+    await background.end()
+
+
+class _Background:
+    """Tasks beside the web server. The worker is vital: should it end by itself, the process ends and is seen to."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def vital(self) -> set[asyncio.Task[None]]:
+        return {task for name, task in self._tasks.items() if name == "worker"}
+
+    def start(self, name: str, work_: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work_, name=name)
+
+    async def end(self) -> None:
+        """Wait for the worker, which was told to stop; end the others. Raises what the worker died of."""
+        for name, task in self._tasks.items():
+            if name != "worker":
+                task.cancel()
+        outcomes = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for name, outcome in zip(self._tasks, outcomes, strict=True):
+            if name == "worker" and isinstance(outcome, Exception):
+                raise outcome
+
+
+@asynccontextmanager
+async def _server(config: StoreConfig) -> AsyncIterator[str]:
+    """The database's address: the configured one, or our own server for as long as this lasts."""
+    if config.database_url is not None:
+        yield config.database_url.get_secret_value()
+        return
+    postgres = Postgres(config.data_dir)
+    try:
+        database = await postgres.start()
+        watching = asyncio.create_task(postgres.watch())
+        try:
+            yield database.dsn
+        finally:
+            watching.cancel()
+    finally:
+        await postgres.stop()
+
+
+async def _introduce(app: App) -> None:
+    """Learn who we are in Slack, however long Slack is away; until then we are not ready."""
+    while True:
+        try:
+            who = await app.slack.introduce()
+        except (Failed, Wait) as error:
+            log.warning("slack.not_reached", reason=str(error))
+            await asyncio.sleep(PATIENCE)
+        else:
+            log.info("slack.introduced", team=who.team)
+            return
+
+
+async def _connect(app: App) -> None:
+    assert app.socket is not None
+    while True:
+        try:
+            await app.socket.open()
+        except Exception as error:  # noqa: BLE001 - whatever the SDK throws, Slack may be back in a moment
+            log.warning("slack.socket_not_open", error=type(error).__name__)
+            await asyncio.sleep(PATIENCE)
+        else:
+            return
+
+
+async def _register(config: Config, app: App) -> None:
+    """Tell providers where to call us, where that is a call."""
+    assert config.public_url is not None
+    for name, channel in app.channels.items():
+        if not isinstance(channel, Registers) or name in app.pulled:
+            continue
+        while True:
+            try:
+                await channel.register(f"{config.public_url.rstrip('/')}/webhooks/{name}")
+            except ChannelError as error:
+                log.warning("channel.not_registered", channel=name, reason=str(error))
+                await asyncio.sleep(PATIENCE * 5)
+            else:
+                log.info("channel.registered", channel=name)
+                break
+
+
+async def _read_figures(database: Database) -> None:
+    while True:
+        with suppress(Exception):  # figures never matter more than what they count
+            async with database.connection() as c:
+                for line in await work.backlog(c):
+                    figures.WAITING.labels(line.kind).set(line.waiting)
+                    figures.PARKED.labels(line.kind).set(line.parked)
+                    age = (now() - line.oldest).total_seconds() if line.oldest else 0
+                    figures.OLDEST.labels(line.kind).set(max(age, 0))
+        await asyncio.sleep(FIGURES)
+
+
+def configure_logs(stream: Any = None) -> None:
+    """One line of JSON an event, on stderr: names and ids, no bodies, no secrets."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log requests with URLs in them, and a Telegram URL carries the bot's token.
+    logging.basicConfig(level=logging.CRITICAL)
+    for name in ("slack_bolt", "slack_sdk", "aiogram", "tortoise", "asyncio", "aiohttp"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _uvloop() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy: asyncio's own loop does
+        return None
+    return uvloop.new_event_loop
