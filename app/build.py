@@ -26,7 +26,7 @@ from desk.mirror import Mirror
 from desk.people import People
 from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
-from desk.teams import MARK_LANE, UPDATE_LANE, Team, Teams, post_lane
+from desk.teams import UPDATE_LANE, Team, Teams, post_lane
 from inbox import figures
 from inbox.changes import Put
 from inbox.delivery import Sender
@@ -43,7 +43,7 @@ from inbox.work import Kind, Lane, Worker
 from routing.triage import triage
 from templates.catalog import Catalog
 
-UPDATES = timedelta(milliseconds=250)  # between two card updates or marks; Slack's own limit is told by its 429
+UPDATES = timedelta(milliseconds=250)  # between two card updates; Slack's own limit is told by its 429
 UNLIMITED = timedelta(milliseconds=5)  # between two sends on a channel that names no rate
 
 log = structlog.get_logger()
@@ -118,8 +118,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
             Lane(name=post_lane(channel), kinds=("mirror", "alarms"), spacing=posts, alone=True)
             for channel in sorted({team.slack_channel for team in teams})
         ),
-        Lane(name=UPDATE_LANE, kinds=("card", "revise"), spacing=min(UPDATES, posts)),
-        Lane(name=MARK_LANE, kinds=("marks",), spacing=min(UPDATES, posts)),
+        Lane(name=UPDATE_LANE, kinds=("card",), spacing=min(UPDATES, posts)),
         *(
             Lane(name=send_lane(name), kinds=("deliver",), spacing=rate.spacing if rate else UNLIMITED)
             for name, channel in channels.items()

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 
 from desk import commands, notices
@@ -58,14 +59,13 @@ class Actions:
         self._people = people
         self._replies = replies
         self._events = events
-        self._token = token
         self._catalog = catalog
         self._now = now
         self.app = AsyncApp(
             signing_secret=signing_secret,
             client=slack.client,
             # Bolt's own look-up drops the first request when Slack limits auth.test.
-            authorize=self._authorize,
+            authorize=_authorize(slack, token),
             request_verification_enabled=bool(signing_secret),
         )
         for action, listener in {
@@ -89,16 +89,12 @@ class Actions:
         }.items():
             self.app.message_shortcut(callback)(listener)
         self.app.view("note")(self.write_note)
+        self.app.error(self.failed)
 
-    async def _authorize(self, **_: Any) -> AuthorizeResult:
-        who = self._slack.identity
-        return AuthorizeResult(
-            enterprise_id=None,
-            team_id=who.team_id if who else None,
-            bot_user_id=who.user_id if who else None,
-            bot_id=who.bot_id if who else None,
-            bot_token=self._token,
-        )
+    async def failed(self, error: Exception, body: Body) -> BoltResponse:
+        """Slack shows the person that it did not work; we keep why."""
+        log.error("slack.action_failed", type=body.get("type"), error=type(error).__name__, exc_info=error)
+        return BoltResponse(status=500)
 
     async def take(self, ack: Ack, body: Body) -> None:
         someone, conversation_id, say = await self._asked(body)
@@ -255,6 +251,20 @@ class Actions:
             await self._slack.update(_channel(body), str(ts), post)
         except (Failed, Wait, Unknown, Exception) as error:  # noqa: BLE001 - what counted is committed
             log.info("slack.question_kept", error=type(error).__name__)
+
+
+def _authorize(slack: Slack, token: str) -> Callable[..., Awaitable[AuthorizeResult]]:
+    async def authorize() -> AuthorizeResult:
+        who = slack.identity
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=who.team_id if who else None,
+            bot_user_id=who.user_id if who else None,
+            bot_id=who.bot_id if who else None,
+            bot_token=token,
+        )
+
+    return authorize
 
 
 def _value(body: Body) -> str:

@@ -278,7 +278,7 @@ class Events:
         )
 
     async def _settle(self, event: Event, outcome: str) -> None:
-        log.info("slack.event", event=event.event_id, outcome=outcome)
+        log.info("slack.event", id=event.event_id, outcome=outcome)
         async with self._database.connection() as c:
             await table.settle_event(c, event.event_id, outcome)
 

@@ -250,7 +250,8 @@ class Slack:
         began = time.monotonic()
         try:
             # The SDK's own method knows how Slack wants the arguments: JSON, form or query differ by method.
-            answer = await getattr(client, method.replace(".", "_"))(**values)
+            given = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
+            answer = await getattr(client, method.replace(".", "_"))(**given)
         except SlackApiError as error:
             return _answered(method, error, fine)
         except aiohttp.ClientConnectorError as error:

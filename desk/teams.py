@@ -26,7 +26,6 @@ def post_lane(slack_channel: str) -> str:
 
 
 UPDATE_LANE = "slack-update"
-MARK_LANE = "slack-marks"
 
 
 class Teams:

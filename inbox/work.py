@@ -243,7 +243,9 @@ class Worker:
 
     async def _failed(self, kind: Kind, piece: Piece, error: Exception) -> str:
         words = _words(error)
-        log.warning("work.failed", kind=piece.kind, key=piece.key, attempts=piece.attempts, error=words)
+        known = isinstance(error, Failed | ChannelError) or away(error)
+        tell = log.warning if known else log.exception
+        tell("work.failed", kind=piece.kind, key=piece.key, attempts=piece.attempts, error=words)
         if kind.tries and piece.attempts >= kind.tries:
             async with self._database.transaction() as c:
                 if await table.park(c, piece, words):

@@ -234,7 +234,12 @@ class Page:
         )
         # Not through set_up: that would ask Santral for its answer to the challenge before it is there to give one.
         self.slack.change_app({"events_url": f"{options.app_url}/slack/events"})
-        watches: list[Coroutine[Any, Any, None]] = [self._watch_telegram(), self._watch_slack(), self._watch_health()]
+        watches: list[Coroutine[Any, Any, None]] = [
+            self._watch_telegram(),
+            self._watch_slack(),
+            self._watch_health(),
+            self._watch_troubles(),
+        ]
         if self.rows:
             watches.append(self.rows.watch())
         tasks = [asyncio.create_task(watch) for watch in watches]
@@ -278,11 +283,17 @@ class Page:
                 if health != self.health:
                     self.health = health
                     self.board.tell("health", health=health)
-                troubles = self._trouble_words()
-                if troubles != self._troubles:
-                    self._troubles = troubles
-                    self.board.tell("troubles", troubles=troubles)
-                await asyncio.sleep(ANXIOUS if troubles or not health["ready"] else CALM)
+                await asyncio.sleep(CALM if health["ready"] else ANXIOUS)
+
+    async def _watch_troubles(self) -> None:
+        # Nothing tells when a rule of trouble has run out.
+        while True:
+            troubles = self._trouble_words()
+            if troubles != self._troubles:
+                self._troubles = troubles
+                self.board.tell("troubles", troubles=troubles)
+                self._pulse()
+            await asyncio.sleep(0.2)
 
     async def _look_at_health(self, session: aiohttp.ClientSession) -> Json:
         """`ready` stays true while Santral answers at all: that it waits for Slack is part of a story."""
@@ -298,7 +309,7 @@ class Page:
 
     def _trouble_words(self) -> list[str]:
         said = ["Slack is down"] if self.slack.is_down else []
-        if self.telegram.troubles.plain():
+        if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in self.telegram.troubles.plain()):
             said.append("Telegram misbehaves")
         return said
 
@@ -320,7 +331,6 @@ class Page:
     def _show(self, scene: Scene) -> None:
         self.scene = scene
         self.board.tell("scene", scene=scene.plain())
-        self.board.tell("troubles", troubles=self._trouble_words())
 
     async def _perform(self, story: Story) -> None:
         scene = Scene(id=story.id, title=story.title, steps=story.steps)
