@@ -59,11 +59,12 @@ async def serve(config: Config, roles: frozenset[str]) -> None:
         await database.migrate()
         app = await build(config, database, roles)
         stack.push_async_callback(app.close)
-        await _running(config, app, database, roles, stop)
+        await running(config, app, database, roles, stop)
     log.info("serve.stopped")
 
 
-async def _running(config: Config, app: App, database: Database, roles: frozenset[str], stop: asyncio.Event) -> None:
+async def running(config: Config, app: App, database: Database, roles: frozenset[str], stop: asyncio.Event) -> None:
+    """Run an application until `stop` is set, then end it gracefully. Raises `CannotListen`."""
     background = _Background()
     runner = None
     if "web" in roles:

@@ -52,22 +52,32 @@ class Gone(Exception):
     """The message or thread this was about no longer exists at Slack."""
 
 
-class NotAllowed(Failed):
+class Refusal(Failed):
+    """Slack refuses; `code` is its own word for why."""
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"Slack refuses {method}: {code}")
+        self.code = code
+
+
+class NotAllowed(Refusal):
     """Slack refuses, and will until somebody mends the set-up."""
 
 
-class Rejected(Failed):
+class Rejected(Refusal):
     """Slack refuses this very call; the same call will be refused again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who we are in the workspace, from `auth.test`."""
+    """Who we are in the workspace, from `auth.test`. `scopes` are what our token may; None when Slack did not say."""
 
     team_id: str
     user_id: str
     bot_id: str
     team: str = ""
+    user: str = ""
+    scopes: frozenset[str] | None = None
 
 
 class Slack:
@@ -81,15 +91,15 @@ class Slack:
         self._writes: AsyncWebClient | None = None
         self.identity: Identity | None = None
 
-    async def open(self) -> None:
-        """Make the HTTP session. Call in the loop that uses it."""
+    async def open(self, *, repeat: bool = True) -> None:
+        """Make the HTTP session. Call in the loop that uses it. Without `repeat` no read is tried again."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
-        repeat = [
+        again = [
             AsyncConnectionErrorRetryHandler(max_retry_count=2),
             AsyncRateLimitErrorRetryHandler(max_retry_count=1),
             AsyncServerErrorRetryHandler(max_retry_count=2),
         ]
-        self._reads = self._client(repeat)
+        self._reads = self._client(again if repeat else [])
         self._writes = self._client([])
 
     async def close(self) -> None:
@@ -114,12 +124,14 @@ class Slack:
 
     async def introduce(self) -> Identity:
         """Learn who we are. Raises `NotAllowed` when the token is refused, `Failed` or `Wait` when Slack is away."""
-        answer = await self._read("auth.test")
+        answer, headers = await self._read_whole("auth.test", {})
         self.identity = Identity(
             team_id=str(answer.get("team_id", "")),
             user_id=str(answer.get("user_id", "")),
             bot_id=str(answer.get("bot_id", "")),
             team=str(answer.get("team", "")),
+            user=str(answer.get("user", "")),
+            scopes=_scopes(headers),
         )
         return self.identity
 
@@ -196,6 +208,10 @@ class Slack:
         found: Mapping[str, Any] = answer.get("channel") or {}
         return found
 
+    async def offer_socket(self) -> None:
+        """See whether Slack offers a Socket Mode connection; our token must be the app-level one."""
+        await self._read("apps.connections.open", {"app_token": self._token})
+
     # files
 
     async def begin_upload(self, filename: str, data: bytes) -> str:
@@ -232,28 +248,31 @@ class Slack:
     # calls
 
     async def _read(self, method: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return (await self._read_whole(method, values or {}))[0]
+
+    async def _read_whole(self, method: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
         if self._reads is None:
             raise RuntimeError("Slack.open was not called")
         try:
-            return await self._call(self._reads, method, values or {}, frozenset())
+            return await self._call(self._reads, method, values, frozenset())
         except Unknown as error:
             raise Failed(f"Slack did not answer {method}") from error
 
     async def _write(
         self, method: str, values: Mapping[str, Any], *, fine: set[str] | frozenset[str] = frozenset()
     ) -> dict[str, Any]:
-        return await self._call(self.client, method, values, frozenset(fine))
+        return (await self._call(self.client, method, values, frozenset(fine)))[0]
 
     async def _call(
         self, client: AsyncWebClient, method: str, values: Mapping[str, Any], fine: frozenset[str]
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         began = time.monotonic()
         try:
             # The SDK's own method knows how Slack wants the arguments: JSON, form or query differ by method.
             given = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
             answer = await getattr(client, method.replace(".", "_"))(**given)
         except SlackApiError as error:
-            return _answered(method, error, fine)
+            return _answered(method, error, fine), {}
         except aiohttp.ClientConnectorError as error:
             raise Failed("Slack cannot be reached") from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
@@ -263,7 +282,7 @@ class Slack:
         finally:
             figures.PROVIDER.labels("slack", method).observe(time.monotonic() - began)
         data: dict[str, Any] = answer.data if isinstance(answer.data, dict) else {}
-        return data
+        return data, answer.headers
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -310,6 +329,11 @@ class AgentFiles(Fetches):
         return self._slack.download(attachment.ref, attachment.media_type)
 
 
+def _scopes(headers: Mapping[str, Any]) -> frozenset[str] | None:
+    told = {str(name).lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    return None if told is None else frozenset(scope.strip() for scope in str(told).split(",")) - {""}
+
+
 def _answered(method: str, error: SlackApiError, fine: frozenset[str]) -> dict[str, Any]:
     """What a refusal by Slack means for the caller."""
     response: Any = error.response
@@ -329,7 +353,7 @@ def _answered(method: str, error: SlackApiError, fine: frozenset[str]) -> dict[s
     if code in _LOST:
         raise Gone(code)
     if code in _BROKEN or code in _STOPPED:
-        raise NotAllowed(f"Slack refuses {method}: {code}")
+        raise NotAllowed(method, code)
     if status >= 500 or code in {"service_unavailable", "request_timeout"}:
         raise Failed(f"Slack answered {code} to {method}")
-    raise Rejected(f"Slack refuses {method}: {code}")
+    raise Rejected(method, code)

@@ -463,7 +463,7 @@ async def _take(stage: Stage) -> None:
 STORIES = (
     Story(
         id="three",
-        title="Three messages, one thread",
+        title="Three in a row",
         about="A customer writes three times before anyone answers",
         steps=5,
         play=_three,

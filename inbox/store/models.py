@@ -48,7 +48,7 @@ class Quarantined(Model):
 class Agent(Model):
     """Someone of the Slack workspace, as Slack last described them."""
 
-    slack_user = fields.TextField(primary_key=True)
+    slack_user = fields.CharField(max_length=64, primary_key=True)
     name = fields.TextField(default="")
     locale = fields.TextField(default="")
     facts: fields.JSONField[dict[str, object]] = fields.JSONField(default=dict)
@@ -60,7 +60,7 @@ class Agent(Model):
 
 
 class Cursor(Model):
-    name = fields.TextField(primary_key=True)
+    name = fields.CharField(max_length=255, primary_key=True)
     value = fields.TextField()
     moved_at = fields.DatetimeField(auto_now=True)
 

@@ -4,7 +4,7 @@ import { h, svg, patch } from "./dom.js";
 import { mark, portrait } from "./drawings.js";
 import { knowEmoji } from "./blockkit.js";
 import { drawPhone, closeMenus as closePhoneMenus } from "./phone.js";
-import { drawDesk, closeMenus as closeDeskMenus, currentChannel } from "./desk.js";
+import { drawDesk, closeMenus as closeDeskMenus, currentChannel, followNewest } from "./desk.js";
 import { drawTravelled } from "./travelled.js";
 import { drawStories } from "./stories.js";
 
@@ -88,7 +88,7 @@ function fetcher(path, take) {
 
 const refresh = {
   telegram: fetcher("/telegram/control/state", (state) => (store.telegram = state)),
-  slack: fetcher("/slack/control/state", (state) => (store.slack = state)),
+  slack: fetcher("/slack/control/state", (state) => { store.slack = state; followNewest(); }),
 };
 
 function take(entry) {
@@ -152,6 +152,7 @@ async function start() {
     const newest = (channel?.messages || []).filter((message) => message.reply_count || message.replies?.length).at(-1);
     if (newest && innerWidth >= 900) store.ui.thread = newest.ts;
   }
+  followNewest();
   direct(state.scene);
   redraw();
   setTimeout(() => (document.body.dataset.painted = "yes"), 300);

@@ -104,7 +104,7 @@ function oneMessage(channel, message, before, where) {
   const known = users();
   const who = author(message, known);
   const close = before && before.user === message.user && (before.username || "") === (message.username || "") && (before.bot_id || "") === (message.bot_id || "")
-    && Number(message.ts) - Number(before.ts) < 300 && !before.ephemeral && !message.ephemeral && !(where === "channel" && (repliesOf(channel, before).length || message.reply_count || before.reply_count)) && !message.subtype;
+    && Number(message.ts) - Number(before.ts) < 300 && !before.ephemeral && !message.ephemeral && !(where === "channel" && (repliesOf(channel, before).length || message.reply_count || before.reply_count)) && !message.subtype && (!message.bot_id || message.username);
   const key = `${where}:${message.ts}${message.ephemeral ? "e" : ""}`;
   const own = message.user === store.ui.agent && !message.bot_id;
   const editing = here.editing === key;
@@ -153,10 +153,27 @@ function threadLine(channel, message, count, replies, known) {
     h("strong", {}, `${count} ${count === 1 ? "reply" : "replies"}`), last ? h("span", { class: "quiet" }, `Last reply ${slackDate(Number(last), "{ago}")}`) : null);
 }
 
+// A new conversation opens by itself while no thread is, so that whoever writes on a phone sees where to answer.
+export function followNewest() {
+  const roots = (channels().find((one) => one.id === store.cast.support_channel)?.messages || []).filter((one) => one.bot_id && isRoot(one));
+  const newest = roots.at(-1);
+  const fresh = newest && here.known !== undefined && !here.known.has(newest.ts);
+  here.known = new Set(roots.map((one) => one.ts));
+  if (fresh && !store.ui.thread && !here.alone && !store.ui.home && store.ui.channel === store.cast.support_channel && innerWidth >= 900) store.ui.thread = newest.ts;
+}
+
+// The other side follows when another phone is taken up.
+export function openThreadOf(person) {
+  const channel = channels().find((one) => one.id === store.cast.support_channel);
+  const root = (channel?.messages || []).findLast((one) => one.bot_id && isRoot(one) && JSON.stringify([one.text, one.blocks]).includes(person.name));
+  if (root && !here.alone && !store.ui.home && store.ui.channel === channel.id && innerWidth >= 900) store.ui.thread = root.ts;
+}
+
 export function openThread(channel, message) {
   store.ui.channel = channel.id;
   store.ui.thread = message.thread_ts || message.ts;
   store.ui.home = false;
+  here.alone = false;
   redraw();
 }
 

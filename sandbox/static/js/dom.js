@@ -26,7 +26,7 @@ function setProp(node, name, value, old) {
     node.listeners = { ...(value || {}) };
   } else if (name === "drawn") {
     if (value !== old) node.innerHTML = value;
-  } else if (name === "value" || name === "checked" || name === "disabled" || name === "selected" || name === "open") {
+  } else if ((name === "value" && node.tagName !== "OPTION") || name === "checked" || name === "disabled" || name === "selected" || name === "open") {
     if (node[name] !== value) node[name] = value ?? "";
   } else if (value === null || value === undefined || value === false) {
     node.removeAttribute(name);

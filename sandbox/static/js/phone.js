@@ -2,6 +2,7 @@
 
 import { h, svg, patch, patchAtEnd, clock, post, fileBody, bytes } from "./dom.js";
 import { icons, portrait, shopMark } from "./drawings.js";
+import { openThreadOf } from "./desk.js";
 import { store, chosenPerson, redraw, say } from "./app.js";
 
 const here = { reply: null, edit: null, menu: null, attach: false, seen: {}, last: null, files: [] };
@@ -69,6 +70,7 @@ function people(current) {
 function choose(person) {
   Object.assign(here, { reply: null, edit: null, menu: null, attach: false });
   store.ui.person = person.key;
+  openThreadOf(person);
   redraw();
 }
 

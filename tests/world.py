@@ -1,0 +1,248 @@
+"""Santral between two emulators: what scenario tests drive and look at.
+
+Both sides are only touched as people and providers touch them: a customer writes, an agent presses, Slack shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tomllib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from app.build import App, build
+from app.config import Config
+from app.config import load as load_config
+from app.serve import running
+from inbox.store.database import Database
+from sandbox import slack as slack_sandbox
+from sandbox import telegram as telegram_sandbox
+
+TOKEN = "4711:abcdefghijklmnopqrstuvwxyz0123456789"
+SECRET = "webhook-secret"
+SUPPORT = "C0SUPPORT1"
+AYSE, MEHMET = "U0AYSE0001", "U0MEHMET01"  # agents of the emulated workspace
+ROLES = frozenset({"web", "work", "pull"})
+PATIENCE = 15.0  # seconds a condition may take on a slow machine; nothing waits this long when all is well
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE) -> T:
+    """Wait until `look` answers something true, and return it. Fails with the last answer."""
+    last: Any = None
+    try:
+        async with asyncio.timeout(within):
+            while True:
+                last = look()
+                if isinstance(last, Awaitable):
+                    last = await last
+                if last:
+                    return last  # type: ignore[no-any-return]
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"did not happen within {within} s; last seen: {last!r}") from None
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class World:
+    """`await start()` runs Santral, `await stop()` ends it gracefully; between both it may be restarted."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self.database_url = database_url
+        self.folder = folder
+        self.port = free_port()
+        self.telegram = telegram_sandbox.World()
+        self.slack = slack_sandbox.World()
+        self._runners: list[web.AppRunner] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self.app: App | None = None
+        self.telegram_url = self.slack_url = ""
+        self.settings: dict[str, Any] = {}  # top-level keys laid over the configuration
+        self.team: dict[str, Any] = {"ask_first": False, "undo_seconds": 0}
+        self.channel: dict[str, Any] = {"receive": "webhook", "secret": SECRET}
+        self.workspace: dict[str, Any] = {"posts_per_second": 200}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        """Start the emulators, with one bot, a few customers' phones and the default workspace."""
+        self.telegram_url = await self._host(telegram_sandbox.application(self.telegram))
+        self.slack_url = await self._host(slack_sandbox.application(self.slack))
+        self.telegram.add_bot(token=TOKEN, username="kumbara_bot", name="Kumbara")
+        await self.telegram.settle({"retry_scale": 0.05, "per_chat": None, "overall": None})
+        self.slack.change_settings({"posts_per_second": 0, "tier_scale": 0, "retry_scale": 0.02, "file_delay": 0.01})
+
+    async def _host(self, application: web.Application) -> str:
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self._runners.append(runner)
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    def toml(self, *, token: str = TOKEN) -> str:
+        """The configuration file of this world."""
+
+        def table(values: dict[str, Any]) -> str:
+            return "\n".join(f"{key} = {_toml(value)}" for key, value in values.items())
+
+        top = {
+            "listen": f"127.0.0.1:{self.port}",
+            "public_url": self.url,
+            "data_dir": str(self.folder / "var"),
+            "database_url": self.database_url,
+            **self.settings,
+        }
+        shop = {"name": "Kumbara", "country": "TR", "timezone": "Europe/Istanbul", "languages": ["tr", "ru", "en"]}
+        slack = {
+            "bot_token": "xoxb-sandbox-bot-token",
+            "signing_secret": "sandbox-signing-secret",
+            "api_url": f"{self.slack_url}/api/",
+            **self.workspace,
+        }
+        team = {"name": "support", "slack_channel": SUPPORT, **self.team}
+        channel = {"name": "bot", "kind": "telegram", "token": token, "api_url": self.telegram_url, **self.channel}
+        return (
+            f"{table({k: v for k, v in top.items() if v is not None})}\n[shop]\n{table(shop)}\n"
+            f"[slack]\n{table({k: v for k, v in slack.items() if v is not None})}\n"
+            f"[[teams]]\n{table(team)}\n[[channels]]\n{table({k: v for k, v in channel.items() if v is not None})}\n"
+        )
+
+    def config_file(self) -> Path:
+        path = self.folder / "santral.toml"
+        path.write_text(self.toml(), encoding="utf-8")
+        tomllib.loads(path.read_text(encoding="utf-8"))
+        return path
+
+    def config(self) -> Config:
+        return load_config(self.config_file(), {})
+
+    async def connect(self, *, telegram: bool = True) -> None:
+        """Tell both providers where Santral listens, as setting up would."""
+        if telegram and self.channel["receive"] == "webhook":
+            await self.bot_call("setWebhook", url=f"{self.url}/webhooks/bot", secret_token=SECRET)
+        if self.workspace.get("app_token") is None:
+            await self.slack.set_up(
+                {"app": {"events_url": f"{self.url}/slack/events", "interactive_url": f"{self.url}/slack/interactive"}}
+            )
+
+    async def bot_call(self, method: str, **values: Any) -> dict[str, Any]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.telegram_url}/bot{TOKEN}/{method}", data=values) as answer,
+        ):
+            found: dict[str, Any] = await answer.json()
+            assert found["ok"], found
+            return found
+
+    async def start(self, roles: frozenset[str] = ROLES, *, connect: bool = True) -> None:
+        """Run Santral in this process until `stop`."""
+        ready: asyncio.Event = asyncio.Event()
+        self._stop = asyncio.Event()
+
+        async def run() -> None:
+            config = self.config()
+            async with Database.open(self.database_url) as database:
+                self.app = await build(config, database, roles)
+                try:
+                    ready.set()
+                    await running(config, self.app, database, roles, self._stop)
+                finally:
+                    await self.app.close()
+
+        self._task = asyncio.create_task(run())
+        await ready.wait()
+        await eventually(self.ready)
+        if connect:
+            await self.connect()
+
+    async def ready(self) -> bool:
+        if self._task and self._task.done():
+            self._task.result()
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.url}/health/ready") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._task is not None:
+            await asyncio.wait_for(self._task, 15)
+            self._task = None
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self.stop()
+        await self.telegram.close()
+        await self.slack.close()
+        for runner in self._runners:
+            await runner.cleanup()
+
+    # what people see
+
+    def customer(self, name: str = "Ayşe Yılmaz", **more: Any) -> int:
+        """A customer with a phone; answers their id."""
+        first, _, last = name.partition(" ")
+        user = self.telegram.add_user(first_name=first, last_name=last, **more)
+        return int(user["id"] if isinstance(user, dict) else user.id)
+
+    async def state(self) -> dict[str, Any]:
+        """Slack as its emulator shows it."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.slack_url}/control/state") as answer,
+        ):
+            found: dict[str, Any] = await answer.json()
+            return found
+
+    async def roots(self, channel: str = SUPPORT) -> list[dict[str, Any]]:
+        """The cards in a Slack channel, oldest first, each with its `replies`."""
+        for found in (await self.state())["channels"]:
+            if found["id"] == channel:
+                return [
+                    message for message in found["messages"] if not message.get("subtype", "").startswith("channel_")
+                ]
+        return []
+
+    async def card_with(self, text: str, channel: str = SUPPORT) -> dict[str, Any]:
+        """The card or thread in which some words stand, once they do."""
+
+        async def look() -> dict[str, Any] | None:
+            return next((root for root in await self.roots(channel) if text in str(root)), None)
+
+        return await eventually(look)  # type: ignore[return-value]
+
+    async def chat(self, user: int) -> list[dict[str, Any]]:
+        """What a customer's phone shows."""
+        chats = self.telegram.state()["chats"]
+        found: list[dict[str, Any]] = chats.get(str(user), chats.get(user, []))
+        return found
+
+    async def answers(self, user: int) -> list[str]:
+        """What the bot wrote to a customer."""
+        return [message["text"] for message in await self.chat(user) if message["from"] == "bot"]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
