@@ -314,9 +314,8 @@ async def _guarded(part: str, look: Awaitable[Sequence[Finding]]) -> Sequence[Fi
     except Failed as error:
         return (_wrong(f"{part}: {error}.", SLACK_AWAY),)
     except Exception as error:  # noqa: BLE001 - told as what it is: this part could not be checked
-        words = redacted(
-            f"{type(error).__name__}: {error}", 1_000
-        )  # whole, so that a secret is not cut before it is masked
+        # Long enough that no secret is cut in two before `check` masks it.
+        words = redacted(f"{type(error).__name__}: {error}", 1_000)
         return (_wrong(f"{part}: this could not be checked. {words}", "Mend what it says, then try again."),)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass, field
@@ -104,21 +103,27 @@ class Board:
             with contextlib.suppress(asyncio.QueueFull):
                 page.put_nowait(None)
 
+    def since(self, mark: str) -> list[tuple[str, bytes]] | None:
+        """Everything told after `mark`; None when that cannot be said any more, or never could."""
+        life, _, number = mark.partition(".")
+        oldest = self._told[0][0] if self._told else self.seq + 1
+        if life != self.life or not number.isdigit() or not oldest - 1 <= int(number) <= self.seq:
+            return None
+        return [(f"{self.life}.{seq}", told) for seq, told in self._told if seq > int(number)]
+
     async def follow(self, mark: str) -> AsyncGenerator[tuple[str, bytes], None]:
         """Everything told after `mark`, then everything as it is told; empty bytes now and then keep the line alive."""
         page: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(BEHIND)
         self._pages.add(page)
         try:
-            life, _, number = mark.partition(".")
-            since = int(number) if number.isdigit() else -1
-            oldest = self._told[0][0] if self._told else self.seq + 1
-            if life != self.life or not oldest - 1 <= since <= self.seq:
+            caught_up = self.since(mark)
+            if caught_up is None:
                 yield self.mark, orjson.dumps({"type": "start-over"})
                 return
-            for seq, told in tuple(self._told):
-                if seq > since:
-                    yield f"{self.life}.{seq}", told
-                    since = seq
+            # What is told while these are written waits in the queue as well; numbers tell it apart.
+            known = self.seq
+            for at, told in caught_up:
+                yield at, told
             while True:
                 try:
                     item = await asyncio.wait_for(page.get(), HEARTBEAT)
@@ -127,7 +132,7 @@ class Board:
                     continue
                 if item is None:
                     return
-                if item[0] > since:
+                if item[0] > known:
                     yield f"{self.life}.{item[0]}", item[1]
         finally:
             self._pages.discard(page)
@@ -136,9 +141,11 @@ class Board:
 class Page:
     """One demo: its two worlds, who looks at it, and the story that plays."""
 
-    def __init__(self, options: Options, *, pace: float = 1.0) -> None:
+    def __init__(self, options: Options, *, pace: float = 1.0, patience: float = 30.0) -> None:
+        """`pace` stretches the stories' reading time, `patience` is how many seconds they wait for something."""
         self.options = options
         self.pace = pace
+        self.patience = patience
         self.telegram = telegram.World()
         self.slack = slack.World(f"{options.base}/slack")
         self.board = Board()
@@ -335,7 +342,12 @@ class Page:
     async def _perform(self, story: Story) -> None:
         scene = Scene(id=story.id, title=story.title, steps=story.steps)
         self._stage = Stage(
-            telegram=self.telegram, slack=self.slack, show=self._show, scene=scene, pace=self.pace, began=time.time()
+            telegram=self.telegram,
+            slack=self.slack,
+            show=self._show,
+            scene=scene,
+            pace=self.pace,
+            patience=self.patience,
         )
         try:
             await perform(story, self._stage)

@@ -66,8 +66,8 @@ def _update(record: Json) -> Json:
         repeat=record["retry"],
         detail={"request": body, "answer": {"status": status, "error": record["error"] or None}},
     )
-    if ok and "message_id" in inner and "chat" in inner:
-        made["delivered"] = f"{inner['chat']['id']}:{inner['message_id']}"
+    if ok and "message_id" in inner:
+        made["delivered"] = f"{_object(inner.get('chat')).get('id')}:{inner['message_id']}"
     return made
 
 
@@ -84,7 +84,7 @@ def _bot_call(record: Json) -> Json:
         to="telegram",
         lane="telegram",
         name=record["method"],
-        text=_quoted(params.get("text") or params.get("caption") or "") or said,
+        text=_quoted(params.get("text") or params.get("caption")) or said,
         status=record.get("trouble") or (str(status) if status else "no answer"),
         ok=ok,
         detail={"parameters": params, "files": record.get("files") or None, "answer": answer, "note": said or None},
@@ -103,7 +103,7 @@ def _event(record: Json) -> Json:
     if what == "message" and event.get("subtype"):
         name = f"event: {event['subtype']}"
     actions = body.get("actions") or [{}]
-    text = _quoted(event.get("text", "")) or event.get("reaction", "") or actions[0].get("action_id", "")
+    text = _quoted(event.get("text")) or event.get("reaction", "") or actions[0].get("action_id", "")
     return _entry(
         record,
         "s",
@@ -115,7 +115,11 @@ def _event(record: Json) -> Json:
         status=str(status) if status else record.get("reason", "no answer"),
         ok=200 <= status < 300,
         repeat=record.get("retry") or 0,
-        detail={"request": body, "answer": {"status": status, "reason": record.get("reason")}},
+        detail={
+            "event": event or None,
+            "envelope" if event else "request": {name: value for name, value in body.items() if name != "event"},
+            "answer": {"status": status, "reason": record.get("reason")},
+        },
     )
 
 
@@ -131,7 +135,7 @@ def _web_call(record: Json) -> Json:
         to="slack",
         lane="slack",
         name=record["method"],
-        text=_quoted(text) if isinstance(text, str) else "",
+        text=_quoted(text),
         status=str(error or (f"{status} {spoiled}".strip())),
         ok=status == 200 and not error and not spoiled,
         detail={"arguments": {name: _parsed(value) for name, value in params.items()}, "answer": answer},
@@ -157,14 +161,15 @@ def _words(message: Json) -> str:
         return "contact"
     for kind in ("photo", "document", "voice", "video", "sticker", "audio", "location"):
         if kind in message:
-            return f"{kind} {_quoted(message.get('caption', ''))}".strip()
+            return f"{kind} {_quoted(message.get('caption'))}".strip()
     if "new_chat_member" in message:
-        return str(message["new_chat_member"].get("status", ""))
-    return _quoted(message.get("text", "") or message.get("data", ""))
+        return str(_object(message["new_chat_member"]).get("status", ""))
+    return _quoted(message.get("text") or message.get("data"))
 
 
-def _quoted(text: str, most: int = 90) -> str:
-    shown = " ".join(text.split())
+def _quoted(text: Any, most: int = 90) -> str:
+    """Nothing for what is no text: an update may hold anything."""
+    shown = " ".join(text.split()) if isinstance(text, str) else ""
     return f"“{shown[:most]}{'…' if len(shown) > most else ''}”" if shown else ""
 
 

@@ -6,12 +6,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from app import check
@@ -72,9 +71,8 @@ async def shop(postgres: Database) -> AsyncIterator[Shop]:
     async with TestServer(page) as server:
         base = str(server.make_url("")).rstrip("/")
         await workspace.set_up({"app": {"scopes": list(SCOPES)}})
-        async with server_client() as http, http.post(
-            f"{base}/telegram/control/bots", json={"token": TOKEN, "username": "kumbara_bot", "name": "Kumbara"}
-        ) as answer:
+        bot = {"token": TOKEN, "username": "kumbara_bot", "name": "Kumbara"}
+        async with ClientSession() as http, http.post(f"{base}/telegram/control/bots", json=bot) as answer:
             assert answer.status == 200
         yield Shop(
             slack=workspace,
@@ -94,12 +92,6 @@ async def shop(postgres: Database) -> AsyncIterator[Shop]:
                 ],
             },
         )
-
-
-def server_client() -> Any:
-    import aiohttp
-
-    return aiohttp.ClientSession()
 
 
 def free_port() -> int:
@@ -135,3 +127,183 @@ async def test_looking_leaves_the_database_as_it_was(shop: Shop, postgres: Datab
     tables = await line.fetchval("select count(*) from pg_tables where schemaname = 'public'")
     await line.close()
     assert tables == 0
+
+
+# Slack
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("token_revoked", "Slack says that bot_token was revoked."),
+        (
+            "account_inactive",
+            "Slack says that the app was taken out of the workspace, or that its bot was deactivated.",
+        ),
+        ("invalid_auth", "Slack does not know bot_token."),
+        ("org_login_required", "Slack refuses bot_token: org_login_required."),
+    ],
+)
+async def test_a_token_slack_refuses_hides_nothing_else(shop: Shop, error: str, words: str) -> None:
+    await shop.slack.revoke("xoxb-sandbox-bot-token", error)
+    found = await shop.check()
+    assert [finding.what for finding in found if not finding.ok] == [words]
+    assert about([finding.what for finding in found], "bot: The bot @kumbara_bot answers.")
+
+
+async def test_an_app_token_slack_refuses(shop: Shop) -> None:
+    await shop.slack.revoke("xapp-1-sandbox-app-token", "invalid_auth")
+    assert await shop.wrong() == ["Slack events: Slack refuses app_token (invalid_auth)."]
+
+
+async def test_each_missing_scope_is_named_with_what_it_is_for(shop: Shop) -> None:
+    left = [scope for scope in SCOPES if scope not in {"files:read", "users:read"}]
+    await shop.slack.set_up({"app": {"scopes": left}})
+    assert await shop.wrong() == [
+        "Slack: the scope files:read is missing; it is there to: send agents' files to customers.",
+        "Slack: the scope users:read is missing; it is there to: agents' names and languages.",
+        "Team support: Slack refuses users.info: missing_scope.",
+    ]
+
+
+async def test_a_bot_that_was_not_invited(shop: Shop) -> None:
+    await shop.slack.kick(SUPPORT)
+    (finding,) = [finding for finding in await shop.check() if not finding.ok]
+    assert finding.what == "Team support: santral is not in the Slack channel #support."
+    assert finding.fix == "Write /invite @santral in #support."
+
+
+async def test_slack_channels_that_do_not_serve(shop: Shop) -> None:
+    everyone = [BOT_USER, AYSE]
+    await shop.slack.set_up(
+        {
+            "channels": [
+                {"id": "C0ARCHIVED", "name": "old", "members": everyone, "is_archived": True},
+                {"id": "C0SHARED01", "name": "with-supplier", "members": everyone, "is_ext_shared": True},
+                {"id": "C0PRIVATE1", "name": "private", "members": [AYSE], "is_private": True},
+            ]
+        }
+    )
+    names = {"old": "C0ARCHIVED", "shared": "C0SHARED01", "private": "C0PRIVATE1", "typo": "C0NOWHERE1"}
+    shop.values["teams"] = [{"name": name, "slack_channel": id} for name, id in names.items()]
+    assert await shop.wrong() == [
+        "Team old: the Slack channel #old is archived.",
+        "Team shared: the Slack channel #with-supplier is shared with another company, which would read every customer.",
+        "Team private: there is no Slack channel C0PRIVATE1, or it is private and santral is not in it.",
+        "Team typo: there is no Slack channel C0NOWHERE1, or it is private and santral is not in it.",
+    ]
+
+
+async def test_members_nobody_knows_who_left_or_who_are_no_people(shop: Shop) -> None:
+    people = [
+        {"id": AYSE, "name": "ayse"},
+        {"id": "U0GONE0001", "name": "gone", "deleted": True},
+        {"id": "U0OTHERBOT", "name": "helper", "is_bot": True},
+    ]
+    groups = [{"id": "S0EMPTY001", "handle": "empty"}, {"id": "S0FULL0001", "handle": "full", "users": [AYSE]}]
+    await shop.slack.set_up({"users": people, "user_groups": groups})
+    members = [AYSE, "S0FULL0001", "U0NOBODY01", "U0GONE0001", "U0OTHERBOT", "S0EMPTY001", "S0NOWHERE1"]
+    shop.values["teams"][0]["members"] = members
+    assert await shop.wrong() == [
+        "Team support: the member U0NOBODY01 is nobody in this workspace.",
+        "Team support: the member U0GONE0001 (gone) has been deactivated in Slack.",
+        "Team support: the member U0OTHERBOT (helper) is a bot, and bots never answer customers.",
+        "Team support: nobody is in the user group S0EMPTY001.",
+        "Team support: the member S0NOWHERE1 is nobody in this workspace.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"action": "down"}, "Slack did not answer"),
+        ({"action": "drop_before"}, "Slack did not answer"),
+        ({"action": "ratelimit", "retry_after": 30}, "Slack asks to wait with"),
+    ],
+)
+async def test_slack_is_down(shop: Shop, rule: dict[str, Any], words: str) -> None:
+    await shop.slack.trouble([rule])
+    found = await shop.check()
+    wrong = [finding.what for finding in found if not finding.ok]
+    assert len(about(wrong, f"Slack: {words}")) == len(about(wrong, f"Slack events: {words}")) == 1, wrong
+    assert len(wrong) == 2 and about([finding.what for finding in found], "bot: ")
+
+
+async def test_an_address_where_nobody_is_slack(shop: Shop) -> None:
+    shop.values["slack"]["api_url"] = f"http://127.0.0.1:{free_port()}/api"
+    assert await shop.wrong() == ["Slack: Slack cannot be reached.", "Slack events: Slack cannot be reached."]
+
+
+async def test_events_that_slack_is_to_send(shop: Shop) -> None:
+    del shop.values["slack"]["app_token"]
+    shop.values["slack"]["signing_secret"] = "sandbox-signing-secret"
+    (what,) = await shop.wrong()
+    assert what.startswith("Slack events: they cannot reach us.")
+    shop.values["public_url"] = "https://support.example.com"
+    said = [finding.what for finding in await shop.check() if finding.ok]
+    assert "https://support.example.com/slack/events" in about(said, "Slack events:")[0]
+    assert about(said, "Public address: https://support.example.com")
+
+
+# channels
+
+
+async def test_a_webhook_that_leads_elsewhere_and_an_address_without_https(shop: Shop) -> None:
+    shop.values["public_url"] = "http://santral.internal"
+    shop.values["channels"][0]["receive"] = "webhook"
+    hook = {"url": "https://old.example.com/x"}
+    async with ClientSession() as http, http.post(f"{shop.base}/telegram/bot{TOKEN}/setWebhook", json=hook) as answer:
+        assert (await answer.json())["ok"]
+    assert await shop.wrong() == [
+        "bot: Telegram delivers to old.example.com instead of here.",
+        "Public address: http://santral.internal is not https, so no provider calls it.",
+    ]
+
+
+async def test_a_channel_whose_provider_is_away_hides_no_other(shop: Shop) -> None:
+    away = {"name": "second", "kind": "telegram", "token": "1:x", "api_url": f"http://127.0.0.1:{free_port()}"}
+    shop.values["channels"].insert(0, away)
+    found = await shop.check()
+    wrong = [finding.what for finding in found if not finding.ok]
+    assert len(wrong) == 1 and wrong[0].startswith("second: ")
+    assert about([finding.what for finding in found], "bot: The bot @kumbara_bot answers.")
+
+
+async def test_a_shop_without_channels(shop: Shop) -> None:
+    shop.values["channels"] = []
+    assert await shop.wrong() == ["There is no channel yet, so no customer can write."]
+
+
+# the database
+
+
+async def test_wrong_addresses_of_the_database(shop: Shop, postgres: Database) -> None:
+    port = free_port()
+    shop.values["database_url"] = f"postgres://santral:geheim@127.0.0.1:{port}/santral"
+    assert await shop.wrong() == [f"Database: nothing answers at 127.0.0.1:{port}."]
+    shop.values["database_url"] = "postgres://santral:geheim@nowhere.invalid/santral"
+    assert await shop.wrong() == ["Database: there is no host for nowhere.invalid:5432."]
+    shop.values["database_url"] = postgres.dsn.replace("/santral?", "/sontral?")
+    (what,) = await shop.wrong()
+    assert what.endswith("has no database 'sontral'.")
+    shop.values["database_url"] = postgres.dsn.replace("//santral@", "//nobody:geheim@")
+    (what,) = await shop.wrong()
+    assert what.endswith("refuses the user or password.")
+
+
+async def test_a_database_whose_user_may_make_no_tables(shop: Shop, postgres: Database) -> None:
+    line = await asyncpg.connect(postgres.dsn)
+    await line.execute("create role reader login")
+    shop.values["database_url"] = postgres.dsn.replace("//santral@", "//reader@")
+    try:
+        assert await shop.wrong() == ["Database: the user may not make tables in 'santral'."]
+    finally:
+        await line.execute("drop role reader")
+        await line.close()
+
+
+async def test_our_own_database_while_it_is_served(shop: Shop, postgres: Database) -> None:
+    del shop.values["database_url"]
+    shop.values["data_dir"] = str(postgres.socket_dir.parent)
+    said = [finding.what for finding in await shop.check() if finding.ok]
+    assert about(said, "Database: Santral's own PostgreSQL is running, version ")
