@@ -120,8 +120,8 @@ async def _look_into(dsn: str, which: str, place: str) -> Sequence[Finding]:
         return wrong
     async with Database.open(dsn, connections=2, name="santral check") as opened:
         pending = await opened.pending()
-    state = "up to date" if not pending else "`santral serve` brings it up to date when it starts"
-    return (_well(f"Database: {which}, version {version.major}, {state}."),)
+    state = "its tables are up to date" if not pending else "`santral serve` brings it up to date when it starts"
+    return (_well(f"Database: {which} (version {version.major}); {state}."),)
 
 
 def _unreached(error: Exception, place: str, name: str) -> Finding:

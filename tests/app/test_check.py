@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,7 @@ from app.config import Config
 from app.manifest import SCOPES
 from app.postgres import Database, Postgres
 from channels.channel import Finding
+from inbox.store.database import Database as Store
 from sandbox import slack, telegram
 
 SUPPORT, AYSE, BOT_USER = "C0SUPPORT1", "U0AYSE0001", "U0SANTRAL1"
@@ -33,9 +35,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A server that somebody runs; `data_dir` is the parent of its cluster."""
-    server = Postgres(tmp_path_factory.mktemp("served"))
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data_dir of a server that somebody runs."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def postgres(served: Path) -> Iterator[Database]:
+    server = Postgres(served)
     yield asyncio.run(server.start())
     asyncio.run(server.stop())
 
@@ -179,7 +186,7 @@ async def test_slack_channels_that_do_not_serve(shop: Shop) -> None:
         {
             "channels": [
                 {"id": "C0ARCHIVED", "name": "old", "members": everyone, "is_archived": True},
-                {"id": "C0SHARED01", "name": "with-supplier", "members": everyone, "is_ext_shared": True},
+                {"id": "C0SHARED01", "name": "partner", "members": everyone, "is_ext_shared": True},
                 {"id": "C0PRIVATE1", "name": "private", "members": [AYSE], "is_private": True},
             ]
         }
@@ -188,7 +195,7 @@ async def test_slack_channels_that_do_not_serve(shop: Shop) -> None:
     shop.values["teams"] = [{"name": name, "slack_channel": id} for name, id in names.items()]
     assert await shop.wrong() == [
         "Team old: the Slack channel #old is archived.",
-        "Team shared: the Slack channel #with-supplier is shared with another company, which would read every customer.",
+        "Team shared: the Slack channel #partner is shared with another company, which would read every customer.",
         "Team private: there is no Slack channel C0PRIVATE1, or it is private and santral is not in it.",
         "Team typo: there is no Slack channel C0NOWHERE1, or it is private and santral is not in it.",
     ]
@@ -216,7 +223,7 @@ async def test_members_nobody_knows_who_left_or_who_are_no_people(shop: Shop) ->
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"action": "down"}, "Slack did not answer"),
+        ({"action": "down"}, "Slack answered http_503"),
         ({"action": "drop_before"}, "Slack did not answer"),
         ({"action": "ratelimit", "retry_after": 30}, "Slack asks to wait with"),
     ],
@@ -291,6 +298,17 @@ async def test_wrong_addresses_of_the_database(shop: Shop, postgres: Database) -
     assert what.endswith("refuses the user or password.")
 
 
+async def test_a_database_that_serve_has_prepared(shop: Shop, postgres: Database) -> None:
+    line = await asyncpg.connect(postgres.dsn)
+    await line.execute("create database prepared")
+    await line.close()
+    dsn = shop.values["database_url"] = postgres.dsn.replace("/santral?", "/prepared?")
+    async with Store.open(dsn, connections=2) as store:
+        await store.migrate()
+    said = [finding.what for finding in await shop.check() if finding.ok]
+    assert about(said, "Database: ")[0].endswith("its tables are up to date.")
+
+
 async def test_a_database_whose_user_may_make_no_tables(shop: Shop, postgres: Database) -> None:
     line = await asyncpg.connect(postgres.dsn)
     await line.execute("create role reader login")
@@ -302,8 +320,26 @@ async def test_a_database_whose_user_may_make_no_tables(shop: Shop, postgres: Da
         await line.close()
 
 
-async def test_our_own_database_while_it_is_served(shop: Shop, postgres: Database) -> None:
+@pytest.mark.usefixtures("postgres")
+async def test_our_own_database_while_it_is_served(shop: Shop, served: Path) -> None:
     del shop.values["database_url"]
-    shop.values["data_dir"] = str(postgres.socket_dir.parent)
+    shop.values["data_dir"] = str(served)
     said = [finding.what for finding in await shop.check() if finding.ok]
-    assert about(said, "Database: Santral's own PostgreSQL is running, version ")
+    assert about(said, "Database: Santral's own PostgreSQL is running (version ")
+
+
+async def test_our_own_database_before_the_first_start(shop: Shop, tmp_path: Path) -> None:
+    del shop.values["database_url"]
+    shop.values["data_dir"] = str(tmp_path / "var")
+    said = [finding.what for finding in await shop.check() if finding.ok]
+    assert about(said, "Database: Santral's own PostgreSQL starts (version ")
+
+
+async def test_our_own_database_that_nothing_installed_can_open(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("9\n")
+    del shop.values["database_url"]
+    shop.values["data_dir"] = str(tmp_path)
+    (finding,) = [finding for finding in await shop.check() if not finding.ok]
+    assert finding.what.startswith("Database: The database in ") and "PostgreSQL 9" in finding.what
+    assert "santral backup" in finding.fix
