@@ -6,6 +6,7 @@ Rule: read this top to bottom and you know what runs. Nothing is set on an objec
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from app.config import Config, IntakeConfig, TeamConfig
 from app.web import Web
 from channels import registry
 from channels.channel import Acknowledges, Channel, Fetches, Pull
-from channels.message import Event, Received
+from channels.message import Edited, Event, Received
 from desk.actions import Actions
 from desk.commands import Replies as Plain
 from desk.events import SOURCE, Events
@@ -187,16 +188,19 @@ class _Committed:
     """After a commit: count what arrived, and take the waiting mark off buttons that customers pressed."""
 
     def __init__(self, channels: dict[str, Channel]) -> None:
-        self._channels = channels
+        self._pressed = {name: channel for name, channel in channels.items() if isinstance(channel, Acknowledges)}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def note(self, events: Sequence[Event]) -> None:
+        counted = Counter(
+            (event.message.channel if isinstance(event, Edited) else event.channel, type(event)) for event in events
+        )
+        for (channel, what), count in counted.items():
+            figures.ARRIVED.labels(channel, what.__name__.lower()).inc(count)
+        figures.COMMIT_SIZE.observe(len(events))
         for event in events:
-            channel = event.message.channel if hasattr(event, "message") else event.channel
-            figures.ARRIVED.labels(channel, type(event).__name__.lower()).inc()
-            adapter = self._channels.get(channel)
-            if isinstance(event, Received) and event.payload and isinstance(adapter, Acknowledges):
-                task = asyncio.create_task(adapter.acknowledge(event))
+            if isinstance(event, Received) and event.payload and event.channel in self._pressed:
+                task = asyncio.create_task(self._pressed[event.channel].acknowledge(event))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 

@@ -46,7 +46,9 @@ class Web:
         signing_secret: str = "",
         bolt: AsyncApp | None = None,
     ) -> None:
-        self._channels = channels
+        # Looked up once: asking whether an object fits a protocol takes longer than reading a message does.
+        self._webhooks = {name: channel for name, channel in channels.items() if isinstance(channel, Webhook)}
+        self._handshakes = {name: channel for name, channel in channels.items() if isinstance(channel, Handshake)}
         self._intake = intake
         self._public_url = public_url.rstrip("/")
         self._health = health
@@ -70,8 +72,8 @@ class Web:
 
     async def webhook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        channel = self._channels.get(name)
-        if not isinstance(channel, Webhook):
+        channel = self._webhooks.get(name)
+        if channel is None:
             raise web.HTTPNotFound
         body = await request.read()
         try:
@@ -91,8 +93,8 @@ class Web:
         return web.Response()
 
     async def handshake(self, request: web.Request) -> web.Response:
-        channel = self._channels.get(request.match_info["name"])
-        if not isinstance(channel, Handshake):
+        channel = self._handshakes.get(request.match_info["name"])
+        if channel is None:
             raise web.HTTPNotFound
         try:
             answer = channel.answer(self._request(request, b""))
@@ -117,10 +119,10 @@ class Web:
         if self._events is not None:
             try:
                 await self._events.receive(envelope)
-            except Exception as error:
-                if not away(error):
-                    raise
-                return _later(error)
+            except Exception as error:  # noqa: BLE001 - whatever cannot be stored is kept for a person
+                if away(error):
+                    return _later(error)
+                return await self._set_aside("slack", body, f"{type(error).__name__}: {error}")
         return web.Response()
 
     async def slack_interactive(self, request: web.Request) -> web.Response:
@@ -168,7 +170,7 @@ class Web:
             url=self._public_url + request.raw_path,
             headers={key.lower(): value for key, value in request.headers.items()},
             body=body,
-            query=dict(request.query),
+            query=dict(request.query) if request.query_string else {},
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
+FILE_TOO_BIG = "file_too_big"  # provider_code of a `Refused` that a smaller file would not have met
+
 
 class ChannelError(Exception):
     """The channel could not do this."""

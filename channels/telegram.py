@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
-from channels.errors import Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
+from channels.errors import FILE_TOO_BIG, Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
 from channels.message import Attachment, Event, Outgoing, Received, Unreadable
 from channels.telegram_parse import external_id, read, units
 
@@ -133,7 +133,8 @@ class Telegram:
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         if attachment.size is not None and attachment.size > MAX_DOWNLOAD:
-            raise Refused(f"The file is larger than the {MAX_DOWNLOAD >> 20} MB Telegram lets a bot fetch.")
+            words = f"The file is larger than the {MAX_DOWNLOAD >> 20} MB Telegram lets a bot fetch."
+            raise Refused(words, provider_code=FILE_TOO_BIG)
         client = await self._connected()
         async for chunk in client.file(attachment.ref, at_most=MAX_DOWNLOAD):
             yield chunk

@@ -51,7 +51,17 @@ from aiogram.types import (
 from aiogram.utils.token import TokenValidationError
 from aiohttp import ClientTimeout
 
-from channels.errors import InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable, WindowClosed
+from channels.errors import (
+    FILE_TOO_BIG,
+    InDoubt,
+    Misconfigured,
+    Moved,
+    Refused,
+    Retry,
+    SendFailed,
+    Unreachable,
+    WindowClosed,
+)
 from channels.message import Attachment, Choice, Outgoing, Span, SpanKind
 from channels.telegram_parse import name, offsets
 
@@ -261,7 +271,7 @@ class Client:
                         async for chunk in response.content.iter_chunked(64 << 10):
                             got += len(chunk)
                             if got > at_most:
-                                failure = Refused("The file is larger than Telegram said.")
+                                failure = Refused("The file is larger than Telegram said.", provider_code=FILE_TOO_BIG)
                                 break
                             yield chunk
                         else:
@@ -271,7 +281,12 @@ class Client:
             raise failure
 
     async def path(self, file_id: str) -> str:
-        path = (await self.call(GetFile(file_id=file_id), repeatable=True)).file_path or ""
+        try:
+            path = (await self.call(GetFile(file_id=file_id), repeatable=True)).file_path or ""
+        except Refused as error:
+            if "file is too big" in error.detail.lower():
+                error.provider_code = FILE_TOO_BIG
+            raise
         if not path or path.startswith("/") or ".." in path.split("/"):
             raise Refused("Telegram does not hand out this file.")
         return quote(path)

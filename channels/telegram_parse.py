@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any
@@ -183,6 +183,8 @@ def framed(reading: Reading, message: Message, sender: User, said: dict[str, Any
 def edited(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
     message = decoded(raw, Message)
     edited_at = moment(message.edit_date, reading.at) if message else reading.at
+    # Telegram tells edits by the second; of several within one, the update's number says which came last.
+    edited_at += timedelta(microseconds=reading.update_id % 1_000_000)
     return tuple(
         Edited(message=event, edited_at=edited_at) if isinstance(event, Received) else event
         for event in received(reading, raw)

@@ -24,7 +24,7 @@ from desk.blocks import (
     person,
     plain_text,
 )
-from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_blocks, one_line, shorten
+from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_blocks, one_line, plain, shorten
 from templates.catalog import Voice
 
 POST_BLOCKS = 50  # what Slack takes in one message
@@ -106,7 +106,7 @@ def card(view: Card, say: Voice) -> Post:
     sign = "✅" if view.state == "resolved" else _PRIORITIES.get(view.priority, "")
     title = f"{sign} {name}".strip()
     words = _opening(view, say)
-    heard = next((line.text or line.subject for line in view.opening if line.text or line.subject), "")
+    heard = next((said for line in view.opening if (said := plain(line.text or line.subject).strip())), "")
     blocks = [
         {"type": "header", "text": plain_text(shorten(title, 150))},
         *words,
@@ -277,6 +277,7 @@ def _with_subject(line: Line) -> tuple[str, tuple[Span, ...]]:
 
 
 def _summary(line: Line, say: Voice) -> str:
-    if line.text.strip() or line.subject.strip():
-        return " ".join(f"{line.subject} {line.text}".split())
+    said = " ".join(plain(f"{line.subject} {line.text}").split())
+    if said:
+        return said
     return next(iter(_attachments(line, say)), "") or (say.word("stub", line.stub) if line.stub else say("line.empty"))

@@ -21,7 +21,7 @@ from desk.commands import AskFirst, ChangeReply, Facts, Ignore, Note, Refuse, Se
 from desk.people import People, Someone
 from desk.reading import Names
 from desk.slack import Slack
-from desk.teams import Team, Teams
+from desk.teams import Team, Teams, post_lane
 from inbox.changes import Put
 from inbox.replies import Draft, NoAddress, Replies
 from inbox.store import deliveries, work
@@ -32,6 +32,8 @@ from inbox.store.work import Piece
 from inbox.work import Ran
 from templates.catalog import Catalog, Voice
 
+# What an admin does so that posts can be made again; the bot's own coming back is looked at more closely.
+_MENDED = frozenset({"channel_unarchive", "group_unarchive", "member_joined_channel"})
 SOURCE = "slack"  # the channel name under which agents' messages are stored
 PATIENCE = timedelta(minutes=10)  # for an event of a thread that is being opened to find its conversation
 RELOOK = timedelta(seconds=2)
@@ -76,6 +78,8 @@ class Events:
             fresh = await table.store_event(c, event_id, slack_channel, thread_ts, envelope, outcome)
             if fresh and not outcome:
                 await work.put(c, [Put(kind="slack_thread", key=f"{slack_channel}:{thread_ts}")])
+            if fresh and self._mended(event):
+                await work.wake(c, post_lane(str(event["channel"])))
 
     def _sorted(self, event: Mapping[str, Any]) -> tuple[str, str, str]:
         """Which Slack thread an event belongs to, and why there is nothing to do, if there is not."""
@@ -84,18 +88,24 @@ class Events:
         slack_channel = str(event.get("channel") or "")
         inner = event.get("message") or event.get("previous_message") or event
         ours = self._slack.identity
-        if (
-            ours
-            and inner.get("bot_id") == ours.bot_id
-            and event.get("subtype") not in ("message_deleted", "message_changed")
-        ):
+        deleted = event.get("subtype") == "message_deleted"
+        if ours and inner.get("bot_id") == ours.bot_id and not deleted:
             return slack_channel, "", "ours"
         if self._teams.at(slack_channel) is None:
             return slack_channel, "", "other_channel"
+        if not (inner.get("thread_ts") or event.get("message") or deleted):
+            return slack_channel, "", "not_in_a_thread"
         thread_ts = str(
             inner.get("thread_ts") or event.get("thread_ts") or event.get("deleted_ts") or inner.get("ts") or ""
         )
         return slack_channel, thread_ts, "" if thread_ts else "no_thread"
+
+    def _mended(self, event: Mapping[str, Any]) -> bool:
+        """Whether posts that were refused in a Slack channel of ours can be made from now on."""
+        if event.get("type") not in _MENDED or self._teams.at(str(event.get("channel"))) is None:
+            return False
+        ours = self._slack.identity
+        return event["type"] != "member_joined_channel" or (ours is not None and event.get("user") == ours.user_id)
 
     async def run(self, piece: Piece) -> Ran:
         """Act on what happened in one Slack thread, in the order in which it happened."""
@@ -125,14 +135,18 @@ class Events:
         message = event.body["event"]
         if commands.author(message) != by:
             return False
+        slack_channel = str(message["channel"])
         async with self._database.transaction() as c:
-            conversation_id = await table.conversation_of(c, str(message["channel"]), str(message.get("thread_ts", "")))
+            conversation_id = await table.conversation_of(c, slack_channel, event.thread_ts)
+            changed = await table.latest_change(c, slack_channel, event.thread_ts, str(message.get("ts")))
             await table.confirmed(c, by, self._now())
-        if conversation_id is None:
+        if conversation_id is None or (changed and changed["subtype"] == "message_deleted"):
             return False
+        if changed:  # what stands in Slack is what they mean, not what they wrote at first
+            message = {**changed["message"], "channel": slack_channel}
         head, team, someone = await self._facts(conversation_id, message)
         command = await self._decide(message, head, team, replace(someone, answered=True))
-        if not isinstance(command, Send | Note):
+        if not isinstance(command, Send | Note) or (isinstance(command, Send) and _nothing_left(command)):
             return False
         if send and isinstance(command, Send):
             return await self._reply(head, team, command, someone, undo=timedelta(0)) is not None
@@ -142,9 +156,8 @@ class Events:
         message = event.body["event"]
         if _root_gone(message):
             async with self._database.transaction() as c:
-                await table.lose_thread(c, conversation_id)
                 head = await table.head(c, conversation_id)
-                if head is not None:
+                if head is not None and await table.lose_thread(c, conversation_id, event.thread_ts):
                     await work.put(c, self._teams.follow_up(head.conversation, lines=True))
             return "root_gone"
         author = commands.author(message)
@@ -160,8 +173,13 @@ class Events:
             case AskFirst():
                 await self._ask(event, head, command)
                 return "asked"
+            case Send() if _nothing_left(command):
+                await self._whisper(message, author, notices.not_sent("file_lost", say))
+                return "refused:file_lost"
             case Send():
                 stored = await self._reply(head, team, command, someone, undo=team.undo)
+                if any(file.lost for file in command.files):
+                    await self._whisper(message, author, notices.not_sent("file_lost", say))
                 if stored is not None and team.undo:
                     await self._offer_undo(message, head, team, command, say)
                 return "sent" if stored is not None else "sent_before"
@@ -182,8 +200,15 @@ class Events:
     async def _change(
         self, message: Mapping[str, Any], head: Head, team: Team, command: ChangeReply, someone: Someone, say: Voice
     ) -> str:
-        if command.note and await self._replies.undo((SOURCE, command.key), as_note=True):
-            return "changed:note"
+        if command.note:
+            # The new words are for the team: should the old ones have left, they are called back and never replaced.
+            kept = await self._replies.undo((SOURCE, command.key), as_note=True)
+            outcome = "" if kept else await self._replies.retract((SOURCE, command.key))
+            if outcome == "too_late":
+                kind = self._kinds.get(head.conversation.channel, "unknown")
+                await self._whisper(message, command.by, notices.unchangeable(say, kind, withdrawn=True))
+            if outcome:
+                return f"withdrawn:{outcome}"
         draft = Draft(
             text=command.text,
             spans=command.spans,
@@ -281,6 +306,11 @@ class Events:
         log.info("slack.event", id=event.event_id, outcome=outcome)
         async with self._database.connection() as c:
             await table.settle_event(c, event.event_id, outcome)
+
+
+def _nothing_left(command: Send) -> bool:
+    """Whether all that was to be sent are files Slack no longer hands out."""
+    return not command.text and all(file.lost for file in command.files)
 
 
 def _root_gone(message: Mapping[str, Any]) -> bool:

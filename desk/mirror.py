@@ -19,8 +19,8 @@ from desk import cards, notices
 from desk.blocks import Post
 from desk.cards import Attached, Card, FileState, Line
 from desk.slack import Gone, NotAllowed, Rejected, Slack, Unknown
-from desk.teams import Team, Teams
-from desk.words import display_name, escape
+from desk.teams import UPDATE_LANE, Team, Teams
+from desk.words import display_name, escape, inline
 from inbox.changes import Put
 from inbox.files import Files
 from inbox.store import deliveries, work
@@ -31,6 +31,8 @@ from inbox.store.work import Piece
 from inbox.work import Failed, LeaseLost, Ran, Wait
 from templates.catalog import Voice
 
+SETTLING = timedelta(seconds=1)  # before looking for a post that may have been made; it counts against the rate too
+SHARING = timedelta(seconds=3)  # the same for a file, which Slack shows some time after it has taken it
 ALBUM = timedelta(seconds=1.2)  # after its latest part an album counts as complete; Telegram marks no end
 
 Kinds = Mapping[str, str]  # channel name to kind
@@ -87,7 +89,7 @@ class Mirror:
             return await self._file(piece, thread)
         except Gone:
             async with self._database.transaction() as c:
-                await table.lose_thread(c, conversation_id)
+                await table.lose_thread(c, conversation_id, thread.ts)
             return Ran(again=self._now())
 
     # the thread
@@ -161,7 +163,16 @@ class Mirror:
         else:
             post, last = await self._small(said[0]), said[0].position
         await self._once(piece, thread, "lines", "", said[0].position, last, post)
+        await self._look_again(thread, [message for message in said if message.position <= last])
         return Ran(again=self._now(), used=True)
+
+    async def _look_again(self, thread: Thread, posted: Sequence[Said]) -> None:
+        """A message changed while it was being posted still shows its old words."""
+        async with self._database.transaction() as c:
+            now = await table.said(c, thread.conversation_id, [message.position for message in posted])
+            changed = [new for new, old in zip(now, posted, strict=True) if new.edited_at != old.edited_at]
+            keys = await table.external_ids(c, [message.id for message in changed])
+            await work.put(c, [Put(kind="revise", key=key) for key in keys])
 
     async def _small(self, message: Said) -> Post:
         """What is no customer message: an event of their app, a note from a window, what the bot said."""
@@ -222,8 +233,9 @@ class Mirror:
             file = await table.file_due(c, thread.conversation_id, thread.shown_position)
         if file is None:
             async with self._database.transaction() as c:
-                card = Put(kind="card", key=str(thread.conversation_id), lane="slack-update")
-                await work.put(c, [card])
+                failed = await table.files_failed(c, thread.conversation_id, thread.shown_position)
+                card = Put(kind="card", key=str(thread.conversation_id), lane=UPDATE_LANE)
+                await work.put(c, [card, *(Put(kind="revise", key=key) for key in failed)])
             return Ran()
         name = file["filename"] or _named(file["media_type"])
         slack_file = str(file["slack_file"])
@@ -243,13 +255,13 @@ class Mirror:
             sender = display_name(
                 file["author_name"], self._kind_word(file["channel"]), nobody=self._say("word.customer")
             )
-            await self._slack.share(slack_file, name, thread.slack_channel, str(thread.ts), f"📎 {escape(sender)}")
+            await self._slack.share(slack_file, name, thread.slack_channel, str(thread.ts), f"📎 {inline(sender)}")
         except Rejected as error:
             async with self._database.transaction() as c:
                 await table.file_refused(c, file["id"], str(error))
             return Ran(again=self._now())
         except Unknown as error:
-            raise Failed("Slack did not say whether it took the file") from error
+            raise Wait(SHARING, "Slack did not say whether it took the file", whole_lane=True) from error
         async with self._database.transaction() as c:
             await table.file_shown(c, file["id"])
         return Ran(again=self._now(), used=True)
@@ -276,13 +288,12 @@ class Mirror:
     async def _posted(self, slack_channel: str, post: Post, id: UUID, thread_ts: str | None) -> str:
         try:
             return await self._slack.post(slack_channel, post, id=str(id), thread_ts=thread_ts)
-        except (Wait, NotAllowed, Rejected, Gone):
-            if thread_ts is not None:  # surely not posted
-                async with self._database.transaction() as c:
-                    await table.forget_post(c, id)
+        except (Wait, NotAllowed, Rejected, Gone):  # surely not posted
+            async with self._database.transaction() as c:
+                await table.forget_post(c, id)
             raise
         except Unknown as error:
-            raise Wait(timedelta(seconds=1), str(error)) from error
+            raise Wait(SETTLING, str(error), whole_lane=True) from error
 
     async def alarms(self, piece: Piece) -> Ran:
         """Post an alarm that belongs to no conversation, into the Slack channel that is the key."""
@@ -319,7 +330,7 @@ class Mirror:
             await self._slack.update(thread.slack_channel, thread.ts, post)
         except Gone:
             async with self._database.transaction() as c:
-                await table.lose_thread(c, conversation_id)
+                await table.lose_thread(c, conversation_id, thread.ts)
                 await work.put(c, self._teams.follow_up(head.conversation, lines=True))
             return Ran()
         except Unknown as error:
@@ -340,7 +351,7 @@ class Mirror:
             said = await table.said_between(c, place[0], showing[2], showing[3]) if showing else []
         if showing is None:
             async with self._database.transaction() as c:
-                await work.put(c, [Put(kind="card", key=str(place[0]), lane="slack-update")])
+                await work.put(c, [Put(kind="card", key=str(place[0]), lane=UPDATE_LANE)])
             return Ran()
         post = cards.lines([self._line(message) for message in said], self._say)
         try:

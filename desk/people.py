@@ -18,6 +18,8 @@ from inbox.work import Failed, Wait
 
 FRESH = timedelta(minutes=10)  # a guest who became a member waits this long at most
 
+NOBODY = "nobody"  # no Slack user has this id
+
 log = structlog.get_logger()
 
 
@@ -65,7 +67,8 @@ class People:
                 found = await self._slack.group(group)
                 self._groups[group] = (self._now(), found)
             users |= found
-        return frozenset(users)
+        # An empty set means everyone, and a group that has lost its last member must not.
+        return frozenset(users) if users or not listed else frozenset([NOBODY])
 
     def _team_id(self) -> str:
         return self._slack.identity.team_id if self._slack.identity else ""

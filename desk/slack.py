@@ -37,7 +37,8 @@ _PART = 64 * 1024
 
 # docs.slack.dev/reference/methods/chat.postMessage, "Errors": what waiting does not mend.
 _BROKEN = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "restricted_action_thread_locked"}
-_LOST = {"thread_not_found", "message_not_found", "cannot_reply_to_message"}
+# Of our own posts only a tombstone cannot be updated.
+_LOST = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "cant_update_message"}
 _UNKNOWN = {"fatal_error", "internal_error"}  # "some aspect of the operation may have succeeded"
 _STOPPED = {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "missing_scope"}
 
@@ -277,7 +278,7 @@ class Slack:
             raise Failed("Slack cannot be reached") from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise Unknown(f"the line broke during {method}") from error
-        except SlackClientError as error:
+        except (SlackClientError, AttributeError) as error:  # the SDK stumbles over plain text with status 200
             raise Unknown(f"Slack's answer to {method} cannot be read") from error
         finally:
             figures.PROVIDER.labels("slack", method).observe(time.monotonic() - began)
@@ -337,7 +338,8 @@ def _scopes(headers: Mapping[str, Any]) -> frozenset[str] | None:
 def _answered(method: str, error: SlackApiError, fine: frozenset[str]) -> dict[str, Any]:
     """What a refusal by Slack means for the caller."""
     response: Any = error.response
-    status = getattr(response, "status_code", 200)
+    # For a body that is no JSON the SDK hands over aiohttp's response instead of its own.
+    status = int(getattr(response, "status_code", 0) or getattr(response, "status", 200))
     data = response.data if isinstance(getattr(response, "data", None), dict) else {}
     code = str(data.get("error", "") or f"http_{status}")
     if code in fine:
@@ -348,7 +350,7 @@ def _answered(method: str, error: SlackApiError, fine: frozenset[str]) -> dict[s
         value = value[0] if isinstance(value, list) else value
         seconds = float(value) if str(value).replace(".", "", 1).isdigit() else 1.0
         raise Wait(timedelta(seconds=max(seconds, 0.1)), f"Slack asks to wait with {method}", whole_lane=True)
-    if code in _UNKNOWN or status in {500, 502, 504}:
+    if code in _UNKNOWN or code == "http_200" or status in {500, 502, 504}:
         raise Unknown(f"Slack answered {code} to {method}")
     if code in _LOST:
         raise Gone(code)

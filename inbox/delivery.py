@@ -98,6 +98,13 @@ class Sender:
     async def _send(self, channel: Channel, found: Delivery) -> None:
         try:
             message = deliveries.outgoing(found, await self._attachment(found))
+        except FileNotFoundError:
+            async with self._database.transaction() as c:
+                await self._settle(c, found, Status.FAILED, code="file_lost")
+            return
+        except OSError as error:
+            await self._wait(channel, found, Retry(f"the file could not be read ({type(error).__name__})"))
+        try:
             began = time.monotonic()
             try:
                 external_id = await channel.send(message)

@@ -33,12 +33,13 @@ from channels.message import (
 )
 from inbox import changes
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
-from inbox.store import arrivals, work
+from inbox.store import arrivals
 from inbox.store.arrivals import Known, Row, key
 from inbox.store.database import Connection, Database, away
 
 SLOTS = 2  # measured: four and eight are slower
 GROUP = 128  # events at most in one transaction
+TRIES = 5  # of one event whose transaction the database gave up in favour of another
 WAITING = 20_000  # events that may queue before we ask providers to come back later
 
 log = structlog.get_logger()
@@ -75,6 +76,7 @@ class _Group:
     puts: list[Put] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     described: list[tuple[Known, Received]] = field(default_factory=list)
+    overtaken: set[arrivals.Name] = field(default_factory=set)  # first told of by an edit in this group
 
 
 class Intake:
@@ -140,7 +142,7 @@ class Intake:
         finally:
             slot.runner = None
 
-    async def _store(self, group: list[_Waiting]) -> None:
+    async def _store(self, group: list[_Waiting], tries: int = TRIES) -> None:
         try:
             await self._commit([waiting.event for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, only its own event may suffer: each is tried alone
@@ -152,6 +154,9 @@ class Intake:
                 log.warning("intake.group_failed", error=type(error).__name__, events=len(group))
                 for waiting in group:
                     await self._store([waiting])
+                return
+            if arrivals.collided(error) and tries > 1:
+                await self._store(group, tries - 1)
                 return
             log.error("intake.unstorable", error=type(error).__name__, channel=_channel(group[0].event))
             await self._set_aside(group[0], error)
@@ -182,7 +187,9 @@ class Intake:
                 # An edit that overtook its original brings the whole message: it is stored as if it had arrived.
                 names = {(e.message.channel, e.message.external_id) for e in edits}
                 names -= await arrivals.stored(c, list(names))
+                names -= {(message.channel, message.external_id) for message in received}
                 received += [e.message for e in edits if (e.message.channel, e.message.external_id) in names]
+                group.overtaken = names
             if received:
                 await self._store_received(c, received, now, group)
             for event in others:
@@ -249,11 +256,15 @@ class Intake:
 
     async def _store_other(self, c: Connection, event: Event, now: datetime, group: _Group) -> None:
         match event:
-            case Edited():
-                changed = await arrivals.edit(c, event)
+            case Edited(message=message):
+                name = (message.channel, message.external_id)
+                changed = await arrivals.edit(c, event, overtook=name in group.overtaken)
                 if changed:
-                    group.touched.add(changed[0])
-                    group.puts.append(Put(kind="revise", key=f"{event.message.channel}:{event.message.external_id}"))
+                    group.touched.add(changed.conversation_id)
+                    group.puts.append(Put(kind="revise", key=":".join(name)))
+                if changed and changed.files:
+                    for id in await arrivals.attach_more(c, message.channel, changed.message_id, changed.files):
+                        group.puts.append(Put(kind="media", key=str(id)))
             case Unreadable():
                 await arrivals.quarantine(c, event)
             case Receipt():
@@ -302,15 +313,15 @@ class Intake:
         group.touched.add(found.conversation.id)
 
     async def _finish(self, c: Connection, group: _Group, now: datetime) -> None:
-        await arrivals.save(c, list(group.conversations.values()))
-        await arrivals.record(c, group.changes, now)
         for found, message in group.described:
             await arrivals.describe(c, found, message)
-        for conversation_id in group.touched - set(group.conversations):
-            group.conversations[conversation_id] = await arrivals.load(c, conversation_id)
-        for conversation in group.conversations.values():
+        changed = list(group.conversations.values())
+        shown = [*changed]
+        for conversation_id in sorted(group.touched - set(group.conversations)):
+            shown.append(await arrivals.load(c, conversation_id))
+        for conversation in shown:
             group.puts += self._follow_up(conversation, lines=True)
-        await work.put(c, group.puts)
+        await arrivals.finish(c, changed, group.changes, group.puts, now)
 
 
 def _placed(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from channels.channel import Fetches
-from channels.errors import Refused, Retry
+from channels.errors import FILE_TOO_BIG, Refused, Retry
 from inbox.changes import FollowUp, Priority, Put
 from inbox.files import Files, TooLarge
 from inbox.store import arrivals, deliveries, messages, work
@@ -56,13 +56,13 @@ class Media:
         try:
             kept = await self._files.keep(source.fetch(file.attachment), self._now())
         except TooLarge:
-            why = "file_too_big"
+            why = FILE_TOO_BIG
         except Retry as error:
             if error.after:
                 raise Wait(error.after, str(error)) from error
             raise Failed(str(error)) from error
         except Refused as error:
-            why = str(error)
+            why = error.provider_code if error.provider_code == FILE_TOO_BIG else str(error)
         except (OSError, TimeoutError) as error:
             raise Failed(f"the file could not be fetched ({type(error).__name__})") from error
         async with self._database.transaction() as c:
@@ -76,6 +76,8 @@ class Media:
             else:
                 conversation = await arrivals.load(c, conversation_id)
                 await work.put(c, self._follow_up(conversation, lines=True))
+                if not kept:
+                    await work.put(c, [Put(kind="revise", key=await messages.name_of(c, file.message_id))])
         return Ran()
 
 

@@ -89,11 +89,23 @@ def _joined(text: str, at: int) -> bool:
     if not 0 < at < len(text):
         return False
     before, after = text[at - 1], text[at]
-    if before == "\u200d" or after in "\u200d\ufe0f\u20e3" or unicodedata.combining(after):
+    if before == "\u200d" or after in "\u200d\ufe0e\ufe0f\u20e3" or unicodedata.combining(after):
         return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff":
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
         return True
-    return "\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff"
+    return _regional(after) and _regional_before(text, at) % 2 == 1
+
+
+def _regional(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
+def _regional_before(text: str, at: int) -> int:
+    """How many letters of flags stand in a row before `at`: two make one flag."""
+    first = at
+    while first > 0 and _regional(text[first - 1]):
+        first -= 1
+    return at - first
 
 
 def cut_spans(spans: Iterable[Span], start: int, end: int) -> tuple[Span, ...]:

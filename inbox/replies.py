@@ -93,8 +93,16 @@ class Replies:
             if message_id is None:
                 return None
             ids = await arrivals.attach(c, draft.source[0], list(_numbered(message_id, draft.files)))
-            await arrivals.save(c, [replace(conversation, last_position=conversation.last_position + 1)])
-            await work.put(c, [*(Put(kind="media", key=str(id)) for id in ids), *marks(message_id)])
+            after = replace(conversation, last_position=conversation.last_position + 1)
+            await arrivals.save(c, [after])
+            await work.put(
+                c,
+                [
+                    *(Put(kind="media", key=str(id)) for id in ids),
+                    *marks(message_id),
+                    *self._follow_up(after, lines=True),  # a note from a window is not in the thread yet
+                ],
+            )
             return message_id
 
     async def change(self, conversation_id: int, wanted: Iterable[Change], *, by: str, because: str = "") -> bool:

@@ -27,7 +27,9 @@ from inbox.store.work import LEASE, Piece
 POLL = timedelta(seconds=1)  # a notification can be lost with its connection; the table cannot
 RENEW = LEASE / 3
 CONCURRENT = 32  # pieces without a lane that one process runs at once
+CROWD = 100  # pieces of one lane that one process runs at once: a provider that hangs must not fill the memory
 STOP = timedelta(seconds=8)  # what running pieces get to finish; design §10 allows ten in all
+RELIST = timedelta(milliseconds=250)  # between two tries to get a lost session back
 
 log = structlog.get_logger()
 _BACK_OFF = wait_random_exponential(multiplier=1, max=300, exp_base=2, min=0.5)
@@ -94,27 +96,37 @@ class Worker:
         self._free = [name for name in self._kinds if name not in laned]
         self._alarm = alarm
         self._bells = {name: asyncio.Event() for name in ("", *self._lanes)}
-        self._running: set[asyncio.Task[None]] = set()
+        self._alone = [lane.name for lane in self._lanes.values() if lane.alone]
+        self._running: dict[asyncio.Task[None], str] = {}  # to the lane it runs in, "" without one
         self._leases: set[UUID] = set()
         self._stopping = asyncio.Event()
         self._worker = 0
         self.alive = asyncio.Event()  # set while the listening session stands
 
     async def run(self) -> None:
-        """Work until `stop` is called, then let what runs finish for up to eight seconds."""
-        loops = [
-            asyncio.create_task(self._listen()),
-            asyncio.create_task(self._renew()),
+        """Work until `stop` is called, then let what runs finish for up to eight seconds. Raises what it dies of."""
+        taking = [
             asyncio.create_task(self._take_free()),
             *(asyncio.create_task(self._take_lane(lane)) for lane in self._lanes.values()),
         ]
-        await self._stopping.wait()
-        await asyncio.wait(loops[2:], timeout=STOP.total_seconds())
-        if self._running:
-            await asyncio.wait(self._running, timeout=STOP.total_seconds())
-        for task in (*loops, *self._running):
-            task.cancel()
-        await asyncio.gather(*loops, *self._running, return_exceptions=True)
+        beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew())]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({stopping, *taking, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            self.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP.total_seconds()):
+                    await asyncio.wait(taking)
+                    while self._running:
+                        await asyncio.wait(self._running)
+            for task in (*taking, *beside):
+                if task.done():
+                    task.result()
+        finally:
+            tasks: list[asyncio.Task[Any]] = [stopping, *taking, *beside, *self._running]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -124,24 +136,46 @@ class Worker:
     async def _listen(self) -> None:
         """Hold the session by which this worker is known to live, and ring the bells when work is put."""
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                session = await self._database.connect()
-                try:
-                    self._worker = await table.enlist(session)
-                    await table.open_lanes(session, self._lanes)
-                    await session.add_listener(table.NOTIFY, self._ring)
-                    self.alive.set()
+            try:
+                await self._attend(await self._database.connect())
+            except Exception as error:  # noqa: BLE001 - whatever the database throws, it may be back in a moment
+                _complain("work.session_lost", error)
+            await asyncio.sleep(RELIST.total_seconds())
+
+    async def _attend(self, session: asyncpg.Connection) -> None:
+        """Everything that one session is for, until it ends."""
+        lost = asyncio.Event()
+        absent: frozenset[int] = frozenset()
+        session.add_termination_listener(lambda _: lost.set())
+        try:
+            self._worker = await table.enlist(session)
+            await table.open_lanes(session, self._lanes)
+            await session.add_listener(table.NOTIFY, self._ring)
+            self.alive.set()
+            self._ring(None, 0, "", "")
+            while not session.is_closed():
+                await table.adopt(session, self._worker, list(self._leases))
+                # A worker that only lost its session is back within a second; one that died is missing twice.
+                missing = await table.missing(session)
+                if dead := missing & absent:
+                    freed = await table.rescue(session, dead, self._alone, self._spacing)
+                    log.info("work.rescued", workers=sorted(dead), pieces=freed)
                     self._ring(None, 0, "", "")
-                    while not session.is_closed():
-                        await table.rescue(session)
-                        await asyncio.sleep(POLL.total_seconds())
-                finally:
-                    self.alive.clear()
-                    session.terminate()
-            await asyncio.sleep(POLL.total_seconds() / 4)
+                absent = missing
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL.total_seconds()):
+                        await lost.wait()
+        finally:
+            self.alive.clear()
+            session.terminate()
+
+    @property
+    def _spacing(self) -> timedelta:
+        return max((lane.spacing for lane in self._lanes.values() if lane.alone), default=timedelta(0))
 
     def _ring(self, _session: object, _pid: int, _channel: str, doors: object) -> None:
-        names = set(str(doors).split(",")) if doors else {*self._bells, *self._free}
+        every = not doors or doors == table.EVERY_DOOR
+        names = {*self._bells, *self._free} if every else set(str(doors).split(","))
         for name in names:
             if bell := self._bells.get(name):
                 bell.set()
@@ -154,29 +188,28 @@ class Worker:
             if self._leases:
                 with suppress(Exception):  # the next round tries again; until then the leases stand
                     async with self._database.connection() as c:
-                        await table.renew(c, list(self._leases))
+                        await table.renew(c, list(self._leases), self._alone)
 
     async def _take_free(self) -> None:
+        bell = self._bells[""]
         while not self._stopping.is_set():
-            bell = self._bells[""]
             bell.clear()
-            room = CONCURRENT - len(self._running)
+            room = CONCURRENT - self._busy("")
             pieces: list[Piece] = []
             pause = POLL
-            try:
-                await self.alive.wait()
-                async with self._database.connection() as c:
-                    if room > 0 and self._free:
+            if room > 0 and self._free and self.alive.is_set():
+                try:
+                    async with self._database.connection() as c:
                         pieces = await table.claim(c, self._worker, self._free, room)
-                    if not pieces:
-                        pause = await table.next_due(c, [""], self._free) or POLL
-            except Exception as error:  # noqa: BLE001 - a worker outlives whatever the database throws
-                _complain("work.claim_failed", error)
-                pause = POLL / 2
+                        if not pieces:
+                            pause = await table.next_due(c, [""], self._free) or POLL
+                except Exception as error:  # noqa: BLE001 - a worker outlives whatever the database throws
+                    _complain("work.claim_failed", error)
+                    pause = POLL / 2
             for piece in pieces:
                 self._start(piece, None)
-            if not pieces or len(pieces) == room:
-                await _either(bell, pause if not pieces else POLL)
+            if not pieces:
+                await _either(bell, pause)
 
     async def _take_lane(self, lane: Lane) -> None:
         bell = self._bells[lane.name]
@@ -185,15 +218,15 @@ class Worker:
             bell.clear()
             piece: Piece | None = None
             pause = POLL
-            try:
-                await self.alive.wait()
-                async with self._database.connection() as c:
-                    piece = await table.claim_lane(c, self._worker, lane.name, lane.kinds, hold)
-                    if piece is None:
-                        pause = await table.next_due(c, [lane.name], lane.kinds) or POLL
-            except Exception as error:  # noqa: BLE001 - as above
-                _complain("work.claim_failed", error)
-                pause = POLL / 2
+            if self.alive.is_set() and self._busy(lane.name) < CROWD:
+                try:
+                    async with self._database.connection() as c:
+                        piece = await table.claim_lane(c, self._worker, lane.name, lane.kinds, hold)
+                        if piece is None:
+                            pause = await table.next_due(c, [lane.name], lane.kinds) or POLL
+                except Exception as error:  # noqa: BLE001 - as above
+                    _complain("work.claim_failed", error)
+                    pause = POLL / 2
             if piece is None:
                 await _either(bell, pause)
             elif lane.alone:
@@ -201,16 +234,18 @@ class Worker:
             else:
                 self._start(piece, lane)
 
+    def _busy(self, lane: str) -> int:
+        return sum(running == lane for running in self._running.values())
+
     def _start(self, piece: Piece, lane: Lane | None) -> asyncio.Task[None]:
         self._leases.add(piece.lease)
         task = asyncio.create_task(self._run(piece, lane))
-        self._running.add(task)
+        self._running[task] = lane.name if lane else ""
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._bells[""].set()
+        self._bells[self._running.pop(task)].set()
 
     async def _run(self, piece: Piece, lane: Lane | None) -> None:
         kind = self._kinds[piece.kind]
@@ -248,9 +283,11 @@ class Worker:
         tell("work.failed", kind=piece.kind, key=piece.key, attempts=piece.attempts, error=words)
         if kind.tries and piece.attempts >= kind.tries:
             async with self._database.transaction() as c:
-                if await table.park(c, piece, words):
+                parked = await table.park(c, piece, words)
+                if parked:
                     await self._alarm(c, piece, words)
-            return "parked"
+            if parked:
+                return "parked"
         async with self._database.connection() as c:
             await table.put_back(c, piece, back_off(piece.attempts), words)
         return "failed"

@@ -84,6 +84,8 @@ def guess(text: str, languages: Sequence[str], hint: str = "") -> str:
 
 def _script(text: str) -> str:
     """The script most letters are in: "LATIN", "CYRILLIC"…; "" for a text without letters."""
+    if text.isascii():
+        return "LATIN" if any(char.isalpha() for char in text) else ""
     found: Counter[str] = Counter()
     for char in text[:400]:
         if char.isalpha():

@@ -142,7 +142,6 @@ DENIZ = Agent(
     first_name="Deniz",
     name="Deniz Aydın",
     note="In the support team",
-    locale="tr-TR",
     admin=True,
     look=Look(
         sky=("#c6ece6", "#3f9c92"), skin="#e8b48c", hair="short", tint="#1f1a1a", shirt="#1f5a66", beard="#1f1a1a"
@@ -150,7 +149,7 @@ DENIZ = Agent(
 )
 MARTA = Agent(
     key="marta",
-    id="U08MARTA002",
+    id="U08MARTA001",
     first_name="Marta",
     name="Marta Lind",
     note="In the support team",

@@ -272,9 +272,6 @@ class Page:
         self.slack.watchers.add(queue)
         try:
             while (record := await queue.get()) is not None:
-                if record["type"] == "delivery":
-                    sent = self.slack.envelopes.get(record.get("event_id", ""))
-                    record = {**record, "envelope": sent} if sent else record
                 if entry := trail.from_slack(record):
                     self._went(entry)
                 else:

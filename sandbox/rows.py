@@ -6,9 +6,11 @@ Rule: it reads only, knows no column by name, and a database that is away is no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -22,6 +24,7 @@ NEWEST = 80  # rows of a table looked at
 BUSY = 0.2  # seconds between two looks while something happens
 QUIET = 2.0
 BUSY_FOR = 4.0
+JUST_NOW = 2 * BUSY
 LONGEST = 2000  # characters of a value shown
 # What tells a row's age, best first. A table without any of these is read in the order of its key.
 _AGES = ("updated_at", "changed_at", "at", "received_at", "created_at", "stored_at", "due", "due_at", "position", "id")
@@ -92,7 +95,7 @@ class Rows:
 
     def _say(self, table: str, key: str, values: Json, change: str) -> None:
         self._number += 1
-        self._tell(trail.row(table, key, values, change, time.time(), self._number))
+        self._tell(trail.row(table, key, values, change, _happened(values, time.time()), self._number))
 
     async def _read(self, connection: asyncpg.Connection, table: str) -> dict[str, tuple[str, Json]] | None:
         columns = [
@@ -125,6 +128,16 @@ class Rows:
     def newest(self) -> Json:
         """The rows as last seen."""
         return {table: [values for _, values in rows.values()] for table, rows in self._seen.items()}
+
+
+def _happened(values: Json, now: float) -> float:
+    """When a row changed: its newest time of the last seconds, for it is seen a moment later than it was written."""
+    times = []
+    for value in values.values():
+        if isinstance(value, str) and value[4:5] == "-" and value[13:14] == ":":
+            with contextlib.suppress(ValueError):
+                times.append(datetime.fromisoformat(value).timestamp())
+    return max((at for at in times if now - JUST_NOW < at <= now), default=now)
 
 
 def _plain(value: Any) -> Any:

@@ -95,7 +95,7 @@ def _bot_call(record: Json) -> Json:
 
 
 def _event(record: Json) -> Json:
-    body = _object(record.get("envelope") or record.get("request") or record.get("body"))
+    body = _object(record.get("body"))
     status, what = record.get("status", 0), record.get("what", "")
     event = _object(body.get("event"))
     names = {"event": f"event: {what}", "interaction": f"pressed: {what}", "challenge": "event: challenge"}
@@ -118,7 +118,7 @@ def _event(record: Json) -> Json:
         detail={
             "event": event or None,
             "envelope" if event else "request": {name: value for name, value in body.items() if name != "event"},
-            "answer": {"status": status, "reason": record.get("reason")},
+            "answer": {"status": status, "reason": record.get("reason"), "body": record.get("answer")},
         },
     )
 
@@ -175,8 +175,8 @@ def _quoted(text: Any, most: int = 90) -> str:
 
 def row(table: str, key: str, values: Json, change: str, at: float, number: int) -> Json:
     """Make an entry of a database row that came, changed or went."""
-    wanted = ("text", "shown", "body", "status", "state", "kind", "key", "attempts", "external_id", "ts", "note")
-    facts = [f"{name} {_short(values[name])}" for name in wanted if values.get(name) not in (None, "")][:3]
+    wanted = ("kind", "key", "direction", "text", "channel", "status", "state", "part", "attempts", "last_error", "ts")
+    facts = [f"{name} {_short(values[name])}" for name in wanted if values.get(name) not in (None, "", 0, {}, [])][:4]
     return {
         "id": f"d{number}",
         "at": at,

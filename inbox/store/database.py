@@ -14,11 +14,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import asyncpg
 import orjson
 from tortoise.context import TortoiseContext
-from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.transactions import in_transaction
 
 MIGRATION_LOCK = 0x5A17_0001  # any constant of our own; every Santral process uses the same
 WORKER_LOCKS = 0x5A17  # class id of the session locks by which a living worker is known
+_APPS = {"inbox": {"models": ["inbox.store.models"], "migrations": "inbox.store.migrations"}}
 ACQUIRE_SECONDS = 5.0  # a webhook must be answered long before the provider gives up
+
+# Every statement of ours finds its rows by an index. In a new database, before the first ANALYZE, PostgreSQL would take
+# its tables for empty and scan them, and prepared plans keep that: measured, two statements of the intake then took
+# 216 µs a message instead of 33.
+PLANNER = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
 
 # InternalClientError is what asyncpg raises when its server dies in the middle of a call.
 _AWAY = (
@@ -91,6 +98,7 @@ class Database:
                         "reset": _keep,
                         "init": _prepare,
                         "command_timeout": 60,
+                        "server_settings": PLANNER,
                     },
                 }
             },
@@ -132,18 +140,27 @@ class Database:
         lock = await self.connect()
         try:
             await lock.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
-            apps = {"inbox": {"models": ["inbox.store.models"], "migrations": "inbox.store.migrations"}}
-            await MigrationExecutor(self._client, apps).migrate(progress=progress)
+            await self._executor().migrate([])  # makes the table in which migrations are recorded
+            for step in await self._executor().plan():
+                target = MigrationTarget(step.migration.app_label, step.migration.name)
+                if step.migration.atomic:
+                    # Tortoise itself records a migration after its commit; killed between the two it could never go on.
+                    async with in_transaction() as client:
+                        await MigrationExecutor(client, _APPS).migrate([target], direction="forward", progress=progress)
+                else:
+                    await self._executor().migrate([target], direction="forward", progress=progress)
         finally:
             await lock.close()
 
+    def _executor(self) -> MigrationExecutor:
+        return MigrationExecutor(self._client, _APPS)
+
     async def pending(self) -> int:
         """How many migrations this version of Santral has that the database has not."""
-        apps = {"inbox": {"models": ["inbox.store.models"], "migrations": "inbox.store.migrations"}}
         async with self.connection() as c:
             if not await c.fetchval("select to_regclass('tortoise_migrations') is not null"):
                 return 1
-        return len(await MigrationExecutor(self._client, apps).plan())
+        return len(await self._executor().plan())
 
 
 async def _keep(_connection: object) -> None:

@@ -247,7 +247,9 @@ async def settle(
             external_id = coalesce(nullif($3, ''), external_id),
             code = coalesce((select code from best where status = 9), $4),
             detail = coalesce((select detail from best where status = 9), $5),
-            sent_at = case when $2 = 2 then coalesce(sent_at, now()) else sent_at end, settled_at = now()
+            sent_at = case when $2 = 2 then coalesce(sent_at, now()) else sent_at end, settled_at = now(),
+            -- of a doubt it stays: it spaces the next send. Otherwise an edit would look like a send under way.
+            sending_at = case when $2 = 1 then sending_at end
         where id = $1
         """,
         id,

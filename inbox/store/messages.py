@@ -41,6 +41,11 @@ async def place(c: Connection, message_id: int) -> tuple[str, int]:
     return row["direction"], row["conversation_id"]
 
 
+async def name_of(c: Connection, message_id: int) -> str:
+    """A customer's message as the work kind `revise` names it: channel and external id."""
+    return str(await c.fetchval("select channel || ':' || external_id from messages where id = $1", message_id))
+
+
 async def lines(c: Connection, message_id: int) -> list[tuple[str, int]]:
     """The delivery lines (channel, address) a reply goes out on."""
     rows = await c.fetch("select distinct channel, address_id from deliveries where message_id = $1", message_id)

@@ -111,9 +111,14 @@ async def thread(c: Connection, conversation_id: int) -> Thread | None:
 
 
 async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | None:
-    """The conversation a Slack thread belongs to."""
+    """The conversation a Slack thread belongs to: also one whose card was deleted, where people may write on."""
     found = await c.fetchval(
-        "select conversation_id from slack_threads where slack_channel = $1 and ts = $2", slack_channel, ts
+        """
+        select conversation_id from slack_threads where slack_channel = $1 and ts = $2
+        union all select conversation_id from slack_posts where slack_channel = $1 and ts = $2 and kind = 'card' limit 1
+        """,
+        slack_channel,
+        ts,
     )
     return int(found) if found else None
 
@@ -158,20 +163,17 @@ async def thread_opened(c: Connection, conversation_id: int, post_id: UUID, ts: 
     await post_sent(c, post_id, ts)
 
 
-async def lose_thread(c: Connection, conversation_id: int) -> None:
-    """The head of the thread is gone at Slack: the next run opens a new one."""
+async def lose_thread(c: Connection, conversation_id: int, ts: str | None) -> bool:
+    """The head of the thread is gone at Slack: the next run opens a new one. False when one was opened since."""
+    answer = await c.execute(
+        "update slack_threads set ts = null, card_hash = 'lost' where conversation_id = $1 and ts = $2",
+        conversation_id,
+        ts,
+    )
+    if not answer.endswith(" 1"):
+        return False
     await c.execute("delete from slack_posts where conversation_id = $1 and ts is null", conversation_id)
-    await c.execute(
-        "update slack_threads set ts = null, card_hash = 'lost' where conversation_id = $1", conversation_id
-    )
-
-
-async def forget_opening(c: Connection, conversation_id: int, post_id: UUID) -> None:
-    """The first post surely never arrived."""
-    await c.execute("delete from slack_posts where id = $1", post_id)
-    await c.execute(
-        "delete from slack_threads where conversation_id = $1 and post_id = $2 and ts is null", conversation_id, post_id
-    )
+    return True
 
 
 async def card_shown(c: Connection, conversation_id: int, card_hash: str) -> None:
@@ -307,6 +309,12 @@ async def by_external_id(c: Connection, channel: str, external_id: str) -> tuple
     return (row["conversation_id"], row["position"]) if row else None
 
 
+async def external_ids(c: Connection, message_ids: Sequence[int]) -> list[str]:
+    """Names of customers' messages as `channel:id`, the key of the work kind `revise`."""
+    rows = await c.fetch("select channel, external_id from messages where id = any($1::bigint[])", list(message_ids))
+    return [f"{row['channel']}:{row['external_id']}" for row in rows]
+
+
 async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
@@ -372,6 +380,21 @@ async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[s
         shown,
     )
     return dict(row) if row else None
+
+
+async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[str]:
+    """Mark as told the files that will not come, and name the shown messages (`channel:id`) that still promise them."""
+    rows = await c.fetch(
+        """
+        update attachments a set shown_at = now() from messages m
+        where m.id = a.message_id and m.conversation_id = $1 and m.position <= $2 and m.direction = 'in'
+          and a.state = 'failed' and a.shown_at is null
+        returning m.channel, m.external_id
+        """,
+        conversation_id,
+        shown,
+    )
+    return [f"{row['channel']}:{row['external_id']}" for row in rows]
 
 
 async def file_begun(c: Connection, attachment_id: int, slack_file: str) -> None:
@@ -441,6 +464,7 @@ async def marks_shown(c: Connection, message_id: int, marks: Sequence[str]) -> N
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     event_id: str
+    thread_ts: str
     body: Mapping[str, Any]
     received_at: datetime
 
@@ -467,7 +491,7 @@ async def unsettled(c: Connection, slack_channel: str, thread_ts: str) -> list[E
     """The events of one Slack thread that nobody has acted on, in the order in which they happened."""
     rows = await c.fetch(
         """
-        select event_id, body, received_at from slack_events
+        select event_id, thread_ts, body, received_at from slack_events
         where slack_channel = $1 and thread_ts = $2 and settled_at is null
         order by coalesce(body -> 'event' ->> 'event_ts', body -> 'event' ->> 'ts'), event_id
         """,
@@ -478,8 +502,26 @@ async def unsettled(c: Connection, slack_channel: str, thread_ts: str) -> list[E
 
 
 async def event(c: Connection, event_id: str) -> Event | None:
-    row = await c.fetchrow("select event_id, body, received_at from slack_events where event_id = $1", event_id)
+    row = await c.fetchrow(
+        "select event_id, thread_ts, body, received_at from slack_events where event_id = $1", event_id
+    )
     return Event(**dict(row)) if row else None
+
+
+async def latest_change(c: Connection, slack_channel: str, thread_ts: str, ts: str) -> Mapping[str, Any] | None:
+    """The last event that changed or deleted a message, whatever was done about it."""
+    found = await c.fetchval(
+        """
+        select body -> 'event' from slack_events
+        where slack_channel = $1 and thread_ts = $2 and $3 in (body #>> '{event,message,ts}', body #>> '{event,deleted_ts}')
+          and body #>> '{event,subtype}' in ('message_changed', 'message_deleted')
+        order by body #>> '{event,event_ts}' desc limit 1
+        """,
+        slack_channel,
+        thread_ts,
+        ts,
+    )
+    return found if isinstance(found, Mapping) else None
 
 
 async def settle_event(c: Connection, event_id: str, outcome: str) -> None:

@@ -7,7 +7,7 @@ Rule: a row names what must be brought true, never an event, so doing it twice i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from inbox.store.database import WORKER_LOCKS, Connection
 
 NOTIFY = "santral_work"
 LEASE = timedelta(seconds=15)  # a dead worker's pieces are free after this at the latest
+EVERY_DOOR = "*"
 _NOTIFY_BYTES = 7_900  # PostgreSQL refuses a payload of 8,000
 
 
@@ -33,7 +34,7 @@ class Piece:
     since: datetime
 
 
-_PUT = """
+PUT = """
 insert into work (kind, key, lane, priority, run_at)
 select kind, key, lane, priority, coalesce(due, now())
 from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::timestamptz[]) as t (kind, key, lane, priority, due)
@@ -42,6 +43,8 @@ on conflict (kind, key) do update set
     generation = work.generation + 1,
     lane = excluded.lane,
     priority = least(work.priority, excluded.priority),
+    attempts = case when work.parked_at is null then work.attempts else 0 end,
+    since = case when work.parked_at is null then work.since else now() end,
     parked_at = null,
     due_at = case when work.lease is null then work.due_at else least(work.due_at, excluded.run_at) end,
     run_at = case when work.lease is null
@@ -52,13 +55,36 @@ on conflict (kind, key) do update set
 
 async def put(c: Connection, pieces: Iterable[Put]) -> None:
     """Make work necessary, inside the caller's transaction; workers hear of it when that commits."""
+    columns, doors = arrays(pieces)
+    if columns[0]:
+        await c.execute(PUT, *columns)
+        await c.execute("select pg_notify($1, $2)", NOTIFY, doors)
+
+
+def arrays(pieces: Iterable[Put]) -> tuple[list[list[object]], str]:
+    """The parameters of `PUT`, and the doors at which workers wait for these pieces."""
     unique = _merged(pieces)
-    if not unique:
-        return
-    columns = list(zip(*((p.kind, p.key, p.lane, p.priority, p.due) for p in unique), strict=True))
-    await c.execute(_PUT, *(list(column) for column in columns))
+    columns: list[list[object]] = [
+        [p.kind for p in unique],
+        [p.key for p in unique],
+        [p.lane for p in unique],
+        [p.priority for p in unique],
+        [p.due for p in unique],
+    ]
     doors = ",".join(sorted({door(p.kind, p.lane) for p in unique}))
-    await c.execute("select pg_notify($1, $2)", NOTIFY, doors if len(doors) < _NOTIFY_BYTES else "")
+    return columns, doors if len(doors) < _NOTIFY_BYTES else EVERY_DOOR
+
+
+async def wake(c: Connection, lane: str) -> None:
+    """Try a lane's pieces at once, also those that were given up: what held them back has just been mended."""
+    await c.execute(
+        """
+        update work set parked_at = null, attempts = 0, run_at = now(), held_until = '-infinity', since = now()
+        where lane = $1 and lease is null and (parked_at is not null or held_until > now())
+        """,
+        lane,
+    )
+    await c.execute("select pg_notify($1, $2)", NOTIFY, lane)
 
 
 def door(kind: str, lane: str) -> str:
@@ -67,13 +93,15 @@ def door(kind: str, lane: str) -> str:
 
 
 def _merged(pieces: Iterable[Put]) -> Sequence[Put]:
-    """One put for each (kind, key): PostgreSQL refuses to update a row twice in one statement."""
+    """One put for each (kind, key), as urgent and as early as any: PostgreSQL updates no row twice in one statement."""
     unique: dict[tuple[str, str], Put] = {}
     for piece in pieces:
         place = (piece.kind, piece.key)
         other = unique.get(place)
-        if other is None or (piece.priority, piece.due is not None) < (other.priority, other.due is not None):
-            unique[place] = piece
+        if other is not None:
+            due = None if piece.due is None or other.due is None else min(piece.due, other.due)
+            piece = replace(piece, priority=min(piece.priority, other.priority), due=due)
+        unique[place] = piece
     return list(unique.values())
 
 
@@ -90,22 +118,21 @@ _CLAIM = (
 with best as (
     select w.kind, w.key from unnest($3::text[]) as k (kind), generate_series(0, 3) as p (priority),
     lateral (
-        select kind, key from work
+        select kind, key, run_at from work
         where lane = '' and work.kind = k.kind and work.priority = p.priority and run_at <= now() and run_at < 'infinity'
         order by run_at limit $4 for update skip locked
     ) as w
-    order by p.priority limit $4
+    order by p.priority, w.run_at limit $4
 )"""
     + _CLAIMED
 )
 
+# The lane is closed only when there is a piece to run: one that a put has locked just now must not close it for nothing.
 _CLAIM_LANE = (
     """
-with free as (
-    update lanes set free_at = now() + $4 where lane = $3 and free_at <= now()
-    and exists (select from work where work.lane = $3 and run_at <= now() and run_at < 'infinity')
-    returning lane
-), best as (
+with free as materialized (
+    select lane from lanes where lane = $3 and free_at <= now() for update skip locked
+), best as materialized (
     select w.kind, w.key from free, unnest($5::text[]) as k (kind), generate_series(0, 3) as p (priority),
     lateral (
         select kind, key, run_at from work
@@ -114,6 +141,8 @@ with free as (
         order by run_at limit 1 for update skip locked
     ) as w
     order by p.priority, w.run_at limit 1
+), closed as (
+    update lanes set free_at = now() + $4 where lane = $3 and exists (select from best)
 )"""
     + _CLAIMED
 )
@@ -195,16 +224,17 @@ async def put_back(c: Connection, piece: Piece, wait: timedelta, error: str, *, 
 
 
 async def park(c: Connection, piece: Piece, error: str) -> bool:
-    """Stop trying until a new reason comes. False when the lease was lost meanwhile."""
+    """Stop trying until a new reason comes. False when one came during this very try, or when the lease was lost."""
     answer = await c.execute(
         """
         update work set lease = null, worker = null, run_at = 'infinity', parked_at = now(), last_error = $4
-        where kind = $1 and key = $2 and lease = $3
+        where kind = $1 and key = $2 and lease = $3 and generation = $5
         """,
         piece.kind,
         piece.key,
         piece.lease,
         error,
+        piece.generation,
     )
     return answer.endswith(" 1")
 
@@ -217,8 +247,18 @@ async def holds(c: Connection, piece: Piece) -> bool:
     return found is not None
 
 
-async def renew(c: Connection, leases: Sequence[UUID]) -> None:
-    await c.execute("update work set run_at = now() + $2 where lease = any($1::uuid[])", list(leases), LEASE)
+async def renew(c: Connection, leases: Sequence[UUID], alone: Sequence[str]) -> None:
+    """Keep what runs, and keep the lanes closed in which it runs `alone`."""
+    await c.execute(
+        """
+        with kept as (update work set run_at = now() + $3 where lease = any($1::uuid[]) returning lane)
+        update lanes set free_at = greatest(free_at, now() + $3)
+        where lane in (select lane from kept) and lane = any($2::text[])
+        """,
+        list(leases),
+        list(alone),
+        LEASE,
+    )
 
 
 async def unpark_all(c: Connection) -> None:
@@ -238,20 +278,47 @@ async def enlist(c: Connection) -> int:
     return worker
 
 
-async def rescue(c: Connection) -> int:
-    """Free what workers held whose session is gone, at once instead of when the lease ends."""
+async def adopt(c: Connection, worker: int, leases: Sequence[UUID]) -> None:
+    """Write this number on what its worker claimed under an earlier one, before it lost its session."""
+    if leases:
+        await c.execute(
+            "update work set worker = $1 where lease = any($2::uuid[]) and worker <> $1", worker, list(leases)
+        )
+
+
+async def missing(c: Connection) -> frozenset[int]:
+    """The workers that hold leases and whose session is gone."""
     rows = await c.fetch(
         """
-        update work set lease = null, run_at = least(run_at, now())
-        where lease is not null and worker not in (
+        select distinct worker from work where lease is not null and worker not in (
             select objid::bigint::int from pg_locks where locktype = 'advisory' and classid = $1 and objsubid = 2
               and database = (select oid from pg_database where datname = current_database())
         )
-        returning lane
         """,
         WORKER_LOCKS,
     )
-    return len(rows)
+    return frozenset(row["worker"] for row in rows)
+
+
+async def rescue(c: Connection, workers: Iterable[int], alone: Sequence[str], spacing: timedelta) -> int:
+    """Free what these workers held, at once instead of when the lease ends, and open the lanes they were `alone` in."""
+    return int(
+        await c.fetchval(
+            """
+            with freed as (
+                update work set lease = null, run_at = least(run_at, now())
+                where lease is not null and worker = any($1::int[]) returning lane
+            ), opened as (
+                update lanes set free_at = least(free_at, now() + $3)
+                where lane in (select lane from freed) and lane = any($2::text[])
+            )
+            select count(*) from freed
+            """,
+            sorted(workers),
+            list(alone),
+            spacing,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,7 @@ ARRIVES = (
         (
             Edited(
                 message=said(text="https://www.openstreetmap.org/?mlat=41.010000&mlon=28.980000"),
-                edited_at=SENT_AT + timedelta(seconds=60),
+                edited_at=SENT_AT + timedelta(seconds=60, microseconds=116),
             ),
         ),
     ),
@@ -201,7 +201,12 @@ ARRIVES = (
     ),
     Arrives(
         "edited_text",
-        (Edited(message=said(text="Merhaba, kargom nerede kaldı?"), edited_at=SENT_AT + timedelta(seconds=30)),),
+        (
+            Edited(
+                message=said(text="Merhaba, kargom nerede kaldı?"),
+                edited_at=SENT_AT + timedelta(seconds=30, microseconds=123),
+            ),
+        ),
     ),
     Arrives(
         "reply_to_our_message",
@@ -256,7 +261,7 @@ ARRIVES = (
         (
             Edited(
                 message=said(external_id="bc_Q7:4711:42", text="Hâlâ bekliyorum!", context=BUSINESS),
-                edited_at=SENT_AT + timedelta(seconds=5),
+                edited_at=SENT_AT + timedelta(seconds=5, microseconds=142),
             ),
         ),
     ),

@@ -1,7 +1,7 @@
 // The page: one state, fetched whole when told that it changed, and one stream that tells so.
 
-import { h, svg, patch } from "./dom.js";
-import { mark, portrait } from "./drawings.js";
+import { h, svg, patch, clock } from "./dom.js";
+import { mark } from "./drawings.js";
 import { knowEmoji } from "./blockkit.js";
 import { drawPhone, closeMenus as closePhoneMenus } from "./phone.js";
 import { drawDesk, closeMenus as closeDeskMenus, currentChannel, followNewest } from "./desk.js";
@@ -186,13 +186,12 @@ for (const tab of document.querySelectorAll("[data-tab]")) {
   });
 }
 
+const showTime = () => (document.getElementById("phone-clock").textContent = clock(new Date()));
+showTime();
 setInterval(() => {
-  const now = document.getElementById("phone-clock");
-  now.textContent = new Date().toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  showTime();
   if (store.scene?.until || Object.values(store.typing).some((until) => until > Date.now() - 1000)) redraw();
 }, 500);
 setInterval(redraw, 30000);
 
 start().catch(() => setTimeout(() => location.reload(), 2000));
-
-export { portrait };

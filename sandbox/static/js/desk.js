@@ -2,11 +2,15 @@
 
 import { h, svg, patch, patchAtEnd, clock, post, fileBody } from "./dom.js";
 import { icons, portrait, appMark, initials, shopMark } from "./drawings.js";
-import { messageBody, blocks, emojiOf, fileCards, slackDate } from "./blockkit.js";
+import { messageBody, blocks, emojiOf, slackDate } from "./blockkit.js";
 import { store, redraw, say } from "./app.js";
 
 const quick = ["white_check_mark", "eyes", "raised_hands", "heart", "tada", "thinking_face", "pray", "+1"];
 const here = { menu: null, picking: null, editing: null, hidden: new Set(), last: "", files: { channel: [], thread: [] }, values: {}, errors: {}, view: null, read: {}, busy: new Set() };
+
+// Slack forgets what only one person saw as soon as the window is opened anew; half a minute is left for the story.
+const opened = Date.now() / 1000 - 30;
+const inOrder = (messages) => messages.sort((a, b) => (a.ts < b.ts ? -1 : 1));
 
 const list = (value) => (Array.isArray(value) ? value : Object.values(value || {}));
 
@@ -215,7 +219,7 @@ const plainOf = (text) => String(text || "").replaceAll("&lt;", "<").replaceAll(
 
 function ephemerals(channel, thread) {
   return list(store.slack?.ephemerals)
-    .filter((one) => one.channel === channel.id && one.user === store.ui.agent && (one.thread_ts || "") === (thread || "") && !here.hidden.has(`${channel.id}:${one.ts}`))
+    .filter((one) => one.channel === channel.id && one.user === store.ui.agent && (one.thread_ts || "") === (thread || "") && !here.hidden.has(`${channel.id}:${one.ts}`) && Number(one.ts) > opened)
     .map((one) => ({ ...one, ephemeral: true, user: "", bot_id: one.bot_id || store.slack.app.bot_id }));
 }
 
@@ -261,7 +265,7 @@ function composer(channel, thread, label) {
     here.files[spot].length ? h("div", { class: "sl-chips", key: "chips" }, here.files[spot].map((file, at) => h("span", { class: "chip" }, svg(icons.file), file.name,
       h("button", { type: "button", "aria-label": `Remove ${file.name}`, on: { click: () => { here.files[spot].splice(at, 1); redraw(); } } }, svg(icons.close))))) : null,
     h("div", { class: "sl-bar", key: "bar" },
-      h("label", { class: "sl-icon", title: "Attach a file", tabindex: "0" }, svg(icons.clip), h("span", { class: "hidden" }, "Attach a file"), h("input", { type: "file", multiple: true, class: "hidden", on: { change: (event) => { add([...event.target.files]); event.target.value = ""; } } })),
+      h("label", { class: "sl-icon", title: "Attach a file" }, svg(icons.clip), h("span", { class: "hidden" }, "Attach a file"), h("input", { type: "file", multiple: true, class: "hidden", on: { change: (event) => { add([...event.target.files]); event.target.value = ""; } } })),
       h("textarea", {
         key: "text", id, rows: "1", placeholder: `${label} as ${me?.shown || ""}`, "aria-label": `${label} as ${me?.shown || ""}`, dir: "auto",
         on: {
@@ -316,7 +320,7 @@ export function drawDesk() {
   const rows = store.ui.home ? homeView() : [
     roots.length ? dayLine(roots[0].ts) : h("div", { class: "sl-nothing", key: "nothing" }, svg(appMark(48)), h("p", {}, channel.id === store.cast.support_channel
       ? "Nobody has written yet. Type on a phone on the left: the conversation appears here as one thread." : `This is the beginning of #${channel.name}.`)),
-    ...[...roots, ...ephemerals(channel, null)].map((message, at, all) => oneMessage(channel, message, all[at - 1], "channel"))];
+    ...inOrder([...roots, ...ephemerals(channel, null)]).map((message, at, all) => oneMessage(channel, message, all[at - 1], "channel"))];
   const spot = `${channel.id}${store.ui.home}`;
   patchAtEnd(box, rows, { jump: here.last !== spot });
   here.last = spot;
@@ -336,10 +340,13 @@ function drawThread(channel) {
   const replies = repliesOf(channel, root);
   const rows = [oneMessage(channel, root, null, "thread"),
     replies.length ? h("div", { class: "sl-count", key: "count" }, h("span", {}, `${replies.length} ${replies.length === 1 ? "reply" : "replies"}`)) : null,
-    ...[...replies, ...ephemerals(channel, root.ts)].map((message, at, all) => oneMessage(channel, message, all[at - 1], "thread"))].filter(Boolean);
+    ...inOrder([...replies, ...ephemerals(channel, root.ts)]).map((message, at, all) => oneMessage(channel, message, all[at - 1], "thread"))].filter(Boolean);
   const box = document.getElementById("thread-list");
   patchAtEnd(box, rows, { jump: box.dataset.root !== root.ts });
-  box.dataset.root = root.ts;
+  if (box.dataset.root !== root.ts) {
+    box.dataset.root = root.ts;
+    document.querySelector(`#channel-list [data-ts="${CSS.escape(root.ts)}"]`)?.scrollIntoView({ block: "nearest" });
+  }
   patch(document.getElementById("thread-foot"), [composer(channel, root.ts, "Reply")]);
 }
 
@@ -396,5 +403,3 @@ export function closeMenus(target) {
   }
   return false;
 }
-
-export { fileCards };

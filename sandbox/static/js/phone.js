@@ -259,7 +259,7 @@ function foot(person) {
     here.files.length ? h("div", { class: "tg-about", key: "files" }, svg(icons.picture), h("div", {}, h("strong", {}, `${here.files.length} attached`), h("span", {}, here.files.map((file) => file.name).join(", "))),
       h("button", { type: "button", "aria-label": "Remove the attachments", on: { click: () => { here.files = []; redraw(); } } }, svg(icons.close))) : null,
     here.attach ? h("div", { class: "tg-attach", key: "attach" }, pictures.map((name) => h("button", { type: "button", title: names[name], on: { click: () => attachPicture(name) } }, h("img", { src: `/static/pictures/${name}`, alt: names[name] }))),
-      h("label", { class: "tg-upload", tabindex: "0" }, svg(icons.file), "File…", h("input", { type: "file", multiple: true, on: { change: (event) => attach([...event.target.files]) } }))) : null,
+      h("label", { class: "tg-upload" }, svg(icons.file), "File…", h("input", { type: "file", multiple: true, on: { change: (event) => attach([...event.target.files]) } }))) : null,
     off
       ? h("div", { class: "tg-composer off", key: "off" }, h("button", { type: "button", class: "tg-restart", on: { click: () => act("unblock", { user: person.id }) } }, "Unblock and restart"))
       : h("form", { class: "tg-composer", key: "composer", on: { submit: (event) => { event.preventDefault(); send(person); } } },
