@@ -53,9 +53,14 @@ class Bare:
     async def _store(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-            await self._line.executemany(INSERT, [(body,) for body, _ in group])  # one transaction
-            for _, stored in group:
-                stored.set_result(None)
+            try:
+                await self._line.executemany(INSERT, [(body,) for body, _ in group])  # one transaction
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                for _, stored in group:
+                    stored.set_exception(error)
+            else:
+                for _, stored in group:
+                    stored.set_result(None)
         self._runner = None
 
 

@@ -95,7 +95,11 @@ def watching() -> Iterator[Watch]:
 
 def cpu(pid: int) -> tuple[float, float]:
     """CPU seconds of a process so far, and of all processes it started."""
-    own, _ = _times(pid)
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0, 0.0
+    own = (int(words[11]) + int(words[12])) / _TICKS
     return own, _tree(pid) - own
 
 
@@ -150,15 +154,6 @@ def _tree(root: int) -> float:
             ancestor = parents.get(ancestor, 0)
         total += used[pid] if ancestor == root else 0.0
     return total
-
-
-def _times(pid: int) -> tuple[float, float]:
-    """CPU seconds of a process alone, and of its children that ended."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0, 0.0
-    return (int(words[11]) + int(words[12])) / _TICKS, (int(words[13]) + int(words[14])) / _TICKS
 
 
 def _commit() -> str:

@@ -10,7 +10,7 @@ import socket
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import aiohttp
 from aiohttp import web
@@ -33,7 +33,11 @@ PATIENCE = 15.0  # seconds a condition may take on a slow machine; nothing waits
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE) -> T:
+@overload
+async def eventually(look: Callable[[], Awaitable[T]], *, within: float = PATIENCE) -> T: ...
+@overload
+async def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T: ...
+async def eventually(look: Callable[[], Any], *, within: float = PATIENCE) -> Any:
     """Wait until `look` answers something true, and return it. Fails with the last answer."""
     last: Any = None
     try:
@@ -43,7 +47,7 @@ async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = PA
                 if isinstance(last, Awaitable):
                     last = await last
                 if last:
-                    return last  # type: ignore[no-any-return]
+                    return last
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"did not happen within {within} s; last seen: {last!r}") from None

@@ -1,0 +1,21 @@
+"""Where a Chromium is for the tests that need one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def chromium() -> str:
+    """The path of a Chromium. Without one a person's run skips the test and says so; CI fails, because it installs one."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        words = "no Chromium on this machine (Debian: apt-get install chromium); the page was not tried in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    return found
