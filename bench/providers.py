@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ TOKEN = "4711:bench-token-of-the-emulated-telegram"
 AGENT, AGENT_CHANNEL = "U0AYSE0001", "C0SUPPORT1"  # of the emulated workspace
 MARK = re.compile(r"zq[0-9]+x[0-9]+z")
 _MARK_BYTES = re.compile(MARK.pattern.encode())
+_BODY_AT_MOST = 64 << 20
 _SHOWING = ("chat.postMessage", "chat.update")
 
 
@@ -47,10 +48,11 @@ class Providers:
     async def open(cls, *, slack_limits: bool = False) -> AsyncIterator[Providers]:
         """Start both. Slack's own rates hold only with `slack_limits`; Telegram's never do."""
         providers = cls()
-        runners = [await _serve(providers._slack_site()), await _serve(providers._telegram_site())]
-        providers.slack_url, providers.telegram_url = (
-            f"http://127.0.0.1:{runner.addresses[0][1]}" for runner in runners
-        )
+        runner = web.AppRunner(providers._site(), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        providers.slack_url, providers.telegram_url = f"{url}/slack", f"{url}/telegram"
         providers.telegram.add_bot(token=TOKEN, username="kumbara_bot", name="Kumbara")
         await providers.telegram.settle({"per_chat": None, "overall": None, "set_webhook_seconds": 0})
         if not slack_limits:
@@ -60,8 +62,7 @@ class Providers:
         finally:
             await providers.telegram.close()
             await providers.slack.close()
-            for runner in runners:
-                await runner.cleanup()
+            await runner.cleanup()
 
     async def connect(self, url: str, secret: str) -> None:
         """Tell both providers where Santral listens."""
@@ -103,37 +104,37 @@ class Providers:
                 found[call["method"]] = found.get(call["method"], 0) + 1
         return found
 
-    def _slack_site(self) -> web.Application:
+    def _site(self) -> web.Application:
         @web.middleware
         async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not request.path.endswith(_SHOWING):
-                return await handler(request)
-            body = await request.read()
-            at = time.perf_counter()
-            response = await handler(request)
-            if response.status == 200:
-                self._note(self.posted, (found.decode() for found in _MARK_BYTES.findall(body)), at)
-            return response
+            if request.path.endswith(_SHOWING):
+                return await self._note_post(request, handler)
+            if request.path.endswith("/sendMessage"):
+                return await self._note_send(request, handler)
+            return await handler(request)
 
-        site = web.Application(middlewares=[note], client_max_size=64 << 20)
-        site.add_subapp("/", slack_sandbox.application(self.slack))
+        site = web.Application(middlewares=[note], client_max_size=_BODY_AT_MOST)
+        site.add_subapp("/slack", slack_sandbox.application(self.slack))
+        site.add_subapp("/telegram", telegram_sandbox.application(self.telegram))
         return site
 
-    def _telegram_site(self) -> web.Application:
-        @web.middleware
-        async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
-            at, before = time.perf_counter(), self.telegram.journal.seq
-            response = await handler(request)
-            if request.path.endswith("/sendMessage") and response.status == 200:
-                for call in self.telegram.journal.calls(before, "sendMessage"):
-                    self._note(self.sent, MARK.findall(str(call["params"].get("text"))), at)
-            return response
+    async def _note_post(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        body = await request.read()
+        at = time.perf_counter()
+        response = await handler(request)
+        if isinstance(response, web.Response) and b'"ok":true' in bytes(response.body or b""):  # type: ignore[arg-type]
+            self._note(self.posted, [found.decode() for found in _MARK_BYTES.findall(body)], at)
+        return response
 
-        site = web.Application(middlewares=[note], client_max_size=64 << 20)
-        site.add_subapp("/", telegram_sandbox.application(self.telegram))
-        return site
+    async def _note_send(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        at, before = time.perf_counter(), self.telegram.journal.seq
+        response = await handler(request)
+        if response.status == 200:
+            for call in self.telegram.journal.calls(before, "sendMessage"):
+                self._note(self.sent, MARK.findall(str(call["params"].get("text"))), at)
+        return response
 
-    def _note(self, seen: dict[str, float], marks: Any, at: float) -> None:
+    def _note(self, seen: dict[str, float], marks: Iterable[str], at: float) -> None:
         for found in marks:
             seen.setdefault(found, at)
         self._heard.set()
@@ -142,10 +143,3 @@ class Providers:
 def shown(message: Any) -> list[str]:
     """The marks one Slack message shows, in the order a reader meets them."""
     return MARK.findall(str(message.blocks) if message.blocks else message.text)
-
-
-async def _serve(site: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(site, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner

@@ -226,7 +226,7 @@ class Sender:
             await self._tell(c, found)
 
     async def _tell(self, c: Connection, found: Delivery) -> None:
-        conversation = await arrivals.load(c, found.conversation_id)
+        conversation = await arrivals.look(c, found.conversation_id)
         await work.put(c, self._follow_up(conversation, lines=True))
 
 

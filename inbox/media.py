@@ -74,7 +74,7 @@ class Media:
             if direction == "out":
                 await work.put(c, [line(*place) for place in await messages.lines(c, file.message_id)])
             else:
-                conversation = await arrivals.load(c, conversation_id)
+                conversation = await arrivals.look(c, conversation_id)
                 await work.put(c, self._follow_up(conversation, lines=True))
                 if not kept:
                     await work.put(c, [Put(kind="revise", key=await messages.name_of(c, file.message_id))])

@@ -96,7 +96,6 @@ class Worker:
         self._free = [name for name in self._kinds if name not in laned]
         self._alarm = alarm
         self._bells = {name: asyncio.Event() for name in ("", *self._lanes)}
-        self._alone = [lane.name for lane in self._lanes.values() if lane.alone]
         self._running: dict[asyncio.Task[None], str] = {}  # to the lane it runs in, "" without one
         self._leases: set[UUID] = set()
         self._stopping = asyncio.Event()
@@ -158,7 +157,7 @@ class Worker:
                 # A worker that only lost its session is back within a second; one that died is missing twice.
                 missing = await table.missing(session)
                 if dead := missing & absent:
-                    freed = await table.rescue(session, dead, self._alone, self._spacing)
+                    freed = await table.rescue(session, dead)
                     log.info("work.rescued", workers=sorted(dead), pieces=freed)
                     self._ring(None, 0, "", "")
                 absent = missing
@@ -168,10 +167,6 @@ class Worker:
         finally:
             self.alive.clear()
             session.terminate()
-
-    @property
-    def _spacing(self) -> timedelta:
-        return max((lane.spacing for lane in self._lanes.values() if lane.alone), default=timedelta(0))
 
     def _ring(self, _session: object, _pid: int, _channel: str, doors: object) -> None:
         every = not doors or doors == table.EVERY_DOOR
@@ -188,7 +183,7 @@ class Worker:
             if self._leases:
                 with suppress(Exception):  # the next round tries again; until then the leases stand
                     async with self._database.connection() as c:
-                        await table.renew(c, list(self._leases), self._alone)
+                        await table.renew(c, list(self._leases))
 
     async def _take_free(self) -> None:
         bell = self._bells[""]
@@ -213,7 +208,6 @@ class Worker:
 
     async def _take_lane(self, lane: Lane) -> None:
         bell = self._bells[lane.name]
-        hold = LEASE if lane.alone else lane.spacing
         while not self._stopping.is_set():
             bell.clear()
             piece: Piece | None = None
@@ -221,7 +215,9 @@ class Worker:
             if self.alive.is_set() and self._busy(lane.name) < CROWD:
                 try:
                     async with self._database.connection() as c:
-                        piece = await table.claim_lane(c, self._worker, lane.name, lane.kinds, hold)
+                        piece = await table.claim_lane(
+                            c, self._worker, lane.name, lane.kinds, lane.spacing, alone=lane.alone
+                        )
                         if piece is None:
                             pause = await table.next_due(c, [lane.name], lane.kinds) or POLL
                 except Exception as error:  # noqa: BLE001 - as above
@@ -249,26 +245,29 @@ class Worker:
 
     async def _run(self, piece: Piece, lane: Lane | None) -> None:
         kind = self._kinds[piece.kind]
-        after = timedelta(0)
+        spacing = closed = timedelta(0)
         outcome = "done"
         try:
             try:
                 ran = await kind.run(piece)
-                after = lane.spacing if lane and ran.used else timedelta(0)
+                spacing = lane.spacing if lane and ran.used else spacing
                 async with self._database.connection() as c:
                     await table.done(c, piece, ran.again)
             except LeaseLost:
                 outcome = "lease_lost"
             except Wait as wait:
                 outcome = "waits"
-                after = wait.after if wait.whole_lane else timedelta(0)
+                closed = wait.after if wait.whole_lane else closed
                 async with self._database.connection() as c:
                     await table.put_back(c, piece, wait.after, _words(wait), counts=False)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the piece is tried again or parked
                 outcome = await self._failed(kind, piece, error)
-            if lane and (lane.alone or after) and outcome != "lease_lost":
+            if lane and (lane.alone or closed):
                 async with self._database.connection() as c:
-                    await table.free_lane(c, lane.name, after, at_least=not lane.alone)
+                    if lane.alone:
+                        await table.leave_lane(c, piece, spacing)
+                    if closed:
+                        await table.close_lane(c, lane.name, closed)
         except Exception as error:  # noqa: BLE001 - the settlement failed: the lease ends and the piece runs again
             outcome = "unsettled"
             _complain("work.unsettled", error, kind=piece.kind, key=piece.key)

@@ -1,7 +1,8 @@
 """The hot path: what arrives, written by a few set-based statements for a whole group inside the caller's transaction.
 
 Rule: conversations are locked in the order of their ids, new addresses made in the order of their names, so two
-processes never wait for each other in a circle. Uniqueness is the constraint's word, never a look-up's.
+processes never wait for each other in a circle. The lock is `for no key update`, which lets the desk refer to a locked
+conversation meanwhile. Uniqueness is the constraint's word, never a look-up's.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ select a.kind as address_kind, a.value as address_value, a.id as found_address, 
 from unnest($1::text[], $2::text[]) as k (kind, value)
 join addresses a on a.kind = k.kind and a.value = k.value
 join conversations c on c.customer_id = a.customer_id
-order by c.id for update of c
+order by c.id for no key update of c
 """
 
 _CREATE = """
@@ -383,7 +384,7 @@ async def edit(c: Connection, event: Edited, *, overtook: bool) -> Changed | Non
         update messages m set text = $3, body = $4, edited_at = $5, raw = $6,
             received = coalesce(m.received, jsonb_build_object('text', old.text, 'body', old.body))
         from (select id, text, body from messages
-              where channel = $1 and external_id = $2 and direction = 'in' for update) as old
+              where channel = $1 and external_id = $2 and direction = 'in' for no key update) as old
         where m.id = old.id and (m.edited_at is null or m.edited_at < $5)
           and ($7 or (m.text, m.body) is distinct from ($3, $4::jsonb))
         returning m.conversation_id, m.id, old.body -> 'files' as files
@@ -546,7 +547,14 @@ async def quarantine(c: Connection, event: Unreadable, detail: str = "") -> None
     )
 
 
+_LOAD = f"select {COLUMNS} from conversations c where c.id = $1"
+
+
 async def load(c: Connection, conversation_id: int) -> Conversation:
     """A conversation by its id, locked until the transaction ends."""
-    row = await c.fetchrow(f"select {COLUMNS} from conversations c where c.id = $1 for update of c", conversation_id)
-    return conversation(row)
+    return conversation(await c.fetchrow(f"{_LOAD} for no key update of c", conversation_id))
+
+
+async def look(c: Connection, conversation_id: int) -> Conversation:
+    """A conversation as it stands, not locked: for who only wants to say what work it needs."""
+    return conversation(await c.fetchrow(_LOAD, conversation_id))

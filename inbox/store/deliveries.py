@@ -169,7 +169,7 @@ async def next_on_line(c: Connection, channel: str, address_id: int) -> Delivery
         _DELIVERY
         + """
         where d.channel = $1 and d.address_id = $2 and (d.status = 0 or d.revision <> '')
-        order by d.line limit 1 for update of d
+        order by d.line limit 1 for no key update of d
         """,
         channel,
         address_id,
@@ -191,7 +191,7 @@ async def last_sent(c: Connection, channel: str, address_id: int) -> datetime | 
 
 
 async def delivery(c: Connection, id: UUID) -> Delivery | None:
-    row = await c.fetchrow(_DELIVERY + " where d.id = $1 for update of d", id)
+    row = await c.fetchrow(_DELIVERY + " where d.id = $1 for no key update of d", id)
     return _delivery(row) if row else None
 
 
@@ -199,7 +199,9 @@ async def of_message(c: Connection, message_id: int) -> list[Delivery]:
     """All parts of a reply, first to last, locked."""
     return [
         _delivery(row)
-        for row in await c.fetch(_DELIVERY + " where d.message_id = $1 order by d.part for update of d", message_id)
+        for row in await c.fetch(
+            _DELIVERY + " where d.message_id = $1 order by d.part for no key update of d", message_id
+        )
     ]
 
 

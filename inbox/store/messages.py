@@ -28,7 +28,7 @@ async def by_source(c: Connection, source: Source) -> Stored | None:
     """The message written there, locked."""
     row = await c.fetchrow(
         """
-        select id, conversation_id, direction, text from messages where channel = $1 and external_id = $2 for update
+        select id, conversation_id, direction, text from messages where channel = $1 and external_id = $2 for no key update
         """,
         *source,
     )

@@ -17,6 +17,7 @@ from inbox.store.database import WORKER_LOCKS, Connection
 NOTIFY = "santral_work"
 LEASE = timedelta(seconds=15)  # a dead worker's pieces are free after this at the latest
 EVERY_DOOR = "*"
+REOPEN = timedelta(seconds=1)  # a lane whose holder died may just have been used; Slack wants a second between posts
 _NOTIFY_BYTES = 7_900  # PostgreSQL refuses a payload of 8,000
 
 
@@ -106,7 +107,7 @@ def _merged(pieces: Iterable[Put]) -> Sequence[Put]:
 
 
 _CLAIMED = """
-update work set lease = gen_random_uuid(), worker = $1, run_at = now() + $2, due_at = 'infinity',
+update work set lease = best.lease, worker = $1, run_at = now() + $2, due_at = 'infinity',
     attempts = attempts + 1, claimed = work.generation
 from best where work.kind = best.kind and work.key = best.key
 returning work.kind, work.key, work.lane, work.priority, work.generation, work.attempts, work.lease, work.since
@@ -116,7 +117,8 @@ returning work.kind, work.key, work.lane, work.priority, work.generation, work.a
 _CLAIM = (
     """
 with best as (
-    select w.kind, w.key from unnest($3::text[]) as k (kind), generate_series(0, 3) as p (priority),
+    select w.kind, w.key, gen_random_uuid() as lease
+    from unnest($3::text[]) as k (kind), generate_series(0, 3) as p (priority),
     lateral (
         select kind, key, run_at from work
         where lane = '' and work.kind = k.kind and work.priority = p.priority and run_at <= now() and run_at < 'infinity'
@@ -133,7 +135,8 @@ _CLAIM_LANE = (
 with free as materialized (
     select lane from lanes where lane = $3 and free_at <= now() for update skip locked
 ), best as materialized (
-    select w.kind, w.key from free, unnest($5::text[]) as k (kind), generate_series(0, 3) as p (priority),
+    select w.kind, w.key, gen_random_uuid() as lease
+    from free, unnest($6::text[]) as k (kind), generate_series(0, 3) as p (priority),
     lateral (
         select kind, key, run_at from work
         where work.lane = $3 and work.kind = k.kind and work.priority = p.priority
@@ -142,7 +145,7 @@ with free as materialized (
     ) as w
     order by p.priority, w.run_at limit 1
 ), closed as (
-    update lanes set free_at = now() + $4 where lane = $3 and exists (select from best)
+    update lanes set free_at = now() + $4, holder = case when $5 then best.lease end from best where lanes.lane = $3
 )"""
     + _CLAIMED
 )
@@ -153,9 +156,11 @@ async def claim(c: Connection, worker: int, kinds: Sequence[str], limit: int) ->
     return [_piece(row) for row in await c.fetch(_CLAIM, worker, LEASE, list(kinds), limit)]
 
 
-async def claim_lane(c: Connection, worker: int, lane: str, kinds: Sequence[str], hold: timedelta) -> Piece | None:
-    """Lease the best piece of a lane that is free, and close the lane for `hold`."""
-    rows = await c.fetch(_CLAIM_LANE, worker, LEASE, lane, hold, list(kinds))
+async def claim_lane(
+    c: Connection, worker: int, lane: str, kinds: Sequence[str], spacing: timedelta, *, alone: bool
+) -> Piece | None:
+    """Lease the best piece of a lane that is free. Closes the lane for `spacing`, or for the piece that runs `alone`."""
+    rows = await c.fetch(_CLAIM_LANE, worker, LEASE, lane, LEASE if alone else spacing, alone, list(kinds))
     return _piece(rows[0]) if rows else None
 
 
@@ -164,10 +169,19 @@ async def open_lanes(c: Connection, lanes: Iterable[str]) -> None:
     await c.execute("insert into lanes (lane) select unnest($1::text[]) on conflict do nothing", sorted(set(lanes)))
 
 
-async def free_lane(c: Connection, lane: str, after: timedelta, *, at_least: bool = False) -> None:
-    """Open a lane `after` from now; with `at_least` never sooner than it already would."""
-    later = "greatest(free_at, now() + $2)" if at_least else "now() + $2"
-    await c.execute(f"update lanes set free_at = {later} where lane = $1", lane, after)
+async def close_lane(c: Connection, lane: str, wait: timedelta) -> None:
+    """Nothing runs in this lane for at least `wait`, whoever asked for that."""
+    await c.execute("update lanes set free_at = greatest(free_at, now() + $2) where lane = $1", lane, wait)
+
+
+async def leave_lane(c: Connection, piece: Piece, spacing: timedelta) -> None:
+    """The piece that ran alone is done: the next may run after `spacing`."""
+    await c.execute(
+        "update lanes set free_at = now() + $3, holder = null where lane = $1 and holder = $2",
+        piece.lane,
+        piece.lease,
+        spacing,
+    )
 
 
 async def next_due(c: Connection, lanes: Sequence[str], kinds: Sequence[str]) -> timedelta | None:
@@ -247,16 +261,14 @@ async def holds(c: Connection, piece: Piece) -> bool:
     return found is not None
 
 
-async def renew(c: Connection, leases: Sequence[UUID], alone: Sequence[str]) -> None:
-    """Keep what runs, and keep the lanes closed in which it runs `alone`."""
+async def renew(c: Connection, leases: Sequence[UUID]) -> None:
+    """Keep what runs, and keep the lanes closed in which it runs alone."""
     await c.execute(
         """
-        with kept as (update work set run_at = now() + $3 where lease = any($1::uuid[]) returning lane)
-        update lanes set free_at = greatest(free_at, now() + $3)
-        where lane in (select lane from kept) and lane = any($2::text[])
+        with kept as (update work set run_at = now() + $2 where lease = any($1::uuid[]) returning lease)
+        update lanes set free_at = now() + $2 where holder in (select lease from kept)
         """,
         list(leases),
-        list(alone),
         LEASE,
     )
 
@@ -300,23 +312,24 @@ async def missing(c: Connection) -> frozenset[int]:
     return frozenset(row["worker"] for row in rows)
 
 
-async def rescue(c: Connection, workers: Iterable[int], alone: Sequence[str], spacing: timedelta) -> int:
-    """Free what these workers held, at once instead of when the lease ends, and open the lanes they were `alone` in."""
+async def rescue(c: Connection, workers: Iterable[int]) -> int:
+    """Free what these workers held, at once instead of when the lease ends, and the lanes in which it ran alone."""
     return int(
         await c.fetchval(
             """
-            with freed as (
-                update work set lease = null, run_at = least(run_at, now())
-                where lease is not null and worker = any($1::int[]) returning lane
+            with dead as (
+                select kind, key, lease from work where lease is not null and worker = any($1::int[]) for update
+            ), freed as (
+                update work set lease = null, run_at = least(run_at, now()) from dead
+                where work.kind = dead.kind and work.key = dead.key
             ), opened as (
-                update lanes set free_at = least(free_at, now() + $3)
-                where lane in (select lane from freed) and lane = any($2::text[])
+                update lanes set holder = null, free_at = least(free_at, now() + $2)
+                where holder in (select lease from dead)
             )
-            select count(*) from freed
+            select count(*) from dead
             """,
             sorted(workers),
-            list(alone),
-            spacing,
+            REOPEN,
         )
     )
 

@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.browser import chromium
-from tests.world import free_port
+from tests.world import eventually, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
@@ -96,13 +96,12 @@ async def test_the_stories_play_to_their_end(demo: Demo) -> None:
     page = demo.page
     for story in ("three", "twice"):
         await page.locator(f"[data-story={story}]").click()
-        seen = await page.wait_for_function(
-            "async (story) => { const { scene } = await (await fetch('/demo/state')).json();"
-            " return scene && scene.id === story && scene.over ? scene : null; }",
-            arg=story,
-            timeout=90_000,
-        )
-        scene = await seen.json_value()
+
+        async def over(story: str = story) -> dict[str, object] | None:
+            scene = await page.evaluate("async () => (await (await fetch('/demo/state')).json()).scene")
+            return scene if scene and scene["id"] == story and scene["over"] else None  # type: ignore[no-any-return]
+
+        scene = await eventually(over, within=90)
         assert not scene["failed"], scene
         await page.reload()
     assert demo.wrong == []

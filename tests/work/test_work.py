@@ -89,7 +89,7 @@ async def claim(database: Database, number: int = 1, limit: int = 100) -> list[P
 
 async def claim_lane(database: Database, lane: str, number: int = 1) -> Piece | None:
     async with database.connection() as c:
-        return await table.claim_lane(c, number, lane, ["thing"], LEASE)
+        return await table.claim_lane(c, number, lane, ["thing"], NO_SPACING, alone=True)
 
 
 async def open_lane(database: Database, lane: str) -> None:
@@ -210,7 +210,7 @@ async def test_who_lost_the_lease_neither_holds_nor_settles(database: Database) 
         await table.done(c, first)
         await table.put_back(c, first, HOUR, "")
         assert not await table.park(c, first, "")
-        await table.renew(c, [first.lease], [])
+        await table.renew(c, [first.lease])
         assert await table.holds(c, second)
 
 
@@ -498,7 +498,7 @@ async def test_two_workers_together_keep_the_spacing_of_a_lane(database: Databas
 
     async def send(piece: Piece) -> Ran:
         async with database.connection() as c:  # when the claim was made, by the database's own clock
-            claimed.append(await c.fetchval("select run_at - $2 from work where key = $1", piece.key, LEASE))
+            claimed.append(await c.fetchval("select run_at - $2::interval from work where key = $1", piece.key, LEASE))
         return Ran(used=True)
 
     async with running(worker(database, send, lane), worker(other, send, lane)):
@@ -532,7 +532,7 @@ async def test_a_slow_piece_keeps_its_lane_to_itself_as_long_as_its_lease_is_ren
     assert slow is not None
     async with database.connection() as c:
         await c.execute("update lanes set free_at = now() + interval '1 second'")  # fourteen seconds pass
-        await table.renew(c, [slow.lease], ["l"])
+        await table.renew(c, [slow.lease])
         assert await c.fetchval("select free_at > now() + interval '10 seconds' from lanes")
     assert await claim_lane(database, "l", 2) is None
 
@@ -809,7 +809,7 @@ async def test_two_hundred_thousand_timers_do_not_slow_a_claim(database: Databas
         await put(database, "soon", lane="l")
         statements = {
             "claim": (table._CLAIM, (1, LEASE, ["thing", "other"], 32)),
-            "claim_lane": (table._CLAIM_LANE, (1, LEASE, "l", LEASE, ["thing", "other"])),
+            "claim_lane": (table._CLAIM_LANE, (1, LEASE, "l", LEASE, True, ["thing", "other"])),
         }
         for name, (statement, values) in statements.items():
             plan = json.loads(await c.fetchval(f"explain (format json) {statement}", *values))

@@ -252,7 +252,8 @@ create index work_leased on work (worker) where lease is not null;
 
 create table lanes (
     lane     text primary key,
-    free_at  timestamptz not null default now()
+    free_at  timestamptz not null default now(),
+    holder   uuid
 ) with (fillfactor = 50);
 """
 
