@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from aiohttp import web
@@ -41,6 +42,7 @@ class CannotListen(Exception):
 
 def run(config: Config, roles: frozenset[str]) -> None:
     """Serve until SIGTERM or SIGINT. Raises what keeps it from starting, in words."""
+    _open_standard_streams()
     configure_logs()
     loop_factory = _uvloop()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -214,13 +216,39 @@ def configure_logs(stream: Any = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Patient(stream or sys.stderr))),
         cache_logger_on_first_use=False,
     )
     # Libraries log requests with URLs in them, and a Telegram URL carries the bot's token.
     logging.basicConfig(level=logging.CRITICAL)
     for name in ("slack_bolt", "slack_sdk", "aiogram", "tortoise", "asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _Patient:
+    """A stream whose reader may go away. Nobody reading the log is no reason to stop answering customers."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.write(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.flush()
+
+
+def _open_standard_streams() -> None:
+    """Fill the places of closed standard streams, lest a socket takes one and is written to as if it were a terminal."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def _uvloop() -> Any:

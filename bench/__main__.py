@@ -9,9 +9,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from rich.console import Console
@@ -26,7 +27,7 @@ from bench.rows import Part, Row, told
 from bench.starting import starting
 from bench.work import work
 
-Measure = Callable[..., Awaitable[list[Row]]]
+Measure = Callable[..., Coroutine[Any, Any, list[Row]]]
 PARTS: dict[str, tuple[str, Measure]] = {
     "start": ("Starting and stopping", starting),
     "intake": ("Intake, web role", intake),
@@ -89,7 +90,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

@@ -90,24 +90,28 @@ class Desk:
 async def desk(folder: Path, *, quick: bool) -> list[Row]:
     """Both directions, on one program in all its roles."""
     count = 40 if quick else 100
-    async with Providers.open() as providers, santral(folder, providers, "web,work,pull") as program:
-        async with Desk.open(program, providers) as opened:
-            await opened.furnish(PEOPLE)
-            for turn in range(3):
-                await opened.write_again(turn)
-            cards, lines, replies = [], [], []
-            first_send = await opened.answer(0)
-            for turn in range(1, 4):
-                await opened.answer(turn)
-            # In turns, so that a noisy second falls on all three.
-            for turn in range(count):
-                for times_, measured in (
-                    (lines, opened.write_again(turn)),
-                    (cards, opened.write(STRANGERS + turn)),
-                    (replies, opened.answer(turn + 4)),
-                ):
-                    await asyncio.sleep(BREATH)
-                    times_.append(await measured)
+    cards: list[float] = []
+    lines: list[float] = []
+    replies: list[float] = []
+    async with (
+        Providers.open() as providers,
+        santral(folder, providers, "web,work,pull") as program,
+        Desk.open(program, providers) as opened,
+    ):
+        await opened.furnish(PEOPLE)
+        for turn in range(3):
+            await opened.write_again(turn)
+        first_send = await opened.answer(0)
+        for turn in range(1, 4):
+            await opened.answer(turn)
+        # In turns, so that a noisy second falls on all three.
+        for turn in range(count):
+            await asyncio.sleep(BREATH)
+            lines.append(await opened.write_again(turn))
+            await asyncio.sleep(BREATH)
+            cards.append(await opened.write(STRANGERS + turn))
+            await asyncio.sleep(BREATH)
+            replies.append(await opened.answer(turn + 4))
     return [
         *_latency("webhook to Slack post, known customer (a line in the thread)", lines),
         *_latency("webhook to Slack post, new customer (a card)", cards),

@@ -1,6 +1,6 @@
 """Intake: signed webhooks answered after the commit, beside a bare durable receiver in the same minutes.
 
-Rule: rounds alternate A B A B, and medians of rounds are compared, so that whatever else the machine does falls on both.
+Rule: rounds alternate A B A B, and medians of rounds are compared, so that what else the machine does falls on both.
 """
 
 from __future__ import annotations

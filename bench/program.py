@@ -1,7 +1,7 @@
 """The processes that are measured: `santral serve` as anyone runs it, and the bare receiver beside it.
 
-Rule: each has a folder of its own and logs into a file there; it is started, asked whether it is ready, and stopped by a
-signal, like any process.
+Rule: each has a folder of its own and logs into a file there; it is started, asked whether it is ready, and stopped by
+a signal, like any process.
 """
 
 from __future__ import annotations

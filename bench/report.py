@@ -52,7 +52,7 @@ def verdict(parts: Sequence[Part]) -> str:
     said = f"{len(judged) - missed} of {len(judged)} budgets met."
     busy = [part.others for part in parts if part.others is not None and part.others > BUSY]
     if busy:
-        said += f" Other programs used up to {max(busy):.1f} cores: run it again on a quiet machine before believing a miss."
+        said += f" Others used up to {max(busy):.1f} cores: run it again on a quiet machine before believing a miss."
     return said
 
 

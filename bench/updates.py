@@ -17,7 +17,7 @@ TEXTS = (
     "Спасибо, всё пришло 🎉",
     "Hi, the parcel arrived but the left shoe has a scratch on it. Can I exchange it without sending both back first?",
     "Do you ship to Kazakhstan, and how long does it take?",
-    "Siparişimi iptal edin lütfen, yanlış adres yazmışım: Atatürk Cad. No 12 değil 21 olacaktı. Acele ederseniz sevinirim!",
+    "Siparişimi iptal edin lütfen, yanlış adres yazmışım: Atatürk Cad. No 12 değil 21 olacaktı.",
 )
 _NAMES = (("Ayşe", "Yılmaz", "tr"), ("Иван", "Петров", "ru"), ("Emma", "Clark", "en"), ("Mehmet", "Kaya", "tr"))
 

@@ -36,7 +36,7 @@ async def work(folder: Path, *, quick: bool) -> list[Row]:
     pieces, rounds = (2_000, 1) if quick else (6_000, 2)
     single: list[float] = []
     double: list[float] = []
-    ran = 0
+    ran = 0.0
     shares: list[float] = []
     keys = count(NOWHERE)
     async with AsyncExitStack() as stack:

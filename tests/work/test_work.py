@@ -419,8 +419,8 @@ async def test_a_time_set_by_the_provider_is_waited_for_whatever_is_put(database
 
 
 async def _waits(database: Database, key: str) -> bool:
-    found = await row(database, key)
-    return found is not None and found["lease"] is None and found["held_until"] > datetime.now(UTC)
+    async with database.connection() as c:
+        return bool(await c.fetchval("select held_until > now() and lease is null from work where key = $1", key))
 
 
 async def test_what_keeps_failing_is_parked_with_its_alarm_and_a_new_reason_unparks_it(database: Database) -> None:
