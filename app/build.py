@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
 from app.config import Config, IntakeConfig, TeamConfig
 from app.web import Web
 from channels import registry
-from channels.channel import Acknowledges, Channel, Fetches, Pull
+from channels.channel import Acknowledges, Channel, Fetches, Prepares, Pull
 from channels.message import Edited, Event, Received
 from desk.actions import Actions
 from desk.commands import Replies as Plain
@@ -88,7 +88,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         decide=triage(config.shop.languages, teams.first.name, frozenset(team.name for team in teams)),
         follow_up=teams.follow_up,
         now=clock,
-        committed=_Committed(channels).note,
+        committed=_Committed(channels, sends="work" in roles).note,
     )
     replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
     people = People(database, slack, now=clock)
@@ -185,9 +185,11 @@ def teams_of(config: IntakeConfig) -> Teams:
 
 
 class _Committed:
-    """After a commit: count what arrived, and take the waiting mark off buttons that customers pressed."""
+    """After a commit: count what arrived, take the waiting mark off pressed buttons, prepare for the first answer."""
 
-    def __init__(self, channels: dict[str, Channel]) -> None:
+    def __init__(self, channels: dict[str, Channel], *, sends: bool) -> None:
+        # Whoever writes will be answered: what the first answer needs is loaded while the agent still types.
+        self._unprepared = {name: c for name, c in channels.items() if sends and isinstance(c, Prepares)}
         self._pressed = {name: channel for name, channel in channels.items() if isinstance(channel, Acknowledges)}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -200,9 +202,16 @@ class _Committed:
         figures.COMMIT_SIZE.observe(len(events))
         for event in events:
             if isinstance(event, Received) and event.payload and event.channel in self._pressed:
-                task = asyncio.create_task(self._pressed[event.channel].acknowledge(event))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._start(self._pressed[event.channel].acknowledge(event))
+        if self._unprepared:
+            for channel, _ in counted:
+                if prepares := self._unprepared.pop(channel, None):
+                    self._start(prepares.prepare())
+
+    def _start(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class _Alarm:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 from bench.updates import TEXTS, request, update
 
@@ -68,11 +69,18 @@ class Outcome:
 async def load(plan: Plan) -> Outcome:
     """Run a plan in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.load", cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "bench.load",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    told, _ = await process.communicate(json.dumps(asdict(plan)).encode())
+    told, complaint = await process.communicate(json.dumps(asdict(plan)).encode())
     if process.returncode:
-        raise RuntimeError(f"the load generator ended with {process.returncode}")
+        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        raise RuntimeError(f"the load generator ended with {process.returncode}: {last}")
     return Outcome(**json.loads(told))
 
 
@@ -99,8 +107,7 @@ class _Line(asyncio.Protocol):
         self._sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour only
 
     def begin(self, run: _Run) -> None:
         self._run = run

@@ -165,6 +165,13 @@ class Acknowledges(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    async def prepare(self) -> None:
+        """Load what the first send needs, ahead of it. Called when a customer first writes, and may take seconds."""
+        ...
+
+
+@runtime_checkable
 class Reconciles(Protocol):
     async def find(self, message: Outgoing) -> str | None:
         """After an unknown outcome: the provider's id when it has our message, None when it surely has not.

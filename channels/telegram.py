@@ -172,6 +172,9 @@ class Telegram:
             return (Finding(ok=False, what=str(error), fix=fix),)
         return (Finding(ok=True, what=f"The bot @{username} answers."), *findings(self.config, url, info))
 
+    async def prepare(self) -> None:
+        await self._connected()
+
     async def close(self) -> None:
         if self._client:
             await self._client.close()

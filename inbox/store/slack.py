@@ -16,6 +16,7 @@ from channels.message import Proof, Status
 from inbox.changes import Conversation
 from inbox.store import arrivals
 from inbox.store.database import Connection
+from inbox.text import storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,13 +479,26 @@ async def store_event(
         insert into slack_events (event_id, slack_channel, thread_ts, body, settled_at, outcome)
         values ($1, $2, $3, $4, case when $5 <> '' then now() end, $5) on conflict (event_id) do nothing
         """,
-        event_id,
-        slack_channel,
-        thread_ts,
-        dict(body),
+        storable(event_id),
+        storable(slack_channel),
+        storable(thread_ts),
+        _storable(dict(body)),
         outcome,
     )
     return answer.endswith(" 1")
+
+
+def _storable(value: Any) -> Any:
+    """A JSON value whose every text PostgreSQL takes."""
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {storable(name): _storable(inner) for name, inner in value.items()}
+        case list():
+            return [_storable(inner) for inner in value]
+        case _:
+            return value
 
 
 async def unsettled(c: Connection, slack_channel: str, thread_ts: str) -> list[Event]:

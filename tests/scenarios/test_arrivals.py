@@ -292,10 +292,10 @@ async def test_a_file_larger_than_telegram_hands_out_is_named_with_its_size(worl
     for name in ("ilk.mp4", "ikinci.mp4"):
         given = [{"name": name, "media_type": "video/mp4", "data": b"x", "size": 30 << 20}]
         await world.telegram.say(customer, kind="video", files=given)
-    root = await shows(world, "ilk.mp4", "ikinci.mp4", "30")
+    root = await shows(world, "ilk.mp4", "ikinci.mp4", "31,5 MB")
 
     async def told() -> bool:
-        return seen(await only(world), "çok büyük") == 2
+        return seen(await only(world), "alınamayacak kadar büyük") == 2
 
     await eventually(told)
     assert files(root) == []

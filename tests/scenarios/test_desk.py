@@ -253,7 +253,9 @@ async def test_what_an_agent_writes_arrives_as_a_customer_should_read_it(world: 
         "• bir\n• _iki_ <#C0SUPPORT1> <!here> <!subteam^S0GROUP001>",
     )
     (text,) = await eventually(lambda: world.answers(customer))
-    assert text.startswith("Merhaba @Mehmet 🎉 👍 a & b < c, bakın https://kargo.example/?a=1&b=2 ve x<y\n• bir\n• iki ")
+    assert text.startswith(
+        "Merhaba @Mehmet 🎉 👍 a & b < c, bakın https://kargo.example/?a=1&b=2 ve x<y\n• bir\n• iki "
+    )
     assert not re.search(r"U0MEHMET|C0SUPPORT|S0GROUP|<[!@#]|&amp;|&lt;", text)
     (sent,) = (message for message in await world.chat(customer) if message["from"] == "bot")
     assert {entity["type"] for entity in sent["entities"]} >= {"bold", "code", "italic"}

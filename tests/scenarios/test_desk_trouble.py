@@ -63,7 +63,9 @@ async def test_of_many_who_wait_for_slack_the_urgent_one_comes_first(world: Worl
     for customer, name in zip(customers, NAMES, strict=False):
         await world.telegram.say(customer, text=f"Ben {name}")
     await eventually(lambda: len(calls(world, "chat.postMessage")) == 5)
-    await query(world, "update conversations set priority = 0 from customers p where p.name = 'Ece' and p.id = customer_id")
+    await query(
+        world, "update conversations set priority = 0 from customers p where p.name = 'Ece' and p.id = customer_id"
+    )
 
     before = len(calls(world, "chat.postMessage"))
     world.slack.troubles.add([{"match": "chat.postMessage", "action": "slow", "seconds": 30}])
@@ -182,7 +184,9 @@ async def test_while_the_slack_channel_is_closed_to_us_messages_wait_and_come_wh
     other = world.customer("Banu")
     await world.telegram.say(other, text="Ben Banu.")
     failed = ["chat.postMessage", "conversations.history"]
-    await eventually(lambda: len([c for c in world.slack.calls if c["method"] in failed and c["answer"].get("error")]) > 2)
+    await eventually(
+        lambda: len([c for c in world.slack.calls if c["method"] in failed and c["answer"].get("error")]) > 2
+    )
     await world.telegram.say(customer, text="İkinci.")
     await (world.slack.archive(SUPPORT, archived=False) if how == "archive" else world.slack.invite(SUPPORT))
     await thread_shows(world, card["ts"], "İkinci.")
@@ -219,7 +223,9 @@ async def test_an_event_delivered_twice_again_and_hours_later_is_one_message(wor
     reply = await answer(world, card, "Yolda")
     await received(world, customer, "Yolda")
     await marked(world, reply, "white_check_mark")
-    (event,) = {x["event_id"]: x for x in world.slack.deliveries if x["body"].get("event", {}).get("ts") == reply}.values()
+    (event,) = {
+        x["event_id"]: x for x in world.slack.deliveries if x["body"].get("event", {}).get("ts") == reply
+    }.values()
     for number in (1, 3, 20):
         await world.slack.repeat(event["event_id"], num=number)
     await world.slack.event(event["body"]["event"])  # the same words under another event's name
@@ -235,7 +241,9 @@ async def test_an_event_delivered_twice_again_and_hours_later_is_one_message(wor
 
 def signed(body: bytes, *, secret: str = "sandbox-signing-secret", stamp: str = "") -> dict[str, str]:
     stamp = stamp or str(int(time.time()))
-    made = hmac.new(secret.encode(), b"v0:" + stamp.encode("utf-8", "replace") + b":" + body, hashlib.sha256).hexdigest()
+    made = hmac.new(
+        secret.encode(), b"v0:" + stamp.encode("utf-8", "replace") + b":" + body, hashlib.sha256
+    ).hexdigest()
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={made}"}
 
 
@@ -320,13 +328,23 @@ async def test_signed_requests_of_any_shape_are_answered_and_what_cannot_be_read
     await received(world, customer, "ab")
 
     unreadable = [b"{not json", b"[]", b'"\\ud800"', b"\xff"]
-    odd = {"type": "event_callback", "event_id": "Ev7", "event": {"type": "message", "channel": SUPPORT, "message": "x"}}
+    odd = {
+        "type": "event_callback",
+        "event_id": "Ev7",
+        "event": {"type": "message", "channel": SUPPORT, "message": "x"},
+    }
     for body in [*unreadable, json.dumps(odd).encode()]:
         assert (await events(body))[0] == 400
     kept = await query(world, "select body from quarantine where channel = 'slack' order by id")
     assert [row["body"] for row in kept] == [*unreadable, json.dumps(odd).encode()]
 
-    for form in (b"", b"payload=", b"payload=%7B", b"payload=%5B%5D", urlencode({"payload": '{"type":"new"}'}).encode()):
+    for form in (
+        b"",
+        b"payload=",
+        b"payload=%7B",
+        b"payload=%5B%5D",
+        urlencode({"payload": '{"type":"new"}'}).encode(),
+    ):
         status, _ = await call(world, "/slack/interactive", form, signed(form), form=True)
         assert 200 <= status < 500
     await answer(world, card, "Hâlâ buradayız", MEHMET)
