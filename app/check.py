@@ -10,10 +10,11 @@ import socket
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
+from urllib.parse import urlsplit
 
 import asyncpg
 
-from app.config import CHANNEL_ID_FIX, MEMBER_ID_FIX, ChannelConfig, Config, TeamConfig, without_secrets
+from app.config import CHANNEL_ID_FIX, MEMBER_ID_FIX, ChannelConfig, Config, TeamConfig, nearby, without_secrets
 from app.manifest import SCOPES
 from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
 from channels import registry
@@ -283,6 +284,11 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
 async def public_address(config: Config) -> Sequence[Finding]:
     if not config.public_url:
         return ()
+    called = {str(getattr(channel, "api_url", "")) for channel in config.channels} | {config.slack.api_url}
+    if all(nearby(urlsplit(url).hostname or "") for url in called if url) and nearby(
+        urlsplit(config.public_url).hostname or ""
+    ):
+        return (_well(f"Public address: {config.public_url}, and every provider is an emulator nearby."),)
     if not config.public_url.startswith("https://"):
         what = f"Public address: {config.public_url} is not https, so no provider calls it."
         return (_wrong(what, "Put a proxy with a certificate in front of `listen`, and write https:// in public_url."),)

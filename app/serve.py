@@ -243,7 +243,7 @@ class _Patient:
 
 
 def _open_standard_streams() -> None:
-    """Fill the places of closed standard streams, lest a socket takes one and is written to as if it were a terminal."""
+    """Fill the places of closed standard streams, lest a socket takes one and is written to as a terminal."""
     for number in range(3):
         try:
             os.fstat(number)

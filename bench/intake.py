@@ -14,8 +14,8 @@ from bench.program import PATH, SECRET, Program, bare, santral
 from bench.providers import Providers
 from bench.rows import Row, at_least, at_most, held, median, times, told
 
-CUSTOMERS = (5_000_000_000, 10_000)  # first id, how many
-STRANGERS = 6_000_000_000
+CUSTOMERS, STRANGERS = 5_000_000_000, 6_000_000_000  # the first id of those who are known, and of those who are not
+KNOWN = 10_000
 FASTEST = 12_000  # requests a second that no receiver here exceeds; so many are made for a round
 LINES = 64
 
@@ -30,6 +30,7 @@ class _Side:
         self.accepted = 0
         self.refused = 0
         self.web = self.server = 0.0  # CPU seconds of the rounds: the process, and the PostgreSQL below it
+        self._known = 0
         self._number = 1
         self._strangers = STRANGERS
 
@@ -44,14 +45,15 @@ class _Side:
                 requests=requests,
                 seconds=seconds,
                 lines=lines,
-                known=CUSTOMERS,
+                known=(CUSTOMERS, self._known),
                 new=self._strangers,
                 seed=seed,
             )
         )
 
     async def fill(self, count: int) -> Outcome:
-        """Let every known customer write for the first time."""
+        """Let so many customers write for the first time: those who are known from then on."""
+        self._known = count
         return await self._load(
             Plan(
                 port=self.program.port,
@@ -59,7 +61,7 @@ class _Side:
                 secret=SECRET,
                 first=self._number,
                 requests=count,
-                new=CUSTOMERS[0],
+                new=CUSTOMERS,
                 new_share=1.0,
             )
         )
@@ -93,7 +95,7 @@ async def intake(folder: Path, *, quick: bool) -> list[Row]:
     """Throughput at 64 at once, then one message at a time."""
     rounds, seconds = (2, 2.0) if quick else (5, 3.0)
     alone = (2, 150) if quick else (3, 300)
-    customers = CUSTOMERS[1] // (5 if quick else 1)
+    customers = KNOWN // (5 if quick else 1)
     async with AsyncExitStack() as stack:
         providers = await stack.enter_async_context(Providers.open())
         ours = _Side(await stack.enter_async_context(santral(folder / "web", providers, "web")))
@@ -167,8 +169,8 @@ async def memory(folder: Path, *, quick: bool) -> list[Row]:
     async with Providers.open() as providers, santral(folder / "web", providers, "web") as program:
         fresh = machine.memory(program.pid)
         side = _Side(program)
-        await side.fill(min(CUSTOMERS[1], settled))
-        first = await side.send(requests=settled - min(CUSTOMERS[1], settled)) if settled > CUSTOMERS[1] else None
+        await side.fill(settled // 2)
+        first = await side.send(requests=settled - settled // 2)
         early = machine.memory(program.pid)
         last = await side.send(requests=whole - settled)
         late = machine.memory(program.pid)
@@ -181,7 +183,7 @@ async def memory(folder: Path, *, quick: bool) -> list[Row]:
             str(after_send),
             note=f"aiogram is loaded then: {after_send.rss - before_send.rss:+.0f} MB",
         ),
-        told(f"web, after {settled:,} messages", str(early), note=f"{first.rate:,.0f}/s" if first else ""),
+        told(f"web, after {settled:,} messages", str(early), note=f"{first.rate:,.0f}/s"),
         held(
             f"web, after {whole:,} messages",
             str(late),

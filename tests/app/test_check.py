@@ -261,10 +261,11 @@ async def test_a_webhook_that_leads_elsewhere_and_an_address_without_https(shop:
     hook = {"url": "https://old.example.com/x"}
     async with ClientSession() as http, http.post(f"{shop.base}/telegram/bot{TOKEN}/setWebhook", json=hook) as answer:
         assert (await answer.json())["ok"]
-    assert await shop.wrong() == [
-        "bot: Telegram delivers to old.example.com instead of here.",
-        "Public address: http://santral.internal is not https, so no provider calls it.",
-    ]
+    assert await shop.wrong() == ["bot: Telegram delivers to old.example.com instead of here."]
+    shop.values["slack"]["api_url"] = "https://slack.com/api/"
+    (finding,) = await check.public_address(Config.model_validate(shop.values))
+    assert not finding.ok
+    assert finding.what == "Public address: http://santral.internal is not https, so no provider calls it."
 
 
 async def test_a_channel_whose_provider_is_away_hides_no_other(shop: Shop) -> None:

@@ -167,8 +167,8 @@ async def test_within_the_delay_a_reply_is_undone_changed_or_cancelled(world: Wo
     first, second, third, fourth = await asyncio.gather(
         *(answer(world, card, "Merhba") for card in (by_button, by_shortcut, changed, deleted))
     )
-    offers = await eventually(lambda: len(world.slack.ephemerals) == 4 and list(world.slack.ephemerals))
-    offer = next(each for each in offers if each["thread_ts"] == by_button["ts"])
+    await eventually(lambda: len(world.slack.ephemerals) == 4)
+    offer = next(each for each in world.slack.ephemerals if each["thread_ts"] == by_button["ts"])
     await asyncio.gather(
         world.slack.press(AYSE, "undo_send", channel=SUPPORT, ts=offer["ts"]),
         world.slack.shortcut(AYSE, "conv_undo", channel=SUPPORT, ts=second),

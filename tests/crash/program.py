@@ -1,0 +1,119 @@
+"""The real program, `santral serve`, as a process of its own between the emulators of a `World`.
+
+The emulators run in the test's process, so they know what was asked and answered when the program dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from app.postgres import find
+from tests.world import World, eventually
+
+SANTRAL = Path(sys.executable).parent / "santral"
+PATIENCE = 40.0  # seconds for a start, on two cores that others use too
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+
+
+class Program:
+    """One `santral serve`. Start it, kill it or stop it, and start it again; its log goes on in one file."""
+
+    def __init__(self, world: World, *arguments: str, log: str = "santral.log", closed: bool = False) -> None:
+        self.world = world
+        self.data_dir = world.folder / "var"
+        self.log = world.folder / log
+        self._arguments = arguments
+        self._closed = closed
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        assert self._process is not None, "not started"
+        return self._process
+
+    async def start(self, *, ready: bool = True) -> None:
+        command = [str(SANTRAL), "serve", "--config", str(self.world.config_file()), *self._arguments]
+        if self._closed:
+            command = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *command]
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=self.world.folder
+            )
+        if ready:
+            await eventually(self.ready, within=PATIENCE)
+
+    async def ready(self) -> bool:
+        assert self.process.returncode is None, self.log.read_text()
+        return await self.world.ready()
+
+    async def kill(self, *, database: bool = False) -> None:
+        """`kill -9`: the program alone, whose database then ends by itself, or both in the same instant."""
+        if database:
+            os.kill(self.postmaster(), signal.SIGKILL)
+        self.process.kill()
+        await self.process.wait()
+
+    def postmaster(self) -> int:
+        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end, and return its exit code."""
+        self.process.send_signal(how)
+        return await asyncio.wait_for(self.process.wait(), 10)
+
+    async def close(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(TimeoutError, ProcessLookupError):
+                await self.stop()
+            if self._process.returncode is None:
+                await self.kill()
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of our own to the embedded database."""
+        found = find(self.data_dir)
+        assert found is not None
+        line = await asyncpg.connect(**found.kwargs)
+        try:
+            yield line
+        finally:
+            line.terminate()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged: every line is JSON."""
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.world.url}{path}") as answer:
+            return answer.status, await answer.text()
+
+
+async def command(world: World, *arguments: str) -> tuple[int, str, str]:
+    """Run `santral` to its end: exit code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        str(SANTRAL),
+        *arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        cwd=world.folder,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    return process.returncode or 0, out.decode(), err.decode()
