@@ -282,7 +282,8 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")  # a name that an ASCII terminal cannot write is no reason to fail
     try:
         code = app(list(arguments), prog_name="santral", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is when it was closed from outside
+            sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return FAILED
     except BrokenPipeError:

@@ -58,7 +58,10 @@ async def _replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Out
         for id, name, body in bodies:
             channel = channels.get(name)
             if not isinstance(channel, Webhook):
-                outcomes.append(Outcome(id=id, ok=False, detail=f"no channel called {name} is configured"))
+                why = (
+                    "Slack sends its events again by itself" if name == "slack" else f"no channel {name} is configured"
+                )
+                outcomes.append(Outcome(id=id, ok=False, detail=why))
                 continue
             try:
                 events = channel.parse(body, now())

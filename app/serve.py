@@ -197,7 +197,10 @@ async def _read_figures(database: Database) -> None:
     while True:
         with suppress(Exception):  # figures never matter more than what they count
             async with database.connection() as c:
-                for line in await work.backlog(c):
+                lines = await work.backlog(c)
+                for gauge in (figures.WAITING, figures.PARKED, figures.OLDEST):
+                    gauge.clear()  # or a kind of which nothing is left would keep its last figure
+                for line in lines:
                     figures.WAITING.labels(line.kind).set(line.waiting)
                     figures.PARKED.labels(line.kind).set(line.parked)
                     age = (now() - line.oldest).total_seconds() if line.oldest else 0
