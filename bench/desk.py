@@ -20,7 +20,7 @@ from bench.updates import request, update
 
 BREATH = 0.04  # seconds between two: the lanes' spacing (33 ms on Telegram) is over, the marks are set
 PEOPLE = 40  # who take turns, so that none is sent to twice in a second, which Telegram's limit forbids
-PATIENCE = 60.0  # seconds for one message; aiogram takes a few to load
+PATIENCE = 60.0  # seconds for one message; aiogram takes a few to load the first time
 STRANGERS = 6_500_000_000
 
 
@@ -113,10 +113,10 @@ async def desk(folder: Path, *, quick: bool) -> list[Row]:
             await asyncio.sleep(BREATH)
             replies.append(await opened.answer(turn + 4))
     return [
-        *_latency("webhook to Slack post, known customer (a line in the thread)", lines),
-        *_latency("webhook to Slack post, new customer (a card)", cards),
-        *_latency("Slack reply to Telegram call, undo 0", replies),
-        told("… the first one after a start", f"{first_send * 1000:,.0f} ms", note="loads aiogram"),
+        *_latency("webhook to Slack, known customer (thread)", lines),
+        *_latency("webhook to Slack, new customer (card)", cards),
+        *_latency("Slack reply to Telegram", replies),
+        told("… the first one after a start", f"{first_send * 1000:,.0f} ms"),
     ]
 
 

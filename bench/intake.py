@@ -163,9 +163,8 @@ async def memory(folder: Path, *, quick: bool) -> list[Row]:
         everything = machine.memory(program.pid)
         async with Desk.open(program, providers) as desk:
             await desk.furnish(1)
-            before_send = machine.memory(program.pid)
             await desk.answer(0)
-            after_send = machine.memory(program.pid)
+            answered = machine.memory(program.pid)
     async with Providers.open() as providers, santral(folder / "web", providers, "web") as program:
         fresh = machine.memory(program.pid)
         side = _Side(program)
@@ -180,8 +179,8 @@ async def memory(folder: Path, *, quick: bool) -> list[Row]:
         _memory("after start, all roles", everything),
         told(
             "after the first message sent, all roles",
-            str(after_send),
-            note=f"aiogram is loaded then: {after_send.rss - before_send.rss:+.0f} MB",
+            str(answered),
+            note=f"aiogram is loaded by then: {answered.rss - everything.rss:+.0f} MB",
         ),
         told(f"web, after {settled:,} messages", str(early), note=f"{first.rate:,.0f}/s"),
         held(

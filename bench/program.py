@@ -159,7 +159,7 @@ async def _started(command: Sequence[str], folder: Path, port: int) -> AsyncIter
     # slack_sdk takes a proxy for local addresses too.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     started = time.perf_counter()
-    with (folder / "log").open("ab") as log:
+    with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     program = Program(process=process, port=port, folder=folder, started=started)
     try:
@@ -184,7 +184,7 @@ async def _ready(program: Program, question: bytes, status: bytes = b"200") -> N
                 await asyncio.sleep(LOOK)
     except TimeoutError:
         raise BenchFailed(f"not ready after {PATIENCE:.0f} s: {_last_words(program)}") from None
-    raise BenchFailed(f"it ended at once: {_last_words(program)}")
+    raise BenchFailed(f"it ended with {program.process.returncode} before it was ready: {_last_words(program)}")
 
 
 def _last_words(program: Program) -> str:

@@ -38,7 +38,7 @@ def print_table(console: Console, facts: Facts, parts: Sequence[Part]) -> None:
         for row in part.rows:
             word = Text({True: "met", False: "missed", None: ""}[row.met])
             word.stylize({True: "green", False: "yellow", None: ""}[row.met])
-            table.add_row(Text(f"  {row.what}"), row.figure, row.budget, row.ratio, word, row.note)
+            table.add_row(Text(f"  {row.what}"), row.figure, row.budget, row.ratio, word, Text(row.note))
         table.add_section()
     console.print(table)
     console.print(Text(f"  {verdict(parts)}"))
@@ -50,6 +50,8 @@ def verdict(parts: Sequence[Part]) -> str:
     judged = [row for part in parts for row in part.rows if row.met is not None]
     missed = sum(1 for row in judged if not row.met)
     said = f"{len(judged) - missed} of {len(judged)} budgets met."
+    if failed := sum(part.failed for part in parts):
+        said += f" {failed} of {len(parts)} parts could not be measured."
     busy = [part.others for part in parts if part.others is not None and part.others > BUSY]
     if busy:
         said += f" Others used up to {max(busy):.1f} cores: run it again on a quiet machine before believing a miss."
@@ -66,10 +68,14 @@ def append(facts: Facts, parts: Sequence[Part], *, quick: bool, path: Path = RES
         lines.append(f"| **{part.name}** | | | | | {others(part.others)} |")
         for row in part.rows:
             word = {True: "met", False: "**missed**", None: ""}[row.met]
-            lines.append(f"| {row.what} | {row.figure} | {row.budget} | {row.ratio} | {word} | {row.note} |")
+            lines.append(f"| {row.what} | {row.figure} | {row.budget} | {row.ratio} | {word} | {_cell(row.note)} |")
     lines += ["", verdict(parts)]
     with path.open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def others(cores: float | None) -> str:

@@ -63,7 +63,7 @@ async def work(folder: Path, *, quick: bool) -> list[Row]:
     wanted = 2 * rounds * pieces
     cores = machine.cores()
     ratio = median(double) / median(single)
-    spare = "" if cores >= 4 else f"two workers and PostgreSQL share {cores} cores here"
+    spare = "" if cores >= 4 else f"PostgreSQL shares the {cores} cores"
     return [
         told("one worker process", f"{median(single):,.0f} pieces/s"),
         told("two worker processes", f"{median(double):,.0f} pieces/s", note=f"the second ran {median(shares):.0%}"),

@@ -17,7 +17,7 @@ import structlog
 from channels.message import Attachment
 from desk import commands, notices
 from desk.blocks import Post
-from desk.commands import AskFirst, ChangeReply, Facts, Ignore, Note, Refuse, Send, SlackFile, WithdrawReply
+from desk.commands import AskFirst, ChangeReply, Facts, Ignore, Note, Refuse, Send, Silence, SlackFile, WithdrawReply
 from desk.people import People, Someone
 from desk.reading import Names
 from desk.slack import Slack
@@ -135,17 +135,13 @@ class Events:
         message = event.body["event"]
         if commands.author(message) != by:
             return False
-        slack_channel = str(message["channel"])
         async with self._database.transaction() as c:
-            conversation_id = await table.conversation_of(c, slack_channel, event.thread_ts)
-            changed = await table.latest_change(c, slack_channel, event.thread_ts, str(message.get("ts")))
+            conversation_id = await table.conversation_of(c, str(message["channel"]), event.thread_ts)
             await table.confirmed(c, by, self._now())
-        if conversation_id is None or (changed and changed["subtype"] == "message_deleted"):
+        if conversation_id is None:
             return False
-        if changed:  # what stands in Slack is what they mean, not what they wrote at first
-            message = {**changed["message"], "channel": slack_channel}
         head, team, someone = await self._facts(conversation_id, message)
-        command = await self._decide(message, head, team, replace(someone, answered=True))
+        command = await self._meant(event, head, team, replace(someone, answered=True))
         if not isinstance(command, Send | Note) or (isinstance(command, Send) and _nothing_left(command)):
             return False
         if send and isinstance(command, Send):
@@ -164,7 +160,7 @@ class Events:
         if not author and message.get("subtype") != "message_deleted":
             return "ignored:no_author"
         head, team, someone = await self._facts(conversation_id, message)
-        command = await self._decide(message, head, team, someone)
+        command = await self._meant(event, head, team, someone)
         say = self._catalog.voice(someone.language)
         match command:
             case Note():
@@ -232,6 +228,21 @@ class Events:
         if not author or message.get("bot_id"):
             return head, team, Someone(id=author, name="", language="", person=None, answered=False)
         return head, team, await self._people.who(author)
+
+    async def _meant(self, event: Event, head: Head, team: Team, someone: Someone) -> commands.Command:
+        """What a message asks for by its words as they stand: its edit or deletion may have come before it."""
+        message = event.body["event"]
+        command = await self._decide(message, head, team, someone)
+        if not isinstance(command, Send | AskFirst):
+            return command
+        slack_channel = str(message["channel"])
+        async with self._database.connection() as c:
+            changed = await table.latest_change(c, slack_channel, event.thread_ts, str(message.get("ts")))
+        if changed is None:
+            return command
+        if changed["subtype"] == "message_deleted":
+            return Ignore(reason=Silence.EMPTY)
+        return await self._decide({**changed["message"], "channel": slack_channel}, head, team, someone)
 
     async def _decide(self, message: Mapping[str, Any], head: Head, team: Team, someone: Someone) -> commands.Command:
         language = head.conversation.language

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+import structlog
 
 from desk import cards, notices
 from desk.blocks import Post
@@ -36,6 +38,8 @@ SHARING = timedelta(seconds=3)  # the same for a file, which Slack shows some ti
 ALBUM = timedelta(seconds=1.2)  # after its latest part an album counts as complete; Telegram marks no end
 
 Kinds = Mapping[str, str]  # channel name to kind
+
+log = structlog.get_logger()
 
 
 class Mirror:
@@ -241,8 +245,7 @@ class Mirror:
         slack_file = str(file["slack_file"])
         try:
             if slack_file and await self._slack.shared(slack_file):
-                async with self._database.transaction() as c:
-                    await table.file_shown(c, file["id"])
+                await self._file_shown(file)
                 return Ran(again=self._now())
         except Gone:
             slack_file = ""
@@ -262,9 +265,14 @@ class Mirror:
             return Ran(again=self._now())
         except Unknown as error:
             raise Wait(SHARING, "Slack did not say whether it took the file", whole_lane=True) from error
+        await self._file_shown(file)
+        return Ran(again=self._now(), used=True)
+
+    async def _file_shown(self, file: Mapping[str, Any]) -> None:
+        """Record it; the post that promised the file need not promise it any longer."""
         async with self._database.transaction() as c:
             await table.file_shown(c, file["id"])
-        return Ran(again=self._now(), used=True)
+            await work.put(c, [Put(kind="revise", key=file["message"])])
 
     async def _once(
         self,
@@ -276,12 +284,19 @@ class Mirror:
         last: int | None,
         post: Post,
     ) -> None:
-        """Make a post that is not repeated when its answer is lost."""
+        """Make a post that is not repeated when its answer is lost, and made of bare words when Slack rejects it."""
         id = uuid4()
         async with self._database.transaction() as c:
             await _fence(c, piece)
             await table.begin_post(c, id, thread.conversation_id, thread.slack_channel, kind, key, first, last)
-        ts = await self._posted(thread.slack_channel, post, id, thread.ts)
+        try:
+            ts = await self._posted(thread.slack_channel, post, id, thread.ts)
+        except Rejected as error:
+            if not post.blocks:
+                raise
+            log.error("slack.post_rejected", conversation=thread.conversation_id, error=str(error))
+            await self._once(piece, thread, kind, key, first, last, replace(post, blocks=[]))
+            return
         async with self._database.transaction() as c:
             await table.post_sent(c, id, ts)
 

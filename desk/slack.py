@@ -28,7 +28,7 @@ from channels.errors import Refused, Retry
 from channels.message import Attachment
 from desk.blocks import Post
 from inbox import figures
-from inbox.work import Failed, Wait
+from inbox.work import Failed, Unavailable, Wait
 
 TIMEOUT = 10.0  # seconds; a post whose outcome stays open longer than this is looked up instead
 METADATA = "santral_post"  # the event_type by which we know our own posts again
@@ -36,9 +36,14 @@ _PAGES = 20  # of 200 messages each, when a lost post is looked for
 _PART = 64 * 1024
 
 # docs.slack.dev/reference/methods/chat.postMessage, "Errors": what waiting does not mend.
-_BROKEN = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "restricted_action_thread_locked"}
-# Of our own posts only a tombstone cannot be updated.
-_LOST = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "cant_update_message"}
+_BROKEN = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action"}
+_LOST = {
+    "thread_not_found",
+    "message_not_found",
+    "cannot_reply_to_message",
+    "restricted_action_thread_locked",  # nobody can answer there any more, so it goes on elsewhere
+    "cant_update_message",  # of our own posts only a tombstone
+}
 _UNKNOWN = {"fatal_error", "internal_error"}  # "some aspect of the operation may have succeeded"
 _STOPPED = {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "missing_scope"}
 
@@ -146,6 +151,8 @@ class Slack:
             "unfurl_links": False,
             "unfurl_media": False,
         }
+        if not post.blocks:
+            values["mrkdwn"] = False  # bare text is a customer's words where their blocks were refused
         if thread_ts:
             values["thread_ts"] = thread_ts
         if post.username:
@@ -257,7 +264,7 @@ class Slack:
         try:
             return await self._call(self._reads, method, values, frozenset())
         except Unknown as error:
-            raise Failed(f"Slack did not answer {method}") from error
+            raise Unavailable(f"Slack did not answer {method}") from error
 
     async def _write(
         self, method: str, values: Mapping[str, Any], *, fine: set[str] | frozenset[str] = frozenset()
@@ -275,7 +282,7 @@ class Slack:
         except SlackApiError as error:
             return _answered(method, error, fine), {}
         except aiohttp.ClientConnectorError as error:
-            raise Failed("Slack cannot be reached") from error
+            raise Unavailable("Slack cannot be reached") from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise Unknown(f"the line broke during {method}") from error
         except (SlackClientError, AttributeError) as error:  # the SDK stumbles over plain text with status 200
@@ -357,5 +364,5 @@ def _answered(method: str, error: SlackApiError, fine: frozenset[str]) -> dict[s
     if code in _BROKEN or code in _STOPPED:
         raise NotAllowed(method, code)
     if status >= 500 or code in {"service_unavailable", "request_timeout"}:
-        raise Failed(f"Slack answered {code} to {method}")
+        raise Unavailable(f"Slack answered {code} to {method}")
     raise Rejected(method, code)

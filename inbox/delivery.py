@@ -24,7 +24,7 @@ from inbox.store import arrivals, deliveries, work
 from inbox.store.database import Connection, Database
 from inbox.store.deliveries import Delivery
 from inbox.store.work import Piece
-from inbox.work import Failed, LeaseLost, Ran, Wait
+from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
 
 log = structlog.get_logger()
 
@@ -125,7 +125,8 @@ class Sender:
             async with self._database.transaction() as c:
                 if isinstance(error, Unreachable):
                     await deliveries.silence(c, found.address_id, str(error))
-                await self._settle(c, found, Status.FAILED, code=error.code, detail=error.provider_code or error.detail)
+                detail = " ".join(filter(None, (error.provider_code, error.detail)))
+                await self._settle(c, found, Status.FAILED, code=error.code, detail=detail)
             return
         async with self._database.transaction() as c:
             await self._settle(c, found, Status.SENT, external_id=external_id)
@@ -141,6 +142,8 @@ class Sender:
                     await self._tell(c, found)
         if isinstance(error, Retry) and error.after is not None:
             raise Wait(error.after, str(error), whole_lane=error.whole_channel) from error
+        if isinstance(error, Retry) and error.whole_channel:
+            raise Unavailable(str(error)) from error
         raise Failed(str(error)) from error
 
     async def _settle_unknown(self, channel: Channel, found: Delivery) -> None:

@@ -12,7 +12,7 @@ from inbox.files import Files, TooLarge
 from inbox.store import arrivals, deliveries, messages, work
 from inbox.store.database import Database
 from inbox.store.work import Piece
-from inbox.work import Failed, Ran, Wait
+from inbox.work import Failed, Ran, Unavailable, Wait
 
 
 def send_lane(channel: str) -> str:
@@ -60,6 +60,8 @@ class Media:
         except Retry as error:
             if error.after:
                 raise Wait(error.after, str(error)) from error
+            if error.whole_channel:
+                raise Unavailable(str(error)) from error
             raise Failed(str(error)) from error
         except Refused as error:
             why = error.provider_code if error.provider_code == FILE_TOO_BIG else str(error)

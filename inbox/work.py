@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,9 @@ CROWD = 100  # pieces of one lane that one process runs at once: a provider that
 STOP = timedelta(seconds=8)  # what running pieces get to finish; design §10 allows ten in all
 RELIST = timedelta(milliseconds=250)  # between two tries to get a lost session back
 
+SHORTEST = timedelta(seconds=1)  # between two looks at somebody who is away
+LONGEST = timedelta(seconds=10)  # so that all moves again within seconds of their return, however long they were away
+
 log = structlog.get_logger()
 _BACK_OFF = wait_random_exponential(multiplier=1, max=300, exp_base=2, min=0.5)
 
@@ -46,6 +49,18 @@ class Wait(Exception):
         super().__init__(why)
         self.after = after
         self.whole_lane = whole_lane
+
+
+class Unavailable(Wait):
+    """Whom this work needs is away. It waits with them, ever longer, and however long: that is nobody's failure."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(SHORTEST, why, whole_lane=True)
+
+    @staticmethod
+    def pause(age: timedelta) -> timedelta:
+        """How long to leave them alone, by how long the work has been waiting: a quarter of it."""
+        return min(max(age / 4, SHORTEST), LONGEST)
 
 
 class Failed(Exception):
@@ -257,9 +272,13 @@ class Worker:
                 outcome = "lease_lost"
             except Wait as wait:
                 outcome = "waits"
-                closed = wait.after if wait.whole_lane else closed
+                after = wait.after
+                if isinstance(wait, Unavailable):
+                    after = wait.pause(datetime.now(UTC) - piece.since)
+                    log.warning("work.unavailable", kind=piece.kind, key=piece.key, why=str(wait))
+                closed = after if wait.whole_lane else closed
                 async with self._database.connection() as c:
-                    await table.put_back(c, piece, wait.after, _words(wait), counts=False)
+                    await table.put_back(c, piece, after, _words(wait), counts=False)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the piece is tried again or parked
                 outcome = await self._failed(kind, piece, error)
             if lane and (lane.alone or closed):

@@ -203,7 +203,7 @@ def body(message: Received) -> str:
             parts[name] = storable(value)
     if message.context:
         parts["context"] = dict(message.context)
-    if files := [file.unique_ref for file in message.attachments if file.unique_ref]:
+    if files := [storable(file.unique_ref) for file in message.attachments if file.unique_ref]:
         parts["files"] = files  # by these an edit that replaces a picture is known
     return orjson.dumps(parts).decode() if parts else "{}"
 
@@ -291,6 +291,12 @@ async def save(c: Connection, conversations: Sequence[Conversation]) -> None:
         await c.execute(_SAVE, *_saved(conversations))
 
 
+def _array(words: Iterable[str]) -> str:
+    """Words as PostgreSQL writes an array: one array a row cannot be sent as an array of arrays."""
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
+    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"
+
+
 async def record(c: Connection, changes: Sequence[Recorded], at: datetime) -> None:
     """Keep who changed what, and why."""
     if changes:
@@ -302,7 +308,7 @@ def _saved(conversations: Sequence[Conversation]) -> list[list[object]]:
         [x.id for x in conversations],
         [x.state.value for x in conversations],
         [x.priority for x in conversations],
-        ["{" + ",".join(f'"{tag}"' for tag in sorted(x.tags)) + "}" for x in conversations],
+        [_array(sorted(x.tags)) for x in conversations],
         [x.team for x in conversations],
         [x.agent for x in conversations],
         [x.language for x in conversations],
@@ -400,7 +406,7 @@ async def edit(c: Connection, event: Edited, *, overtook: bool) -> Changed | Non
     if row is None:
         return None
     before = row["files"] or []
-    files = () if overtook else tuple(file for file in message.attachments if file.unique_ref not in before)
+    files = () if overtook else tuple(file for file in message.attachments if storable(file.unique_ref) not in before)
     return Changed(conversation_id=row["conversation_id"], message_id=row["id"], files=files)
 
 

@@ -372,7 +372,8 @@ async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[s
     """The first kept file of a shown customer message that is not in the thread yet."""
     row = await c.fetchrow(
         """
-        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, a.shown_at, m.author_name, m.channel, m.position
+        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, m.author_name, m.channel,
+            m.channel || ':' || m.external_id as message
         from attachments a join messages m on m.id = a.message_id
         where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' and a.state = 'kept' and a.shown_at is null
         order by m.position, a.number limit 1

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from sandbox.telegram.text import units
+from inbox.store.database import Database
 from tests.crash.program import Program, command
 from tests.world import AYSE, SECRET, SUPPORT, TOKEN, World, eventually
 
@@ -150,7 +150,7 @@ async def test_a_process_that_only_pulls_and_works_reaches_customers_without_a_p
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 async def test_a_request_under_way_is_answered_before_the_end(
-    world: World, started: Started, how: signal.Signals
+    world: World, started: Started, database: Database, how: signal.Signals
 ) -> None:
     program = await started()
     body = (
@@ -158,28 +158,34 @@ async def test_a_request_under_way_is_answered_before_the_end(
         '"chat": {"id": 77, "type": "private", "first_name": "Ece"}, "from": {"id": 77, "is_bot": false, '
         '"first_name": "Ece"}}}'
     ).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
-    head = (
-        f"POST /webhooks/bot HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-Telegram-Bot-Api-Secret-Token: {SECRET}\r\n\r\n"
-    ).encode()
-    writer.write(head + body[:40])
-    await writer.drain()
-    # An answer on a second connection shows that the first one's bytes were read before it.
-    assert (await program.get("/health/live"))[0] == 200
-    program.process.send_signal(how)
+    headers = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+    async with database.transaction() as c, aiohttp.ClientSession() as session:
+        await c.execute(
+            "lock table messages in exclusive mode"
+        )  # so that the commit is under way when the signal comes
+        asking = asyncio.create_task(_status(session, f"{world.url}/webhooks/bot", body, headers))
 
-    async def stopping() -> bool:
-        return any(line["event"] == "serve.stopping" for line in program.lines())
+        async def waiting() -> bool:
+            return bool(await c.fetchval("select count(*) from pg_locks where not granted"))
 
-    await eventually(stopping)
-    writer.write(body[40:])
-    await writer.drain()
-    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200")
-    writer.close()
+        await eventually(waiting)
+        program.process.send_signal(how)
+
+        async def stopping() -> bool:
+            return any(line["event"] == "serve.stopping" for line in program.lines())
+
+        await eventually(stopping)
+        await c.execute("commit")
+        assert await asyncio.wait_for(asking, 10) == 200
+        await c.execute("begin")
     assert await asyncio.wait_for(program.process.wait(), 10) == 0
     await program.start()
     await world.card_with("son söz")
+
+
+async def _status(session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str]) -> int:
+    async with session.post(url, data=body, headers=headers) as answer:
+        return answer.status
 
 
 async def test_a_hang_up_signal_does_not_end_it(world: World, started: Started) -> None:
@@ -223,7 +229,6 @@ async def test_the_log_is_json_and_names_nobody(world: World, started: Started) 
     people = [LOUD, QUIET, "4711 nerede", "Nilgün", "Öztürk", "Ayşe"]
     for hidden in [*secrets, *people, *(ascii(word)[1:-1] for word in people)]:
         assert hidden not in written, hidden
-    assert units(written) > 100
 
 
 async def test_nobody_reading_its_output_does_not_stop_it(world: World, started: Started) -> None:

@@ -25,7 +25,26 @@ def utf8(text: str) -> int:
 
 FAMILY, FLAG, KEYCAP, WAVE, ACCENT = "👨‍👩‍👧‍👦", "🇹🇷", "1️⃣", "👋🏽", "e\u0301"
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
-PIECES = ["a", "ş", "İ", " ", "\n", "\n\n", ". ", "! ", "? ", "word ", "😀", FAMILY, FLAG, KEYCAP, WAVE, ACCENT, "漢", "。"]
+PIECES = [
+    "a",
+    "ş",
+    "İ",
+    " ",
+    "\n",
+    "\n\n",
+    ". ",
+    "! ",
+    "? ",
+    "word ",
+    "😀",
+    FAMILY,
+    FLAG,
+    KEYCAP,
+    WAVE,
+    ACCENT,
+    "漢",
+    "。",
+]
 MEASURES = st.sampled_from([len, utf16, utf8])
 words = st.lists(st.sampled_from(PIECES), max_size=120).map("".join) | st.text(max_size=200)
 

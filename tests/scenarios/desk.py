@@ -43,7 +43,9 @@ async def card_shows(world: World, ts: str, *words: str, without: Iterable[str] 
         shown = str(card["blocks"])
         return card if all(x in shown for x in words) and not any(x in shown for x in without) else None
 
-    return await eventually(look)
+    found = await eventually(look)
+    assert found
+    return found
 
 
 async def thread_shows(world: World, ts: str, words: str) -> Json:
@@ -53,7 +55,9 @@ async def thread_shows(world: World, ts: str, words: str) -> Json:
         replies = (await card_of(world, ts))["replies"]
         return next((reply for reply in replies if words in str(reply)), None)
 
-    return await eventually(look)
+    found = await eventually(look)
+    assert found
+    return found
 
 
 async def received(world: World, customer: int, *texts: str) -> None:
@@ -82,7 +86,9 @@ async def told(world: World, user: str, words: str) -> Json:
     def look() -> Json | None:
         return next((x for x in world.slack.ephemerals if x["user"] == user and words in x["text"]), None)
 
-    return await eventually(look)
+    found = await eventually(look)
+    assert found
+    return found
 
 
 def start_of(key: str) -> str:

@@ -147,9 +147,9 @@ async def _files(world: World, count: int) -> bool:
 
 
 KINDS = (
-    "photo", "document", "audio", "voice", "video", "video_note", "animation", "sticker", "location", "venue", "contact",
-    "dice", "poll", "story", "checklist", "rich_message", "paid_media", "forward", "hologram",
-)  # fmt: skip
+    *("photo", "document", "audio", "voice", "video", "video_note", "animation", "sticker", "location", "venue"),
+    *("contact", "dice", "poll", "story", "checklist", "rich_message", "paid_media", "forward", "hologram"),
+)
 
 
 async def test_every_kind_of_message_shows_something_and_keeps_its_payload(world: World) -> None:

@@ -31,7 +31,10 @@ async def conversation(world: World, name: str = "Ayşe Yılmaz", text: str = "K
 
 
 async def answer(world: World, thread: str, text: str = "", **more: Any) -> str:
-    return str((await world.slack.post(AYSE, SUPPORT, text, thread_ts=thread, **more))["ts"])
+    """Write as an agent; returns once Santral has it, so that the next words surely come later."""
+    ts = str((await world.slack.post(AYSE, SUPPORT, text, thread_ts=thread, **more))["ts"])
+    await eventually(lambda: rows(world, "select 1 from messages where external_id = $1", f"{SUPPORT}:{ts}"))
+    return ts
 
 
 async def reads(world: World, customer: int, *answers: str) -> None:

@@ -359,6 +359,12 @@ async def test_files_go_both_ways(world: World) -> None:
     assert world.slack.files[shared["files"][0]["id"]].data == b"%PDF-kumbara"
     await card_shows(world, card["ts"], "fiş.pdf", without=[say("file.arriving")])
 
+    picture = {"name": "kutu.png", "media_type": "image/png"}
+    await world.telegram.say(customer, kind="photo", caption="Kutu ezik", files=[picture])
+    line = await thread_shows(world, card["ts"], "Kutu ezik")
+    await eventually(lambda: say("file.arriving") not in str(world.slack.channels[SUPPORT].messages[line["ts"]].blocks))
+    assert len([x for x in (await card_of(world, card["ts"]))["replies"] if x["files"]]) == 2
+
     reply = await answer(world, card, "İade formu", files=[("form.pdf", "application/pdf", b"%PDF-form")])
 
     async def arrived() -> dict[str, object] | None:
@@ -406,6 +412,26 @@ async def test_a_file_that_cannot_be_had_or_carried_is_told_and_never_replaced_b
     assert await world.answers(customer) == []
 
 
+async def test_what_a_customer_edits_is_edited_in_slack_or_said_anew(world: World) -> None:
+    await world.start()
+    customer = world.customer("Ayşe Yılmaz")
+    first = await world.telegram.say(customer, text="Sipariş 41")
+    card = await world.card_with("Sipariş 41")
+    long = "uzun " * 800
+    second = await world.telegram.say(customer, text=f"{long}eski")
+    line = await thread_shows(world, card["ts"], "eski")
+    await world.telegram.edit(customer, first["message_ids"][-1], text="Sipariş 42 <!here>")
+    await card_shows(world, card["ts"], "Sipariş 42", without=["Sipariş 41"])
+    await world.telegram.edit(customer, second["message_ids"][0], text=f"{long}yeni")
+    assert (await thread_shows(world, card["ts"], "yeni"))["ts"] == line["ts"]
+
+    await world.slack.delete(MEHMET, SUPPORT, line["ts"])
+    await world.telegram.edit(customer, second["message_ids"][0], text="kısa")
+    shown = await thread_shows(world, card["ts"], "kısa")
+    assert shown["ts"] != line["ts"]
+    assert await world.answers(customer) == []
+
+
 async def test_a_deleted_card_is_opened_anew_and_the_old_thread_still_answers(world: World) -> None:
     await world.start()
     customer, card = await opened(world)
@@ -425,3 +451,15 @@ async def test_a_deleted_card_is_opened_anew_and_the_old_thread_still_answers(wo
     await received(world, customer, "Bakıyorum", "Yeni yerden")
     await answer(world, card, "Eski yerden")
     await received(world, customer, "Bakıyorum", "Yeni yerden", "Eski yerden")
+
+
+async def test_where_an_admin_locked_the_thread_the_conversation_goes_on_in_a_new_one(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    await world.slack.lock_thread(SUPPORT, card["ts"])
+    await world.telegram.say(customer, text="Duyuyor musunuz?")
+    await eventually(lambda: len(calls(world, "chat.postMessage")) == 3)
+    first, second = await world.roots()
+    assert (first["replies"], lines(second, ["Duyuyor musunuz?"])) == ([], ["Duyuyor musunuz?"])
+    await answer(world, second, "Duyuyoruz")
+    await received(world, customer, "Duyuyoruz")

@@ -18,6 +18,7 @@ from tests.scenarios.desk import (
     answer,
     calls,
     card_of,
+    card_shows,
     lines,
     marked,
     opened,
@@ -213,6 +214,26 @@ async def test_without_a_valid_slack_token_we_live_but_are_not_ready(world: Worl
     assert await world.ready()
 
 
+async def test_a_button_works_while_slack_limits_the_question_who_we_are(world: World) -> None:
+    await world.start()
+    _, card = await opened(world)
+    world.slack.troubles.add([{"match": "auth.test", "action": "ratelimit"}])
+    assert (await world.slack.press(AYSE, "take", channel=SUPPORT, ts=card["ts"])).ok
+    await card_shows(world, card["ts"], f"<@{AYSE}>")
+
+
+async def test_what_is_written_while_we_restart_arrives_by_the_providers_retries(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    await world.stop()
+    await answer(world, card, "Güncelleme sırasında yazdım")
+    await world.telegram.say(customer, text="Ben de")
+    await eventually(lambda: [x for x in world.slack.deliveries if x.get("reason") == "connection_failed"])
+    await world.start()
+    await received(world, customer, "Güncelleme sırasında yazdım")
+    await thread_shows(world, card["ts"], "Ben de")
+
+
 # events
 
 
@@ -237,6 +258,39 @@ async def test_an_event_delivered_twice_again_and_hours_later_is_one_message(wor
     await eventually(settled)
     assert await world.answers(customer) == ["Yolda"]
     assert len(await query(world, "select 1 from deliveries")) == 1
+
+
+async def test_an_edit_or_deletion_that_overtakes_its_message_is_not_forgotten(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    said = {"type": "message", "user": AYSE, "channel": SUPPORT, "thread_ts": card["ts"], "team": "T0SANDBOX1"}
+    secret = {**said, "ts": "1790000000.000100", "text": "müşteri görmesin"}
+    typo = {**said, "ts": "1790000000.000200", "text": "Yarin"}
+    right = {**typo, "text": "Yarın", "edited": {"user": AYSE, "ts": "1790000003.000000"}}
+    changed = {"type": "message", "hidden": True, "channel": SUPPORT, "ts": "1790000003.000100"}
+    for event in (
+        {**changed, "subtype": "message_deleted", "deleted_ts": secret["ts"], "previous_message": secret},
+        {**changed, "subtype": "message_changed", "message": right, "previous_message": typo},
+    ):
+        await world.slack.event({**event, "event_ts": event["ts"]})
+    await world.slack.settle()
+    for event in (secret, typo):
+        await world.slack.event({**event, "event_ts": event["ts"]})
+    await received(world, customer, "Yarın")
+
+
+async def test_words_slack_rejects_are_shown_bare_and_hold_nothing_up(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    refusal = {"ok": False, "error": "invalid_blocks"}
+    world.slack.troubles.add(
+        [{"match": "chat.postMessage", "action": "status", "status": 200, "json": refusal, "times": 1}]
+    )
+    await world.telegram.say(customer, text="Garip <!channel> *söz*")
+    shown = await thread_shows(world, card["ts"], "Garip")
+    assert shown["blocks"] == [] and "<!" not in shown["text"]
+    await world.telegram.say(customer, text="Sonraki")
+    await thread_shows(world, card["ts"], "Sonraki")
 
 
 def signed(body: bytes, *, secret: str = "sandbox-signing-secret", stamp: str = "") -> dict[str, str]:
