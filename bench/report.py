@@ -34,7 +34,7 @@ def print_table(console: Console, facts: Facts, parts: Sequence[Part]) -> None:
     table.add_column("", no_wrap=True)
     table.add_column("", style="dim")
     for part in parts:
-        table.add_row(Text(part.name, style="bold"), "", "", "", "", others(part.others))
+        table.add_row(Text(part.name, style="bold"), "", "", "", "", meanwhile(part))
         for row in part.rows:
             word = Text({True: "met", False: "missed", None: ""}[row.met])
             word.stylize({True: "green", False: "yellow", None: ""}[row.met])
@@ -65,7 +65,7 @@ def append(facts: Facts, parts: Sequence[Part], *, quick: bool, path: Path = RES
     lines += ["", f"## {first}{' (quick)' if quick else ''}", "", *(f"{line}  " for line in rest), ""]
     lines += ["| | measured | budget | to bare | | |", "|--|--:|--:|--:|--|--|"]
     for part in parts:
-        lines.append(f"| **{part.name}** | | | | | {others(part.others)} |")
+        lines.append(f"| **{part.name}** | | | | | {meanwhile(part)} |")
         for row in part.rows:
             word = {True: "met", False: "**missed**", None: ""}[row.met]
             lines.append(f"| {row.what} | {row.figure} | {row.budget} | {row.ratio} | {word} | {_cell(row.note)} |")
@@ -78,5 +78,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def others(cores: float | None) -> str:
-    return "others unknown" if cores is None else f"others {cores:.2f} cores"
+def meanwhile(part: Part) -> str:
+    """What others used while a part was measured, and how long that took."""
+    used = "others unknown" if part.others is None else f"others {part.others:.2f} cores"
+    return f"{used}, {part.seconds:.0f} s"

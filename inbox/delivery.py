@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from channels.channel import Channel, Edits, Reconciles, Withdraws
-from channels.errors import InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
+from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
 from channels.message import Attachment, Status
 from inbox import figures
 from inbox.changes import FollowUp, Put
@@ -84,7 +84,9 @@ class Sender:
         if found.attachment_id is not None:
             file = await deliveries.file(c, found.attachment_id)
             if file is None or file.state == "failed":
-                await self._settle(c, found, Status.FAILED, code="file_lost", detail=file.why if file else "")
+                why = file.why if file else ""
+                code = FILE_TOO_BIG if why == FILE_TOO_BIG else "file_lost"
+                await self._settle(c, found, Status.FAILED, code=code, detail="" if code == why else why)
                 return Ran(again=now)
             if file.state == "due":
                 return Ran(again=now + AGAIN_FOR_FILE)

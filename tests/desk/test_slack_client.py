@@ -14,7 +14,7 @@ from channels.errors import Refused, Retry
 from channels.message import Attachment
 from desk.blocks import Post
 from desk.slack import AgentFiles, Gone, NotAllowed, Rejected, Slack, Unknown
-from inbox.work import Failed, Wait
+from inbox.work import Unavailable, Wait
 from sandbox import slack as sandbox
 from sandbox.slack.world import World
 from tests.world import AYSE, SUPPORT
@@ -114,10 +114,10 @@ ANSWERS: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "it may have been done: 504": ({"status": 504, "body": "<html>"}, Unknown),
     "words instead of JSON": ({"status": 200, "body": "ok?"}, Unknown),
     "no JSON though it says so": ({"status": 200, "json": "not an object"}, Unknown),
-    "surely not done: 503": ({"status": 503, "body": "busy"}, Failed),
+    "surely not done: 503": ({"status": 503, "body": "busy"}, Unavailable),
     "surely not done: service_unavailable": (
         {"json": {"ok": False, "error": "service_unavailable"}, "status": 200},
-        Failed,
+        Unavailable,
     ),
     "set-up: not_in_channel": ({"json": {"ok": False, "error": "not_in_channel"}, "status": 200}, NotAllowed),
     "set-up: is_archived": ({"json": {"ok": False, "error": "is_archived"}, "status": 200}, NotAllowed),
@@ -149,7 +149,7 @@ async def test_what_slack_answers_means_what_to_do_next(
 async def test_when_nobody_listens_nothing_was_done(side: Side) -> None:
     nobody = Slack("xoxb-sandbox-bot-token", "http://127.0.0.1:9/api/")
     await nobody.open()
-    with pytest.raises(Failed, match="cannot be reached"):
+    with pytest.raises(Unavailable, match="cannot be reached"):
         await nobody.post(SUPPORT, WORDS, id="one")
     await nobody.close()
 
@@ -192,7 +192,7 @@ async def test_a_question_is_asked_again_when_the_line_breaks_and_given_up_in_wo
     assert (await side.slack.person(AYSE))["profile"]["display_name"] == "Ayşe"
     assert side.count("users.info") == 2
     side.spoil("users.info", "drop_before")
-    with pytest.raises(Failed):
+    with pytest.raises(Unavailable):
         await side.slack.person(AYSE)
 
 

@@ -198,6 +198,20 @@ async def test_an_edit_changes_what_slack_shows(world: World) -> None:
     assert json.loads(kept["received"])["text"] == "Adres: Kadıköy"
 
 
+@pytest.mark.parametrize("receive", ["webhook", "poll"])
+async def test_an_edit_while_its_post_is_being_made_is_not_lost(world: World, receive: str) -> None:
+    world.channel = {"receive": receive, **({"secret": "webhook-secret"} if receive == "webhook" else {})}
+    await world.start()
+    await world.slack.trouble([{"match": "chat.postMessage", "action": "slow", "seconds": 0.3}])
+    customer = world.customer()
+    for text in ("önce", "sonra", "en son"):
+        told = await world.telegram.say(customer, text=f"{text} yanlış")
+        await eventually(lambda: rows(world, "select 1 from slack_posts where ts is null"))
+        await world.telegram.edit(customer, told["message_ids"][0], text=f"{text} doğru")
+        root = await shows(world, f"{text} doğru")
+        assert seen(root, "yanlış") == 0
+
+
 async def test_an_edit_too_long_for_slacks_update_still_shows(world: World) -> None:
     """Escaped, 4,000 ampersands are 20,000 characters, and Slack updates take 4,000."""
     await world.start()

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import structlog
 
 from app.serve import configure_logs
+from channels.telegram import Telegram
 from sandbox.telegram.kinds import picture
 from tests.scenarios.test_arrivals import only, quiet, rows, seen, shows
 from tests.world import AYSE, MEHMET, SUPPORT, TOKEN, World, eventually
@@ -177,7 +179,13 @@ async def test_a_line_that_breaks_is_a_doubt_that_a_person_settles_once(world: W
     assert len(settled) == 1
 
 
-async def test_a_provider_that_says_nothing_is_a_doubt_within_seconds(world: World) -> None:
+async def test_a_provider_that_says_nothing_is_a_doubt_within_15_seconds(world: World) -> None:
+    await world.start()
+    assert world.app is not None
+    bot = world.app.channels["bot"]
+    assert isinstance(bot, Telegram)
+    assert bot.config.send_seconds <= 10  # the rest is for Slack; waiting less here changes nothing else
+    bot.config = replace(bot.config, send_seconds=0.5)
     customer, thread = await conversation(world)
     trouble(world, action="hang", seconds=30, times=1)
     ts = await answer(world, thread, "Paranız iade edildi")
