@@ -171,7 +171,7 @@ class Web:
         return Request(
             method=request.method,
             url=self._public_url + request.raw_path,
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers=request.headers,  # finds a name in any case
             body=body,
             query=dict(request.query) if request.query_string else {},
         )

@@ -166,18 +166,30 @@ def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) 
     return conversation
 
 
-def arrived(conversation: Conversation, message: Received, address_id: int) -> Conversation:
-    """What any arrival does before anyone decides: it reopens, starts the wait, and says where to answer."""
+def arrived(conversation: Conversation, message: Received, address_id: int, position: int = 0) -> Conversation:
+    """What any arrival does before anyone decides: it reopens, starts the wait, and says where to answer.
+
+    `position` is the message's place; 0 takes the next. Written out because `replace` costs four times as much, and
+    this runs once a message.
+    """
     wakes = not message.automatic
-    return replace(
-        conversation,
+    at = message.sent_at
+    return Conversation(
+        id=conversation.id,
+        customer_id=conversation.customer_id,
         state=State.OPEN if wakes else conversation.state,
-        resolved_at=None if wakes else conversation.resolved_at,
-        waiting_since=conversation.waiting_since or message.sent_at if wakes else conversation.waiting_since,
-        last_in_at=max(conversation.last_in_at or message.sent_at, message.sent_at),
+        priority=conversation.priority,
+        tags=conversation.tags,
+        team=conversation.team,
+        agent=conversation.agent,
+        language=conversation.language,
         address_id=address_id if wakes or conversation.address_id is None else conversation.address_id,
         channel=message.channel if wakes or not conversation.channel else conversation.channel,
-        last_position=conversation.last_position + 1,
+        last_position=position or conversation.last_position + 1,
+        waiting_since=conversation.waiting_since or at if wakes else conversation.waiting_since,
+        last_in_at=at if conversation.last_in_at is None or at > conversation.last_in_at else conversation.last_in_at,
+        last_out_at=conversation.last_out_at,
+        resolved_at=None if wakes else conversation.resolved_at,
     )
 
 

@@ -183,6 +183,8 @@ class Intake:
         edits = [event for event in others if isinstance(event, Edited)]
         async with self._database.transaction() as c:
             group = _Group()
+            if others and len(events) > 1 and (keys := {key(found) for found in map(_address, events) if found}):
+                await arrivals.find(c, keys)  # all locked in one order: two groups might wait for each other otherwise
             if edits:
                 # An edit that overtook its original brings the whole message: it is stored as if it had arrived.
                 names = {(e.message.channel, e.message.external_id) for e in edits}
@@ -236,7 +238,7 @@ class Intake:
         for row in fresh:
             found = known[key(row.message.sender)]
             before = after.get(row.conversation_id, start[row.conversation_id])
-            conversation = changes.arrived(before, row.message, row.address_id)
+            conversation = changes.arrived(before, row.message, row.address_id, row.position)
             facts = Facts(
                 conversation=conversation,
                 message=row.message,
@@ -246,12 +248,13 @@ class Intake:
                 now=now,
             )
             decision = self._decide(facts)
-            group.changes += [
-                Recorded(conversation_id=conversation.id, by="triage", change=change, because=decision.because)
-                for change in decision.changes
-            ]
-            conversation = changes.apply(conversation, decision.changes, now)
-            after[row.conversation_id] = replace(conversation, last_position=row.position)
+            if decision.changes:
+                group.changes += [
+                    Recorded(conversation_id=conversation.id, by="triage", change=change, because=decision.because)
+                    for change in decision.changes
+                ]
+                conversation = changes.apply(conversation, decision.changes, now)
+            after[row.conversation_id] = conversation
         return after
 
     async def _store_other(self, c: Connection, event: Event, now: datetime, group: _Group) -> None:
@@ -350,19 +353,20 @@ def _tells_more(known: Known, message: Received) -> bool:
 
 
 def _sender(event: Event) -> str:
+    """What decides the slot: all of one sender's events share it."""
+    return event.external_id if isinstance(event, Receipt) else str(_address(event) or "")
+
+
+def _address(event: Event) -> Address | None:
     match event:
         case Received(sender=sender) | Withdrawn(sender=sender) | Reacted(sender=sender):
-            return str(sender)
-        case OptedOut(sender=sender) | OptedIn(sender=sender) | ReadUpTo(reader=sender):
-            return str(sender)
+            return sender
+        case OptedOut(sender=sender) | OptedIn(sender=sender) | ReadUpTo(reader=sender) | AddressChanged(old=sender):
+            return sender
         case Edited(message=message):
-            return str(message.sender)
-        case AddressChanged(old=old):
-            return str(old)
-        case Receipt(external_id=external_id):
-            return external_id
-        case Unreadable():
-            return ""
+            return message.sender
+        case Receipt() | Unreadable():
+            return None
 
 
 def _channel(event: Event) -> str:

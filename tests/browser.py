@@ -11,7 +11,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def chromium() -> str:
-    """The path of a Chromium. Without one a person's run skips the test and says so; CI fails, because it installs one."""
+    """The path of a Chromium. Without one a run skips the test and says so; in CI, which installs one, it fails."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         words = "no Chromium on this machine (Debian: apt-get install chromium); the page was not tried in a browser"

@@ -252,6 +252,16 @@ where c.id = t.id
 """
 
 
+# What an arrival changes of a conversation when nobody decides anything: most do not, and each column costs.
+_TOUCH = """
+update conversations c set state = t.state, address_id = t.address_id, channel = t.channel, last_position = t.last_position,
+    waiting_since = t.waiting_since, last_in_at = t.last_in_at, resolved_at = t.resolved_at
+from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[],
+            $8::timestamptz[])
+     as t (id, state, address_id, channel, last_position, waiting_since, last_in_at, resolved_at)
+where c.id = t.id
+"""
+
 _RECORD = """
 insert into changes (conversation_id, at, by, change, because)
 select conversation_id, $1, by, change, because
@@ -263,6 +273,11 @@ def _shifted(sql: str, by: int) -> str:
     """The same statement with its parameters counted from `by` + 1."""
     return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + by}", sql)
 
+
+_FINISH_TOUCHED = f"""
+with saved as ({_TOUCH}), due as ({_shifted(work.PUT, 8)})
+select pg_notify($14, $15) where $15 <> ''
+"""
 
 # One statement instead of four: at 64 webhooks at once a group is about 30 messages, and each round trip costs what
 # three messages do. The changes and the work come first because most groups have both.
@@ -279,9 +294,14 @@ async def finish(
     pieces: Iterable[Put],
     at: datetime,
 ) -> None:
-    """Write conversations that the caller holds locked, what changed them, and the work that follows, in one go."""
+    """Write what arrivals did to conversations the caller holds locked, what was decided, and the work that follows.
+
+    Without `changes` only the columns that `inbox.changes.arrived` touches are written.
+    """
     columns, doors = work.arrays(pieces)
-    if conversations or changes or columns[0]:
+    if not changes and conversations:
+        await c.execute(_FINISH_TOUCHED, *_touched(conversations), *columns, work.NOTIFY, doors)
+    elif changes or columns[0]:
         await c.execute(_FINISH, *_saved(conversations), *_recorded(changes, at), *columns, work.NOTIFY, doors)
 
 
@@ -318,6 +338,19 @@ def _saved(conversations: Sequence[Conversation]) -> list[list[object]]:
         [x.waiting_since for x in conversations],
         [x.last_in_at for x in conversations],
         [x.last_out_at for x in conversations],
+        [x.resolved_at for x in conversations],
+    ]
+
+
+def _touched(conversations: Sequence[Conversation]) -> list[list[object]]:
+    return [
+        [x.id for x in conversations],
+        [x.state.value for x in conversations],
+        [x.address_id for x in conversations],
+        [x.channel for x in conversations],
+        [x.last_position for x in conversations],
+        [x.waiting_since for x in conversations],
+        [x.last_in_at for x in conversations],
         [x.resolved_at for x in conversations],
     ]
 

@@ -30,6 +30,7 @@ from channels.message import (
 from inbox.changes import AddTag, Conversation, Decision, Facts, Put, SetLanguage
 from inbox.intake import Away, Intake, Overloaded
 from inbox.store.database import Database
+from tests.world import eventually
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -232,32 +233,35 @@ async def test_two_processes_never_make_two_customers_and_never_block_each_other
         )
 
 
+async def waiting(database: Database) -> bool:
+    return bool(await rows(database, "select 1 from pg_locks where not granted"))
+
+
 async def test_transactions_that_wait_for_each_other_are_made_again(database: Database, intake: Intake) -> None:
-    """Somebody holds what we need and needs what we hold: PostgreSQL gives up one of both."""
-    await intake.receive([said(1, "a"), said(1, "b")])
-    (a,), (b,) = await rows(database, "select id from conversations order by id")
+    """Somebody holds what we need and needs what we hold: PostgreSQL gives up one of both, and here that is us."""
+    await intake.receive([said(1)])
     async with database.transaction() as c:
-        await c.execute("select 1 from conversations where id = $1 for update", b)
-        arriving = asyncio.create_task(intake.receive([said(2, "a"), said(2, "b")]))
-        query = "select 1 from pg_locks where not granted"
-        while not await rows(database, query):
-            await asyncio.sleep(0)
-        await c.execute("set local deadlock_timeout = '10 s'")  # so that it is ours that goes on
-        await c.execute("select 1 from conversations where id = $1 for update", a)
+        await c.execute("set local deadlock_timeout = '10 s'")
+        await c.execute("select 1 from work for update")
+        arriving = asyncio.create_task(intake.receive([said(2)]))
+        await eventually(lambda: waiting(database))
+        await c.execute("select 1 from conversations for update")
     await arriving
     assert await counted(database, "quarantine") == 0
-    assert await texts(database, "a") == await texts(database, "b") == ["text 1", "text 2"]
+    assert await texts(database) == ["text 1", "text 2"]
 
 
 async def test_the_desk_may_refer_to_a_conversation_that_is_being_written(database: Database, intake: Intake) -> None:
-    """Otherwise a post that is begun and a message that arrives would wait for each other."""
+    """A worker that holds its piece and begins a post, and a message that arrives, must not wait for each other."""
     await intake.receive([said(1)])
-    async with database.transaction() as writing:
-        await writing.execute("set local lock_timeout = '5 s'")
-        await writing.execute("select 1 from conversations where id = 1 for no key update")
-        async with database.transaction() as posting:
-            await posting.execute("set local lock_timeout = '1 ms'")
-            await posting.execute("insert into changes (conversation_id, by, change) values (1, 'desk', '{}')")
+    async with database.transaction() as c:
+        await c.execute("set local lock_timeout = '100 ms'")
+        await c.execute("select 1 from work for update")
+        arriving = asyncio.create_task(intake.receive([said(2)]))
+        await eventually(lambda: waiting(database))
+        await c.execute("insert into changes (conversation_id, by, change) select id, 'desk', '{}' from conversations")
+    await arriving
+    assert await texts(database) == ["text 1", "text 2"]
 
 
 async def test_a_block_heals_by_the_next_message_and_is_told_once(database: Database, intake: Intake) -> None:
