@@ -105,7 +105,8 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
             await asyncio.wait_for(app.socket.close(), REQUESTS)
     if runner is not None:
         await runner.cleanup()
-    await app.intake.close()
+    with suppress(TimeoutError):  # what a database that hangs has not stored was not acknowledged either
+        await asyncio.wait_for(app.intake.close(), REQUESTS / 3)
     await background.end()
 
 
