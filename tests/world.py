@@ -169,7 +169,9 @@ class World:
                     await self.app.close()
 
         self._task = asyncio.create_task(run())
-        await ready.wait()
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()  # when Santral ended instead, the next line says of what
         await eventually(self.ready)
         if connect:
             await self.connect()
@@ -229,7 +231,9 @@ class World:
         async def look() -> dict[str, Any] | None:
             return next((root for root in await self.roots(channel) if text in str(root)), None)
 
-        return await eventually(look)  # type: ignore[return-value]
+        found: dict[str, Any] | None = await eventually(look)
+        assert found is not None
+        return found
 
     async def chat(self, user: int) -> list[dict[str, Any]]:
         """What a customer's phone shows."""

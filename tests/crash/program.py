@@ -47,6 +47,10 @@ class Program:
         assert self._process is not None, "not started"
         return self._process
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self, *, ready: bool = True) -> None:
         command = [str(SANTRAL), "serve", "--config", str(self.world.config_file()), *self._arguments]
         if self._closed:

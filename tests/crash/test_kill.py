@@ -150,7 +150,7 @@ async def staged(cluster: Path, folder: Path) -> AsyncIterator[Scene]:
     world = World("", folder)
     world.settings["database_url"] = None
     await world.open()
-    world.slack.change_settings({"retry_scale": 0.1})  # so that Slack's retries outlast a restart
+    world.slack.change_settings({"retry_scale": 0.05})  # so that Slack's retries outlast a restart
     shutil.copytree(cluster, folder / "var" / "postgres")
     program = Program(world)
     try:
@@ -158,7 +158,8 @@ async def staged(cluster: Path, folder: Path) -> AsyncIterator[Scene]:
         await world.connect()
         yield Scene(world=world, program=program)
     finally:
-        await program.close()
+        if program.alive:
+            await program.kill(database=True)  # quicker than to ask, and by now nothing new to it
         world.slack.troubles.clear()
         await world.close()
 
@@ -373,14 +374,14 @@ async def test_killed_at_random_moments_under_traffic_both_ways(scene: Scene, se
             for root in await world.roots():
                 found = re.search(r"said-(\d+)-", json.dumps(root["blocks"]))
                 # Telegram takes one message a second in a chat, so more would only make everybody wait.
-                if found and chance.random() < 0.2 and count < 20:
+                if found and chance.random() < 0.2 and count < 12:
                     count += 1
                     await scene.replies(int(found[1]), f"reply-{count}", root["ts"])
             await asyncio.sleep(chance.uniform(0.1, 0.4))
 
     people = [asyncio.create_task(work) for work in (*map(write, customers), answer())]
     calls = world.telegram.journal
-    for number in range(3):
+    for number in range(2):
         wanted = len(calls.calls(method="sendMessage")) + chance.randint(1, 3)
 
         def enough(wanted: int = wanted) -> bool:

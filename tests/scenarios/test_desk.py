@@ -158,7 +158,7 @@ async def test_a_deleted_first_reply_cannot_be_sent_by_its_question(world: World
 
 
 async def test_within_the_delay_a_reply_is_undone_changed_or_cancelled(world: World) -> None:
-    world.team["undo_seconds"] = 300
+    world.team["undo_seconds"] = 60
     await world.start()
     names = ("Ali Ak", "Banu Bal", "Can Cin", "Derya Dağ")
     (ali, by_button), (banu, by_shortcut), (can, changed), (derya, deleted) = await asyncio.gather(
