@@ -387,9 +387,6 @@ BROKEN = [
     (GOOD.replace('app_token = "${SLACK_APP_TOKEN}"', ""),
      "slack: neither app_token nor signing_secret is given; add app_token for Socket Mode (no public address needed), "
      "or signing_secret if Slack calls public_url"),
-    (GOOD.replace("app_token", "signing_secret"),
-     "slack: Slack has no address to call: public_url is missing; "
-     "add public_url at the top of the file, or app_token for Socket Mode"),
     (GOOD.replace("[slack]", "[slack]\nposts_per_second = 0"), "slack.posts_per_second: must be more than 0"),
     (GOOD.replace("[slack]", "[slack]\nposts_per_second = true"),
      "slack.posts_per_second: must be a number, without quotes"),
