@@ -20,6 +20,7 @@ from channels import registry
 from channels.channel import Acknowledges, Channel, Fetches, Prepares, Pull
 from channels.message import Edited, Event, Received
 from desk.actions import Actions
+from desk.catchup import Catchup
 from desk.commands import Replies as Plain
 from desk.events import SOURCE, Events
 from desk.marks import Marks
@@ -66,6 +67,7 @@ class App:
     puller: Puller
     web: Web
     pulled: Sequence[str]
+    begins: Sequence[Put]  # the work that every start makes due
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -93,6 +95,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
     people = People(database, slack, now=clock)
     events = Events(database, slack, teams, people, replies, kinds=kinds, catalog=catalog, now=clock)
+    catchup = Catchup(database, slack, events, now=clock)
     say = catalog.voice(config.shop.languages[0])
     mirror = Mirror(database, slack, teams, files, kinds=kinds, say=say, now=clock)
     marks = Marks(database, slack, now=clock)
@@ -111,6 +114,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         Kind(name="media", run=media.run, tries=8),
         Kind(name="deliver", run=sender.run),
         Kind(name="slack_thread", run=events.run, tries=60),
+        Kind(name="catchup", run=catchup.run, tries=0),
     ]
     pulling = [Kind(name="pull", run=puller.run, tries=0)]
     posts = timedelta(seconds=1 / config.slack.posts_per_second)
@@ -176,6 +180,10 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         puller=puller,
         web=web,
         pulled=sorted(pulled),
+        begins=[
+            *(Put(kind="pull", key=name) for name in pulled if "pull" in roles),
+            *(Put(kind="catchup", key=team.slack_channel) for team in teams if "work" in roles),
+        ],
     )
 
 

@@ -23,7 +23,6 @@ from app.postgres import Postgres
 from channels.channel import Registers
 from channels.errors import ChannelError
 from inbox import figures
-from inbox.changes import Put
 from inbox.store import slack as slack_table
 from inbox.store import work
 from inbox.store.database import Database
@@ -84,8 +83,7 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
         async with database.connection() as c:
             await work.unpark_all(c)
             await slack_table.forget_events(c)
-            if "pull" in roles:
-                await work.put(c, [Put(kind="pull", key=name) for name in app.pulled])
+            await work.put(c, app.begins)
         background.start("worker", app.worker.run())
         background.start("figures", _read_figures(database))
     background.start("slack", _introduce(app))

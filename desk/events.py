@@ -34,6 +34,8 @@ from templates.catalog import Catalog, Voice
 
 # What an admin does so that posts can be made again; the bot's own coming back is looked at more closely.
 _MENDED = frozenset({"channel_unarchive", "group_unarchive", "member_joined_channel"})
+FOUND = "found:"  # begins the id of an event that Slack never told us of and `desk.catchup` found
+LATE = timedelta(minutes=30)  # after that an answer may no longer be what its author would say
 SOURCE = "slack"  # the channel name under which agents' messages are stored
 PATIENCE = timedelta(minutes=10)  # for an event of a thread that is being opened to find its conversation
 RELOOK = timedelta(seconds=2)
@@ -169,6 +171,9 @@ class Events:
             case AskFirst():
                 await self._ask(event, head, command)
                 return "asked"
+            case Send() if event.event_id.startswith(FOUND) and self._is_late(command):
+                await self._ask(event, head, command, late=True)
+                return "asked_late"
             case Send() if _nothing_left(command):
                 await self._whisper(message, author, notices.not_sent("file_lost", say))
                 return "refused:file_lost"
@@ -279,13 +284,18 @@ class Events:
                     await work.put(c, self._teams.follow_up(head.conversation, lines=True))
             return None
 
-    async def _ask(self, event: Event, head: Head, command: AskFirst) -> None:
+    def _is_late(self, command: Send) -> bool:
+        return _time(command.key.partition(":")[2]) < self._now() - LATE
+
+    async def _ask(self, event: Event, head: Head, command: AskFirst | Send, *, late: bool = False) -> None:
         async with self._database.transaction() as c:
             notice = {
-                "notice": "ask_first",
+                "notice": "late_reply" if late else "ask_first",
                 "event": event.event_id,
                 "channel": head.conversation.channel,
                 "text": command.text[:300],
+                "by": command.by,
+                "at": _time(command.key.partition(":")[2]).isoformat(),
             }
             if await deliveries.notify_desk(c, head.conversation.id, f"ask:{command.key}", notice):
                 await work.put(c, self._teams.follow_up(head.conversation, lines=True))

@@ -221,6 +221,9 @@ class Mirror:
                 return notices.unchangeable(self._say, kind, withdrawn=code == "withdraw")
             case "ask_first":
                 return notices.ask_first(name, kind, str(notice.get("text", "")), str(notice["event"]), self._say)
+            case "late_reply":
+                at, text = datetime.fromisoformat(str(notice["at"])), str(notice.get("text", ""))
+                return notices.late_reply(str(notice["by"]), at, name, kind, text, str(notice["event"]), self._say)
             case "edited":
                 return notices.edited(name, excerpt, (), self._say)
             case "misconfigured":

@@ -10,11 +10,10 @@ from typing import Any
 import structlog
 
 from desk.commands import Person
-from desk.slack import Slack
+from desk.slack import Refusal, Slack
 from inbox.store import slack as table
 from inbox.store.database import Database
 from inbox.store.slack import Agent
-from inbox.work import Failed, Wait
 
 FRESH = timedelta(minutes=10)  # a guest who became a member waits this long at most
 
@@ -76,10 +75,10 @@ class People:
     async def _ask(self, user: str) -> Mapping[str, Any]:
         try:
             return await self._slack.person(user)
-        except (Failed, Wait) as error:
-            if "user_not_found" in str(error) or "user_not_visible" in str(error):
-                return {}
-            raise
+        except Refusal as error:
+            if error.code not in {"user_not_found", "user_not_visible"}:
+                raise
+            return {}
 
 
 def _kept(facts: Mapping[str, Any]) -> dict[str, Any]:

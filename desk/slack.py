@@ -201,6 +201,26 @@ class Slack:
             values["cursor"] = cursor
         raise Failed("too many messages since to say whether the post arrived")
 
+    async def threads(self, channel: str, oldest: str) -> list[Mapping[str, Any]]:
+        """The first messages of a Slack channel since `oldest`, each with its `latest_reply` if it has any."""
+        return await self._pages("conversations.history", {"channel": channel, "oldest": oldest, "inclusive": True})
+
+    async def replies(self, channel: str, thread_ts: str, after: str) -> list[Mapping[str, Any]]:
+        """What was written in a thread after a `ts`, in order; Slack adds the thread's first message. Raises `Gone`."""
+        found = await self._pages("conversations.replies", {"channel": channel, "ts": thread_ts, "oldest": after})
+        return sorted(found, key=lambda message: str(message.get("ts", "")))
+
+    async def _pages(self, method: str, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        cursor = ""
+        for _ in range(_PAGES):
+            answer = await self._read(method, {**values, "limit": 200, **({"cursor": cursor} if cursor else {})})
+            found += answer.get("messages") or []
+            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                break
+        return found
+
     async def person(self, user: str) -> Mapping[str, Any]:
         answer = await self._read("users.info", {"user": user, "include_locale": True})
         found: Mapping[str, Any] = answer.get("user") or {}

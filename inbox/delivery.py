@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -162,9 +162,8 @@ class Sender:
                 raise Failed(str(error)) from error
         async with self._database.transaction() as c:
             if found.revision:
-                await deliveries.revise(c, found.id, "")
-                await deliveries.not_sent(c, found.id)
-                await self._explain(c, found, "change_in_doubt", "")
+                await deliveries.revised(c, found)
+                await self._explain(c, found, "change_in_doubt", found.revision)
             elif external_id is not None:
                 await self._settle(c, found, Status.SENT, external_id=external_id)
             elif certain:
@@ -193,8 +192,7 @@ class Sender:
             log.info("delivery.not_changed", delivery=str(found.id), code=error.code)
             outcome = "cannot_change"
         async with self._database.transaction() as c:
-            await deliveries.revise(c, found.id, "")
-            await deliveries.not_sent(c, found.id)
+            await deliveries.revised(c, found)
             if outcome:
                 await self._explain(c, found, outcome, found.revision)
 
@@ -238,6 +236,3 @@ class Sender:
 def marks(message_id: int) -> Iterable[Put]:
     """The work of showing at the desk how far a reply got."""
     return [Put(kind="marks", key=str(message_id))]
-
-
-PATIENCE = timedelta(seconds=10)  # of one provider call: the agent hears of a doubt within 15 s

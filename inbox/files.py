@@ -10,9 +10,7 @@ from uuid import uuid4
 import obstore
 from obstore.store import LocalStore, ObjectStore
 
-MOST = (
-    100 * 1024 * 1024
-)  # bytes of one file; no channel hands out more (Telegram 20 MB, Slack 1 GB of which we take this)
+MOST = 100 << 20  # bytes of one file. Telegram hands out 20 MB; of Slack's 1 GB no channel carries more than this
 
 
 class TooLarge(Exception):
@@ -20,17 +18,18 @@ class TooLarge(Exception):
 
 
 class Files:
-    """`keep` streams in, `read` gives the bytes back."""
+    """Files by paths of our own making. `keep` holds a part of a file in memory at a time, `read` all of it."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     @classmethod
     def in_folder(cls, folder: Path) -> Files:
+        """Keep them in a folder, which is made with the first file."""
         return cls(LocalStore(folder, mkdir=True))
 
     async def keep(self, parts: AsyncIterator[bytes], at: datetime, most: int = MOST) -> tuple[str, int]:
-        """Store a stream. Answers its path and size in bytes; raises `TooLarge` while it streams."""
+        """Store a stream whole or not at all. Answers its path and size in bytes; raises `TooLarge` beyond `most`."""
         size = 0
 
         async def counted() -> AsyncIterator[bytes]:
@@ -42,10 +41,7 @@ class Files:
                 yield part
 
         path = f"{at:%Y/%m/%d}/{uuid4().hex}"
-        collected = bytearray()
-        async for part in counted():
-            collected += part
-        await obstore.put_async(self._store, path, bytes(collected))
+        await obstore.put_async(self._store, path, counted())
         return path, size
 
     async def read(self, path: str) -> bytes:

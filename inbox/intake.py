@@ -7,6 +7,7 @@ arrivals queue; the next takes all that waited, with no timer. One sender is alw
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +32,7 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from inbox import changes
+from inbox import changes, figures
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
 from inbox.store import arrivals
 from inbox.store.arrivals import Known, Row, key
@@ -143,6 +144,7 @@ class Intake:
             slot.runner = None
 
     async def _store(self, group: list[_Waiting], tries: int = TRIES) -> None:
+        began = time.monotonic()
         try:
             await self._commit([waiting.event for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, only its own event may suffer: each is tried alone
@@ -161,6 +163,7 @@ class Intake:
             log.error("intake.unstorable", error=type(error).__name__, channel=_channel(group[0].event))
             await self._set_aside(group[0], error)
         else:
+            figures.COMMIT.observe(time.monotonic() - began)
             _settle(group, None)
 
     async def _set_aside(self, waiting: _Waiting, error: Exception) -> None:

@@ -15,7 +15,7 @@ from inbox.intake import Away, Intake, Overloaded
 from inbox.store import cursors, work
 from inbox.store.database import Database
 from inbox.store.work import Piece
-from inbox.work import Failed, LeaseLost, Ran, Wait
+from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
 
 
 class Puller:
@@ -46,7 +46,7 @@ class Puller:
             try:
                 await self._intake.receive(pulled.events)
             except (Away, Overloaded) as error:
-                raise Failed("the database is away") from error
+                raise Unavailable("the database is away") from error
             async with self._database.transaction() as c:
                 if not await work.holds(c, piece):
                     raise LeaseLost
@@ -67,7 +67,8 @@ class Puller:
         except Retry as error:
             if error.after is not None:
                 raise Wait(error.after, str(error)) from error
-            raise Failed(str(error)) from error
+            # Not a failed try: a puller runs for weeks, and each line that broke in them would make the next pause longer.
+            raise Unavailable(str(error)) from error
         except ChannelError as error:
             raise Failed(str(error)) from error
         finally:

@@ -9,13 +9,14 @@ import asyncio
 import socket
 import tomllib
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import aiohttp
 from aiohttp import web
 
-from app.build import App, build
+from app.build import App, build, now
 from app.config import Config
 from app.config import load as load_config
 from app.serve import running
@@ -72,6 +73,7 @@ class World:
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self.app: App | None = None
+        self.clock: Callable[[], datetime] = now
         self.telegram_url = self.slack_url = ""
         self.settings: dict[str, Any] = {}  # top-level keys laid over the configuration
         self.team: dict[str, Any] = {"ask_first": False, "undo_seconds": 0}
@@ -161,7 +163,7 @@ class World:
         async def run() -> None:
             config = self.config()
             async with Database.open(self.database_url) as database:
-                self.app = await build(config, database, roles)
+                self.app = await build(config, database, roles, self.clock)
                 try:
                     ready.set()
                     await running(config, self.app, database, roles, self._stop)

@@ -278,6 +278,8 @@ async def decide_doubt(c: Connection, id: UUID, *, arrived: bool) -> bool:
 
 async def cancel(c: Connection, message_id: int) -> bool:
     """Take back a reply of which nothing has left yet. False when it is too late."""
+    # Locked first, in a statement of their own: a part that is just leaving must be seen by the one that judges them all.
+    await of_message(c, message_id)
     answer = await c.execute(
         """
         update deliveries set status = 9, code = 'undone', settled_at = now()
@@ -298,12 +300,26 @@ async def discard(c: Connection, message_id: int) -> None:
 
 
 async def revise(c: Connection, id: UUID, revision: str, body: Mapping[str, Any] | None = None) -> None:
-    """Ask for a sent message to be changed or withdrawn at the customer's; "" when that is done or given up."""
+    """Ask for a sent message to be changed ("edit") or taken back ("withdraw") at the customer's."""
     await c.execute(
         "update deliveries set revision = $2, body = coalesce($3, body) where id = $1",
         id,
         revision,
         dict(body) if body is not None else None,
+    )
+
+
+async def revised(c: Connection, found: Delivery) -> None:
+    """This revision is done or given up; one that was asked for meanwhile is due as before."""
+    await c.execute(
+        """
+        update deliveries set sending_at = null,
+            revision = case when revision = $2 and body = $3 then '' else revision end
+        where id = $1
+        """,
+        found.id,
+        found.revision,
+        dict(found.body),
     )
 
 

@@ -112,9 +112,9 @@ async def unanswered_since(c: Connection, conversation_id: int) -> datetime | No
     """When the customer wrote the first message that nothing sent since has answered."""
     found = await c.fetchval(
         """
-        select min(sent_at) from messages m where conversation_id = $1 and direction = 'in' and not automatic
-        and not exists (select from messages o where o.conversation_id = $1 and o.direction = 'out'
-                        and o.withdrawn_at is null and o.position > m.position)
+        select min(sent_at) from messages where conversation_id = $1 and direction = 'in' and not automatic
+        and position > coalesce((select max(position) from messages
+                                 where conversation_id = $1 and direction = 'out' and withdrawn_at is null), 0)
         """,
         conversation_id,
     )

@@ -643,3 +643,36 @@ async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None
         case _:
             return None
     return int(found) if found else None
+
+
+async def last_seen(c: Connection, slack_channel: str, since: datetime) -> dict[str, str]:
+    """The Slack threads of a Slack channel opened since then, each with the `ts` of the newest post we know in it."""
+    rows = await c.fetch(
+        """
+        select t.ts, greatest(
+            t.ts,
+            (select max(p.ts) from slack_posts p where p.conversation_id = t.conversation_id and p.ts is not null),
+            (select max(e.body -> 'event' ->> 'ts') from slack_events e
+             where e.slack_channel = t.slack_channel and e.thread_ts = t.ts)
+        ) as seen
+        from slack_threads t where t.slack_channel = $1 and t.ts > $2
+        """,
+        slack_channel,
+        f"{since.timestamp():.6f}",
+    )
+    return {row["ts"]: row["seen"] for row in rows}
+
+
+async def known(c: Connection, slack_channel: str, ts: Sequence[str]) -> set[str]:
+    """Which of these Slack messages we stored or were told of."""
+    rows = await c.fetch(
+        """
+        select x.ts from unnest($2::text[]) as x (ts)
+        where exists (select from messages m where m.channel = 'slack' and m.external_id = $1 || ':' || x.ts)
+           or exists (select from slack_posts p where p.slack_channel = $1 and p.ts = x.ts)
+           or exists (select from slack_events e where e.slack_channel = $1 and e.body -> 'event' ->> 'ts' = x.ts)
+        """,
+        slack_channel,
+        list(ts),
+    )
+    return {row["ts"] for row in rows}
