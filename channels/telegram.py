@@ -146,7 +146,7 @@ class Telegram:
         events: list[Event] = []
         for update in updates:
             body = json.dumps(update).encode()
-            if isinstance(number := update.get("update_id"), int):
+            if isinstance(update, dict) and isinstance(number := update.get("update_id"), int):
                 after = str(number)  # whatever becomes of it: asked for again, it would only come again
             try:
                 events.extend(self.parse(body, self._now()))
