@@ -23,12 +23,13 @@ from app.postgres import Postgres
 from channels.channel import Registers
 from channels.errors import ChannelError
 from inbox import figures
+from inbox.store import deliveries, work
 from inbox.store import slack as slack_table
-from inbox.store import work
 from inbox.store.database import Database
 from inbox.work import Failed, Wait
 
 REQUESTS = 3.0  # seconds that requests under way get to finish; workers have eight of the ten
+TIDY = 3600.0  # seconds between two rounds of forgetting
 FIGURES = 5.0  # seconds between two readings of the backlog
 PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
 
@@ -82,10 +83,10 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
     if roles & {"work", "pull"}:
         async with database.connection() as c:
             await work.unpark_all(c)
-            await slack_table.forget_events(c)
             await work.put(c, app.begins)
         background.start("worker", app.worker.run())
         background.start("figures", _read_figures(database))
+        background.start("tidy", _tidy(database))
     background.start("slack", _introduce(app))
     if app.socket is not None:
         background.start("socket", _connect(app))
@@ -205,6 +206,16 @@ async def _read_figures(database: Database) -> None:
                     age = (now() - line.oldest).total_seconds() if line.oldest else 0
                     figures.OLDEST.labels(line.kind).set(max(age, 0))
         await asyncio.sleep(FIGURES)
+
+
+async def _tidy(database: Database) -> None:
+    """Forget what only served to recognise repeats."""
+    while True:
+        with suppress(Exception):  # the next round does it
+            async with database.connection() as c:
+                await slack_table.forget_events(c)
+                await deliveries.forget_receipts(c)
+        await asyncio.sleep(TIDY)
 
 
 def configure_logs(stream: Any = None) -> None:

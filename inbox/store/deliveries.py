@@ -262,6 +262,11 @@ async def settle(
     )
 
 
+async def forget_receipts(c: Connection, days: int = 7) -> None:
+    """Receipts of what we never sent: of another program on the same account."""
+    await c.execute("delete from early_receipts where at < now() - make_interval(days => $1)", days)
+
+
 async def decide_doubt(c: Connection, id: UUID, *, arrived: bool) -> bool:
     """A person settles a doubt: it arrived, or it is to be sent again. False when it was settled before."""
     answer = await c.execute(
