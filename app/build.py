@@ -32,9 +32,10 @@ from desk.teams import UPDATE_LANE, Team, Teams, post_lane
 from inbox import figures
 from inbox.changes import Put
 from inbox.delivery import Sender
+from inbox.due import send_lane
 from inbox.files import Files
 from inbox.intake import Intake
-from inbox.media import Media, send_lane
+from inbox.media import FETCH_TRIES, Media
 from inbox.pull import Puller
 from inbox.replies import Replies
 from inbox.store import deliveries, work
@@ -111,7 +112,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         Kind(name="card", run=mirror.card),
         Kind(name="revise", run=mirror.revise),
         Kind(name="marks", run=marks.run),
-        Kind(name="media", run=media.run, tries=8),
+        Kind(name="media", run=media.run, tries=FETCH_TRIES),
         Kind(name="deliver", run=sender.run),
         Kind(name="slack_thread", run=events.run, tries=60),
         Kind(name="catchup", run=catchup.run, tries=0),
@@ -219,7 +220,12 @@ class _Committed:
     def _start(self, doing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(doing)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.info("channel.best_effort_failed", error=type(error).__name__)
 
 
 class _Alarm:
@@ -229,6 +235,8 @@ class _Alarm:
         self._teams = teams
 
     async def raise_(self, c: Connection, piece: Piece, error: str) -> None:
+        if piece.kind == "alarms":
+            return  # what cannot ring, ringing does not help
         notice = {
             "notice": "parked",
             "kind": piece.kind,
@@ -237,13 +245,15 @@ class _Alarm:
             "detail": error,
         }
         key = f"parked:{piece.kind}:{piece.key}:{piece.since.isoformat()}"
-        conversation_id = await slack_table.conversation_of_work(c, piece.kind, piece.key)
+        # A thread that cannot be posted to is no place to say so.
+        posts = piece.kind == "mirror"
+        conversation_id = None if posts else await slack_table.conversation_of_work(c, piece.kind, piece.key)
         if not await deliveries.notify_desk(c, conversation_id, key, notice):
             return
         head = await slack_table.head(c, conversation_id) if conversation_id is not None else None
-        if head is not None and piece.kind != "mirror":
+        if head is not None:
             await work.put(c, self._teams.follow_up(head.conversation, lines=True))
-        elif head is None:
+        else:
             lane = post_lane(self._teams.first.slack_channel)
             await work.put(c, [Put(kind="alarms", key=self._teams.first.slack_channel, lane=lane)])
 

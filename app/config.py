@@ -40,6 +40,8 @@ from app.problems import ConfigProblems, Place, Problem, Wrong, addition, dotted
 BUILT: frozenset[str] = frozenset({"telegram"})  # kinds whose adapter exists
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # part of a URL, and shown beside every customer's name
+# Agents' words are stored under these (desk/events.py, desk/actions.py); a customer's there would not be shown.
+RESERVED = frozenset({"slack", "slack-window"})
 TELEGRAM_API = "https://api.telegram.org"
 TELEGRAM_PORTS = (None, 443, 80, 88, 8443)  # core.telegram.org/bots/webhooks
 TELEGRAM_SECRET_LABEL = b"santral: secret of the telegram webhook"  # changing it breaks every registered webhook
@@ -794,6 +796,8 @@ def _same_names(section: str, tables: Iterator[tuple[int, dict[str, Any]]]) -> I
 def _across_channel(
     place: Place, table: Mapping[str, Any], public_url: object, built: Collection[str]
 ) -> Iterator[tuple[Place, str, str]]:
+    if str(table.get("name", "")).casefold() in RESERVED:
+        yield (*place, "name"), "is what Slack's own side is called", "choose another"
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         return

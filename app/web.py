@@ -25,6 +25,7 @@ from inbox.intake import Away, Intake, Overloaded
 from inbox.store.database import away
 
 MOST = 8 * 1024 * 1024  # bytes of a request; the largest webhook of a provider is a mail with attachments
+DIGITS = 12  # of a time in seconds; Python refuses to read a number of thousands
 SECONDS = 300.0  # how old a signed request of Slack's may be (docs.slack.dev, "Verifying requests from Slack")
 
 log = structlog.get_logger()
@@ -161,7 +162,9 @@ class Web:
 
     def _signed(self, request: web.Request, body: bytes) -> bool:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
-        if not (stamp.isascii() and stamp.isdigit()) or abs(self._now().timestamp() - int(stamp)) > SECONDS:
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= DIGITS):
+            return False
+        if abs(self._now().timestamp() - int(stamp)) > SECONDS:
             return False
         wanted = hmac.new(self._signing_secret, b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
         given = request.headers.get("X-Slack-Signature", "")

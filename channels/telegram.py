@@ -146,10 +146,9 @@ class Telegram:
         events: list[Event] = []
         for update in updates:
             body = json.dumps(update).encode()
-            if isinstance(update, dict) and isinstance(number := update.get("update_id"), int):
-                after = str(number)  # whatever becomes of it: asked for again, it would only come again
             try:
                 events.extend(self.parse(body, self._now()))
+                after = str(update["update_id"])
             except Malformed as error:
                 events.append(Unreadable(channel=self.name, reason=error.detail, raw=body))
         return Pulled(events=tuple(events), cursor=after)

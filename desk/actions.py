@@ -249,7 +249,7 @@ class Actions:
             return
         try:
             await self._slack.update(_channel(body), str(ts), post)
-        except (Failed, Wait, Unknown, Exception) as error:  # noqa: BLE001 - what counted is committed
+        except Exception as error:  # noqa: BLE001 - what counted is committed
             log.info("slack.question_kept", error=type(error).__name__)
 
 

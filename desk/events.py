@@ -24,7 +24,7 @@ from desk.slack import Slack
 from desk.teams import Team, Teams, post_lane
 from inbox.changes import Put
 from inbox.replies import Draft, NoAddress, Replies
-from inbox.store import deliveries, work
+from inbox.store import deliveries, messages, work
 from inbox.store import slack as table
 from inbox.store.database import Database
 from inbox.store.slack import Event, Head
@@ -139,7 +139,7 @@ class Events:
             return False
         async with self._database.transaction() as c:
             conversation_id = await table.conversation_of(c, str(message["channel"]), event.thread_ts)
-            await table.confirmed(c, by, self._now())
+            await messages.answered_by(c, by, self._now())
         if conversation_id is None:
             return False
         head, team, someone = await self._facts(conversation_id, message)

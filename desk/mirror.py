@@ -6,7 +6,6 @@ run. Every post is begun in the database first and known again by its metadata, 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +17,12 @@ import orjson
 import structlog
 
 from desk import cards, notices
-from desk.blocks import Post
+from desk.blocks import Post, context, plain_text
 from desk.cards import Attached, Card, FileState, Line
 from desk.slack import Gone, NotAllowed, Rejected, Slack, Unknown
 from desk.teams import UPDATE_LANE, Team, Teams
-from desk.words import display_name, escape, inline
+from desk.words import display_name, escape, inline, one_line
+from inbox import due
 from inbox.changes import Put
 from inbox.files import Files
 from inbox.store import deliveries, work
@@ -175,8 +175,8 @@ class Mirror:
         async with self._database.transaction() as c:
             now = await table.said(c, thread.conversation_id, [message.position for message in posted])
             changed = [new for new, old in zip(now, posted, strict=True) if new.edited_at != old.edited_at]
-            keys = await table.external_ids(c, [message.id for message in changed])
-            await work.put(c, [Put(kind="revise", key=key) for key in keys])
+            names = await table.external_ids(c, [message.id for message in changed])
+            await work.put(c, [due.revise(*name) for name in names])
 
     async def _small(self, message: Said) -> Post:
         """What is no customer message: an event of their app, a note from a window, what the bot said."""
@@ -184,7 +184,7 @@ class Mirror:
         kind = self._kinds.get(message.channel, "unknown")
         if message.direction == "event":
             async with self._database.connection() as c:
-                head = await table.head_of_message(c, message.id)
+                head = await table.customer_of_message(c, message.id)
             name = head or name
             what = str(message.body.get("event", ""))
             if what == "opted_out":
@@ -195,9 +195,9 @@ class Mirror:
                 async with self._database.connection() as c:
                     words = await table.words_of(c, message.channel, str(message.body.get("detail", "")))
                 return notices.withdrawn(name, message.sent_at, words, self._say)
-            return Post(text=escape(f"{name}: {message.body.get('detail', '')}"), blocks=_one_line(
-                f"{name}  {message.body.get('detail', '')}"
-            ))  # fmt: skip
+            detail = str(message.body.get("detail", ""))
+            words = one_line(f"{name}  {detail}", 300)
+            return Post(text=escape(f"{name}: {detail}"), blocks=[context(plain_text(words or "…"))])
         line = Line(at=message.sent_at, sender=message.author_name, channel=kind, text=message.text)
         post = cards.lines([line], self._say)
         mark = "🔒" if message.direction == "note" else "🤖"
@@ -242,7 +242,7 @@ class Mirror:
             async with self._database.transaction() as c:
                 failed = await table.files_failed(c, thread.conversation_id, thread.shown_position)
                 card = Put(kind="card", key=str(thread.conversation_id), lane=UPDATE_LANE)
-                await work.put(c, [card, *(Put(kind="revise", key=key) for key in failed)])
+                await work.put(c, [card, *(due.revise(*name) for name in failed)])
             return Ran()
         name = file["filename"] or _named(file["media_type"])
         slack_file = str(file["slack_file"])
@@ -275,7 +275,7 @@ class Mirror:
         """Record it; the post that promised the file need not promise it any longer."""
         async with self._database.transaction() as c:
             await table.file_shown(c, file["id"])
-            await work.put(c, [Put(kind="revise", key=file["message"])])
+            await work.put(c, [due.revise(file["channel"], file["external_id"])])
 
     async def _once(
         self,
@@ -316,18 +316,23 @@ class Mirror:
     async def alarms(self, piece: Piece) -> Ran:
         """Post an alarm that belongs to no conversation, into the Slack channel that is the key."""
         async with self._database.connection() as c:
-            due = await table.notices_without_thread(c)
-        if not due:
+            notice = await table.notice_without_thread(c)
+        if notice is None:
             return Ran()
-        notice, _ = due[0]
         detail = str(notice.notice.get("detail", ""))
         since = datetime.fromisoformat(str(notice.notice["since"]))
         post = notices.parked(str(notice.notice["kind"]), since, int(notice.notice["attempts"]), detail, self._say)
         async with self._database.transaction() as c:
             await _fence(c, piece)
-            await table.notice_shown(c, notice.key)  # an alarm may be lost with its answer, but never rings twice
-        with contextlib.suppress(Unknown):
+            await table.notice_shown(c, notice.key)
+        try:
             await self._slack.post(piece.key, post, id=notice.key[:200])
+        except Unknown:
+            pass  # an alarm may be lost with its answer, but never rings twice
+        except (Wait, Failed, Gone):
+            async with self._database.transaction() as c:
+                await table.notice_due_again(c, notice.key)
+            raise
         return Ran(again=self._now(), used=True)
 
     # the card
@@ -385,7 +390,10 @@ class Mirror:
                     await work.put(c, self._teams.follow_up(head.conversation, lines=True))
         except Unknown as error:
             raise Failed(str(error)) from error
-        return Ran(used=True)
+        async with self._database.connection() as c:
+            now = await table.said_between(c, place[0], showing[2], showing[3])
+        # Two messages of one post may be revised at once, and the older words of one reach Slack last.
+        return Ran(again=self._now() if now != said else None, used=True)
 
     # words
 
@@ -461,10 +469,6 @@ def _named(media_type: str) -> str:
     main, _, ending = media_type.partition("/")
     ending = {"jpeg": "jpg", "ogg": "ogg", "quicktime": "mov", "plain": "txt"}.get(ending, ending)
     return f"{main or 'file'}.{ending}" if ending.isalnum() else main or "file"
-
-
-def _one_line(text: str) -> list[dict[str, Any]]:
-    return [{"type": "context", "elements": [{"type": "plain_text", "text": text[:300] or "…", "emoji": True}]}]
 
 
 def _hash(post: Post) -> str:

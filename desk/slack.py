@@ -34,6 +34,7 @@ TIMEOUT = 10.0  # seconds; a post whose outcome stays open longer than this is l
 METADATA = "santral_post"  # the event_type by which we know our own posts again
 _PAGES = 20  # of 200 messages each, when a lost post is looked for
 _PART = 64 * 1024
+_UPLOAD_RATE = 256 * 1024  # bytes a second: a slow line of 2 Mbit/s still carries a file
 
 # docs.slack.dev/reference/methods/chat.postMessage, "Errors": what waiting does not mend.
 _BROKEN = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action"}
@@ -246,8 +247,9 @@ class Slack:
         """Hand Slack the bytes and get a file id; nobody sees the file until `share`."""
         answer = await self._write("files.getUploadURLExternal", {"filename": filename, "length": len(data)})
         session = self._open_session()
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT + len(data) / _UPLOAD_RATE)
         try:
-            async with session.post(answer["upload_url"], data=data) as response:
+            async with session.post(answer["upload_url"], data=data, timeout=timeout) as response:
                 if response.status != 200:
                     raise Failed(f"Slack did not take the file ({response.status})")
         except (aiohttp.ClientError, TimeoutError) as error:

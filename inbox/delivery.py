@@ -7,24 +7,25 @@ by asking the provider where it can be asked, and by a person where it cannot; i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from channels.channel import Channel, Edits, Reconciles, Withdraws
 from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
 from channels.message import Attachment, Status
-from inbox import figures
-from inbox.changes import FollowUp, Put
+from inbox import due, figures
+from inbox.changes import FollowUp
 from inbox.files import Files
-from inbox.media import AGAIN_FOR_FILE
 from inbox.store import arrivals, deliveries, work
 from inbox.store.database import Connection, Database
 from inbox.store.deliveries import Delivery
 from inbox.store.work import Piece
 from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
+
+AGAIN_FOR_FILE = timedelta(seconds=30)  # a look at a line that waits for a file, should its wake-up be lost
 
 log = structlog.get_logger()
 
@@ -210,7 +211,7 @@ class Sender:
     ) -> None:
         await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
         figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
-        await work.put(c, marks(found.message_id))
+        await work.put(c, [due.marks(found.message_id)])
         if status is Status.FAILED:
             await self._explain(c, found, "failure", code, detail)
         elif status is Status.IN_DOUBT:
@@ -231,8 +232,3 @@ class Sender:
     async def _tell(self, c: Connection, found: Delivery) -> None:
         conversation = await arrivals.look(c, found.conversation_id)
         await work.put(c, self._follow_up(conversation, lines=True))
-
-
-def marks(message_id: int) -> Iterable[Put]:
-    """The work of showing at the desk how far a reply got."""
-    return [Put(kind="marks", key=str(message_id))]

@@ -32,7 +32,7 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from inbox import changes, figures
+from inbox import changes, due, figures
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
 from inbox.store import arrivals
 from inbox.store.arrivals import Known, Row, key
@@ -221,7 +221,7 @@ class Intake:
                 files.setdefault(row.message.channel, []).append((message_id, number, file))
         for source, found in files.items():
             for attachment_id in await arrivals.attach(c, source, found):
-                group.puts.append(Put(kind="media", key=str(attachment_id)))
+                group.puts.append(due.media(attachment_id))
         for row in fresh:
             found_address = known[key(row.message.sender)]
             if _tells_more(found_address, row.message):
@@ -267,23 +267,23 @@ class Intake:
                 changed = await arrivals.edit(c, event, overtook=name in group.overtaken)
                 if changed:
                     group.touched.add(changed.conversation_id)
-                    group.puts.append(Put(kind="revise", key=":".join(name)))
+                    group.puts.append(due.revise(*name))
                 if changed and changed.files:
                     for id in await arrivals.attach_more(c, message.channel, changed.message_id, changed.files):
-                        group.puts.append(Put(kind="media", key=str(id)))
+                        group.puts.append(due.media(id))
             case Unreadable():
                 await arrivals.quarantine(c, event)
             case Receipt():
                 message_id = await arrivals.receive_receipt(c, event)
                 if message_id:
-                    group.puts.append(Put(kind="marks", key=str(message_id)))
+                    group.puts.append(due.marks(message_id))
             case AddressChanged():
                 await arrivals.move(c, event)
             case ReadUpTo():
                 known = await arrivals.find(c, [key(event.reader)])
                 for found in known.values():
                     for message_id in await arrivals.read_up_to(c, event, found.address_id):
-                        group.puts.append(Put(kind="marks", key=str(message_id)))
+                        group.puts.append(due.marks(message_id))
             case Withdrawn() | Reacted() | OptedOut() | OptedIn():
                 await self._store_line(c, event, group)
 

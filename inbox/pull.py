@@ -67,7 +67,7 @@ class Puller:
         except Retry as error:
             if error.after is not None:
                 raise Wait(error.after, str(error)) from error
-            # Not a failed try: a puller runs for weeks, and each line that broke in them would make the next pause longer.
+            # Not a failed try: a puller runs for weeks, and each line that broke would make the next pause longer.
             raise Unavailable(str(error)) from error
         except ChannelError as error:
             raise Failed(str(error)) from error

@@ -14,10 +14,8 @@ from uuid import UUID, uuid4
 
 from channels.channel import Channel
 from channels.message import Attachment, Author, Span, Status
-from inbox import changes
-from inbox.changes import Change, Conversation, FollowUp, Put, Recorded, SetState, State
-from inbox.delivery import marks
-from inbox.media import line
+from inbox import changes, due
+from inbox.changes import Change, Conversation, FollowUp, Recorded, SetState, State
 from inbox.plan import Part, plan
 from inbox.store import arrivals, deliveries, messages, work
 from inbox.store.database import Connection, Database
@@ -77,9 +75,9 @@ class Replies:
             await work.put(
                 c,
                 [
-                    *(Put(kind="media", key=str(id)) for id in ids),
-                    line(target.channel, target.address_id, conversation.priority, now + undo),
-                    *marks(message_id),
+                    *map(due.media, ids),
+                    due.line(target.channel, target.address_id, conversation.priority, now + undo),
+                    due.marks(message_id),
                     *self._follow_up(after, lines=False),
                 ],
             )
@@ -98,8 +96,8 @@ class Replies:
             await work.put(
                 c,
                 [
-                    *(Put(kind="media", key=str(id)) for id in ids),
-                    *marks(message_id),
+                    *map(due.media, ids),
+                    due.marks(message_id),
                     *self._follow_up(after, lines=True),  # a note from a window is not in the thread yet
                 ],
             )
@@ -173,8 +171,8 @@ class Replies:
             await work.put(
                 c,
                 [
-                    line(target.channel, target.address_id, conversation.priority, now + undo),
-                    *marks(found.id),
+                    due.line(target.channel, target.address_id, conversation.priority, now + undo),
+                    due.marks(found.id),
                     *self._follow_up(after, lines=False),
                 ],
             )
@@ -201,7 +199,7 @@ class Replies:
                 state=State.OPEN if waits and conversation.state is State.WAITING else conversation.state,
             )
             await arrivals.save(c, [after])
-            await work.put(c, [*marks(found.id), *self._follow_up(after, lines=False)])
+            await work.put(c, [due.marks(found.id), *self._follow_up(after, lines=False)])
             return True
 
     async def rewrite(self, draft: Draft, *, undo: timedelta) -> str:
@@ -222,10 +220,10 @@ class Replies:
                 ids = sorted({part.attachment_id for part in parts if part.attachment_id is not None})
                 kept = [await deliveries.file(c, id) for id in ids]
                 await deliveries.discard(c, found.id)
-                due = max(min(part.due_at for part in parts), self._now() + undo)
+                leaves = max(min(part.due_at for part in parts), self._now() + undo)
                 files = tuple(file.attachment for file in kept if file)
-                await self._plan(c, conversation, found.id, replace(draft, files=files), target, ids, due)
-                await work.put(c, [line(target.channel, target.address_id, conversation.priority, due)])
+                await self._plan(c, conversation, found.id, replace(draft, files=files), target, ids, leaves)
+                await work.put(c, [due.line(target.channel, target.address_id, conversation.priority, leaves)])
                 return "changed"
             return await self._send_on(c, conversation, parts, draft)
 
@@ -243,7 +241,7 @@ class Replies:
                 return "too_late"
             for part in sent:
                 await deliveries.revise(c, part.id, "withdraw")
-                await work.put(c, [line(part.channel, part.address_id)])
+                await work.put(c, [due.line(part.channel, part.address_id)])
             return "sent_on"
 
     async def settle_doubt(self, delivery: UUID, *, arrived: bool, by: str) -> bool:
@@ -256,7 +254,7 @@ class Replies:
                 return False
             act = {"change": "settle_doubt", "value": "arrived" if arrived else "again", "delivery": str(delivery)}
             await messages.record_act(c, found.conversation_id, by, act, self._now())
-            await work.put(c, [line(found.channel, found.address_id), *marks(found.message_id)])
+            await work.put(c, [due.line(found.channel, found.address_id), due.marks(found.message_id)])
             return True
 
     async def _message(
@@ -286,7 +284,7 @@ class Replies:
         draft: Draft,
         target: deliveries.Target,
         attachment_ids: Sequence[int],
-        due: datetime,
+        leaves: datetime,
     ) -> None:
         channel = self._channels.get(target.channel)
         if channel is None:
@@ -310,7 +308,7 @@ class Replies:
                     "context": dict(target.context),
                 },
                 attachment_id=attachment_ids[part.file] if part.file is not None else None,
-                due_at=due,
+                due_at=leaves,
                 refused=refused,
             )
             if refused:
@@ -338,7 +336,7 @@ class Replies:
             if new.text != old.body.get("text"):
                 body = {**old.body, "text": new.text, "spans": messages.spans_json(new.spans)}
                 await deliveries.revise(c, old.id, "edit", body)
-        await work.put(c, [line(parts[0].channel, parts[0].address_id, conversation.priority)])
+        await work.put(c, [due.line(parts[0].channel, parts[0].address_id, conversation.priority)])
         return "sent_on"
 
 

@@ -379,19 +379,13 @@ async def move(c: Connection, address_id: int, value: str) -> None:
     )
 
 
-async def notify_desk(
-    c: Connection, conversation_id: int | None, key: str, notice: Mapping[str, Any], slack_channel: str = ""
-) -> bool:
-    """Leave word for the desk, once for each key; the desk shows it in the thread, or in a Slack channel without one."""
+async def notify_desk(c: Connection, conversation_id: int | None, key: str, notice: Mapping[str, Any]) -> bool:
+    """Leave word for the desk, once for each key: in the conversation's thread, or for all where there is none."""
     answer = await c.execute(
-        """
-        insert into notices (conversation_id, key, notice, slack_channel) values ($1, $2, $3, $4)
-        on conflict (key) do nothing
-        """,
+        "insert into notices (conversation_id, key, notice) values ($1, $2, $3) on conflict (key) do nothing",
         conversation_id,
         key,
         dict(notice),
-        slack_channel,
     )
     return answer.endswith(" 1")
 

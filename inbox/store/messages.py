@@ -41,9 +41,10 @@ async def place(c: Connection, message_id: int) -> tuple[str, int]:
     return row["direction"], row["conversation_id"]
 
 
-async def name_of(c: Connection, message_id: int) -> str:
-    """A customer's message as the work kind `revise` names it: channel and external id."""
-    return str(await c.fetchval("select channel || ':' || external_id from messages where id = $1", message_id))
+async def name_of(c: Connection, message_id: int) -> Source:
+    """The channel and external id of a message."""
+    row = await c.fetchrow("select channel, external_id from messages where id = $1", message_id)
+    return row["channel"], row["external_id"]
 
 
 async def lines(c: Connection, message_id: int) -> list[tuple[str, int]]:
@@ -122,7 +123,7 @@ async def unanswered_since(c: Connection, conversation_id: int) -> datetime | No
 
 
 async def answered_by(c: Connection, agent: str, at: datetime) -> None:
-    """Remember that this agent has answered a customer once."""
+    """Remember that this agent has answered a customer, or has said that they mean to: they are not asked again."""
     await c.execute("update agents set answered_at = coalesce(answered_at, $2) where slack_user = $1", agent, at)
 
 

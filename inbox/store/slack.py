@@ -16,6 +16,7 @@ from channels.message import Proof, Status
 from inbox.changes import Conversation
 from inbox.store import arrivals
 from inbox.store.database import Connection
+from inbox.store.messages import Source
 from inbox.text import storable
 
 
@@ -227,7 +228,7 @@ async def post_sent(c: Connection, id: UUID, ts: str) -> None:
             row["last_position"],
         )
     elif row["kind"] == "notice":
-        await c.execute("update notices set shown_at = now() where key = $1", row["key"])
+        await notice_shown(c, row["key"])
 
 
 async def forget_post(c: Connection, id: UUID) -> None:
@@ -245,6 +246,12 @@ async def begun(c: Connection, conversation_id: int) -> Begun | None:
         conversation_id,
     )
     return Begun(**dict(row)) if row else None
+
+
+async def began_at(c: Connection, post_id: UUID) -> datetime | None:
+    """When a post was begun; None for one that is not remembered."""
+    found = await c.fetchval("select created_at from slack_posts where id = $1 and ts is null", post_id)
+    return found if isinstance(found, datetime) else None
 
 
 async def post_showing(c: Connection, conversation_id: int, position: int) -> tuple[str, str, int, int] | None:
@@ -268,6 +275,11 @@ select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subj
        coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
 from messages m
 """
+
+
+def _said(row: Any) -> Said:
+    values = dict(row)
+    return Said(**{**values, "files": tuple(values["files"])})
 
 
 async def unshown(c: Connection, conversation_id: int, after: int, limit: int = 60) -> list[Said]:
@@ -310,10 +322,10 @@ async def by_external_id(c: Connection, channel: str, external_id: str) -> tuple
     return (row["conversation_id"], row["position"]) if row else None
 
 
-async def external_ids(c: Connection, message_ids: Sequence[int]) -> list[str]:
-    """Names of customers' messages as `channel:id`, the key of the work kind `revise`."""
+async def external_ids(c: Connection, message_ids: Sequence[int]) -> list[Source]:
+    """Channels and external ids of messages."""
     rows = await c.fetch("select channel, external_id from messages where id = any($1::bigint[])", list(message_ids))
-    return [f"{row['channel']}:{row['external_id']}" for row in rows]
+    return [(row["channel"], row["external_id"]) for row in rows]
 
 
 async def head(c: Connection, conversation_id: int) -> Head | None:
@@ -352,28 +364,51 @@ async def notice_due(c: Connection, conversation_id: int) -> Notice | None:
     return Notice(**dict(row)) if row else None
 
 
-async def notices_without_thread(c: Connection) -> list[tuple[Notice, str]]:
-    """Alarms that belong to no conversation, with the Slack channel they are for ("" for the first team's)."""
-    rows = await c.fetch(
-        "select id, key, notice, slack_channel from notices where conversation_id is null and shown_at is null order by id"
+async def notice_without_thread(c: Connection) -> Notice | None:
+    """The first alarm that belongs to no conversation and was not shown."""
+    row = await c.fetchrow(
+        "select id, key, notice from notices where conversation_id is null and shown_at is null order by id limit 1"
     )
-    return [(Notice(id=row["id"], key=row["key"], notice=row["notice"]), row["slack_channel"]) for row in rows]
+    return Notice(**dict(row)) if row else None
 
 
 async def notice_shown(c: Connection, key: str) -> None:
     await c.execute("update notices set shown_at = now() where key = $1", key)
 
 
+async def notice_due_again(c: Connection, key: str) -> None:
+    await c.execute("update notices set shown_at = null where key = $1", key)
+
+
 async def excerpt(c: Connection, message_id: int) -> str:
     return str(await c.fetchval("select left(text, 300) from messages where id = $1", message_id) or "")
+
+
+async def customer_of_message(c: Connection, message_id: int) -> str:
+    """The name of the customer a message belongs to."""
+    found = await c.fetchval(
+        """
+        select p.name from messages m join conversations c on c.id = m.conversation_id
+        join customers p on p.id = c.customer_id where m.id = $1
+        """,
+        message_id,
+    )
+    return str(found or "")
+
+
+async def words_of(c: Connection, channel: str, external_id: str) -> str:
+    """The text of a customer's message, which they may have deleted since."""
+    found = await c.fetchval(
+        "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
+    )
+    return str(found or "")
 
 
 async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[str, Any] | None:
     """The first kept file of a shown customer message that is not in the thread yet."""
     row = await c.fetchrow(
         """
-        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, m.author_name, m.channel,
-            m.channel || ':' || m.external_id as message
+        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, m.author_name, m.channel, m.external_id
         from attachments a join messages m on m.id = a.message_id
         where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' and a.state = 'kept' and a.shown_at is null
         order by m.position, a.number limit 1
@@ -384,8 +419,8 @@ async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[s
     return dict(row) if row else None
 
 
-async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[str]:
-    """Mark as told the files that will not come, and name the shown messages (`channel:id`) that still promise them."""
+async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[Source]:
+    """Mark as told the files that will not come, and name the shown messages that still promise them."""
     rows = await c.fetch(
         """
         update attachments a set shown_at = now() from messages m
@@ -396,7 +431,7 @@ async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[
         conversation_id,
         shown,
     )
-    return [f"{row['channel']}:{row['external_id']}" for row in rows]
+    return [(row["channel"], row["external_id"]) for row in rows]
 
 
 async def file_begun(c: Connection, attachment_id: int, slack_file: str) -> None:
@@ -582,40 +617,7 @@ async def save_agent(
     return Agent(**dict(row))
 
 
-async def confirmed(c: Connection, slack_user: str, at: datetime) -> None:
-    """This person has said that they mean to answer customers."""
-    await c.execute("update agents set answered_at = coalesce(answered_at, $2) where slack_user = $1", slack_user, at)
-
-
-def _said(row: Any) -> Said:
-    values = dict(row)
-    return Said(**{**values, "files": tuple(values["files"])})
-
-
-async def began_at(c: Connection, post_id: UUID) -> datetime | None:
-    """When a post was begun; None for one that is not remembered."""
-    found = await c.fetchval("select created_at from slack_posts where id = $1 and ts is null", post_id)
-    return found if isinstance(found, datetime) else None
-
-
-async def head_of_message(c: Connection, message_id: int) -> str:
-    """The name of the customer a message belongs to."""
-    found = await c.fetchval(
-        """
-        select p.name from messages m join conversations c on c.id = m.conversation_id
-        join customers p on p.id = c.customer_id where m.id = $1
-        """,
-        message_id,
-    )
-    return str(found or "")
-
-
-async def words_of(c: Connection, channel: str, external_id: str) -> str:
-    """The text of a customer's message, which they may have deleted since."""
-    found = await c.fetchval(
-        "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
-    )
-    return str(found or "")
+# alarms
 
 
 async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None:
@@ -643,6 +645,9 @@ async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None
         case _:
             return None
     return int(found) if found else None
+
+
+# catch-up
 
 
 async def last_seen(c: Connection, slack_channel: str, since: datetime) -> dict[str, str]:

@@ -410,6 +410,10 @@ BROKEN = [
     (GOOD.replace(TEAM, TEAM + TEAM), 'teams[2] "support" . name: teams[1] has the same name; choose another'),
     # channels
     (GOOD + BOT.replace('"bot"', '"BOT"'), 'channels[2] "BOT" . name: channels[1] has the same name; choose another'),
+    (
+        GOOD.replace('name = "bot"', 'name = "Slack"'),
+        'channels[1] "Slack" . name: is what Slack\'s own side is called; choose another',
+    ),
     (GOOD.replace('"bot"', '"our bot"'),
      'channels[1].name: "our bot" cannot be a name; use letters a-z, digits, - and _, at most 40, like support-bot'),
     (GOOD.replace('"telegram"', '"telegrm"'),

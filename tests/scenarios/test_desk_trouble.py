@@ -8,12 +8,14 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 
+from desk.teams import post_lane
 from tests.scenarios.desk import (
     answer,
     calls,
@@ -193,6 +195,31 @@ async def test_while_the_slack_channel_is_closed_to_us_messages_wait_and_come_wh
     await thread_shows(world, card["ts"], "İkinci.")
     await world.card_with("Ben Banu.")
     assert lines(await card_of(world, card["ts"]), ["Birinci.", "İkinci."]) == ["Birinci.", "İkinci."]
+
+
+async def test_an_alarm_that_slack_did_not_take_rings_when_slack_is_back(world: World) -> None:
+    await world.start()
+    world.slack.troubles.add([{"match": "chat.postMessage", "action": "down", "times": 2}])
+    since = datetime.now(UTC).isoformat()
+    notice = {"notice": "parked", "kind": "pull", "since": since, "attempts": 9, "detail": "Telegram is away."}
+    await query(world, "insert into notices (key, notice) values ('parked:pull:bot', $1)", json.dumps(notice))
+    await query(world, "insert into work (kind, key, lane) values ('alarms', $1, $2)", SUPPORT, post_lane(SUPPORT))
+    await world.card_with("Telegram is away.")
+    assert len(await world.roots()) == 1
+
+
+async def test_a_thread_that_cannot_be_posted_to_rings_outside_of_it(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    no = {"ok": False, "error": "restricted_action"}
+    world.slack.troubles.add([{"match": "chat.postMessage", "action": "status", "status": 200, "json": no, "times": 2}])
+    await world.telegram.say(customer, text="Hâlâ bekliyorum")
+    await eventually(
+        lambda: query(world, "select 1 from work where kind = 'mirror' and lease is null and attempts = 1")
+    )
+    await query(world, "update work set attempts = 59, run_at = now(), held_until = '-infinity' where kind = 'mirror'")
+    alarm = await world.card_with("chat.postMessage: restricted")
+    assert alarm["ts"] != card["ts"]
 
 
 async def test_without_a_valid_slack_token_we_live_but_are_not_ready(world: World) -> None:

@@ -1,0 +1,51 @@
+"""A channel that is asked: what goes wrong there delays it by seconds, however often it went wrong before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from channels.channel import Pulled
+from channels.errors import ChannelError, Misconfigured, Retry
+from inbox.changes import Decision, Priority
+from inbox.intake import Intake
+from inbox.pull import Puller
+from inbox.store.database import Database
+from inbox.store.work import Piece
+from inbox.work import Failed, Unavailable, Wait
+
+AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PIECE = Piece(
+    kind="pull", key="bot", lane="", priority=Priority.NORMAL, generation=1, attempts=9, lease=uuid4(), since=AT
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A provider that fails at every question."""
+
+    error: ChannelError
+
+    async def pull(self, after: str) -> Pulled:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Retry("The line broke."), Unavailable),
+        (Retry("Slower.", after=timedelta(seconds=7)), Wait),
+        (Misconfigured("The token was revoked."), Failed),
+    ],
+)
+async def test_only_what_waiting_does_not_mend_counts_as_a_failed_try(
+    database: Database, error: ChannelError, outcome: type[Exception]
+) -> None:
+    intake = Intake(database, decide=lambda facts: Decision(), follow_up=lambda *_, lines: [], now=lambda: AT)
+    puller = Puller(database, intake, {"bot": Broken(error=error)}, now=lambda: AT)
+    with pytest.raises(outcome) as raised:
+        await puller.run(PIECE)
+    assert type(raised.value) is outcome
