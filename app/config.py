@@ -36,8 +36,9 @@ from pydantic import (
 )
 
 from app.problems import ConfigProblems, Place, Problem, Wrong, addition, dotted, explain, misread, quoted, suggest
+from channels import registry
 
-BUILT: frozenset[str] = frozenset({"telegram"})  # kinds whose adapter exists
+BUILT = frozenset(registry.KINDS)  # kinds whose adapter exists
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # part of a URL, and shown beside every customer's name
 # Agents' words are stored under these (desk/events.py, desk/actions.py); a customer's there would not be shown.

@@ -22,6 +22,7 @@ from channels.message import Unreadable
 from desk.events import Events
 from inbox import figures
 from inbox.intake import Away, Intake, Overloaded
+from inbox.store.arrivals import collided
 from inbox.store.database import away
 
 MOST = 8 * 1024 * 1024  # bytes of a request; the largest webhook of a provider is a mail with attachments
@@ -121,7 +122,7 @@ class Web:
             try:
                 await self._events.receive(envelope)
             except Exception as error:  # noqa: BLE001 - whatever cannot be stored is kept for a person
-                if away(error):
+                if away(error) or collided(error):
                     return _later(error)
                 return await self._set_aside("slack", body, f"{type(error).__name__}: {error}")
         return web.Response()

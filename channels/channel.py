@@ -76,7 +76,7 @@ class Finding:
 
 
 class Channel(Protocol):
-    """Every adapter."""
+    """What every adapter is. `name` is the shop's word for it, `kind` the provider's; nobody branches on either."""
 
     @property
     def name(self) -> str: ...
@@ -92,7 +92,9 @@ class Channel(Protocol):
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of connections. Called once, when nothing is sent any more."""
+        ...
 
 
 @runtime_checkable
@@ -112,14 +114,18 @@ class Webhook(Protocol):
 class Handshake(Protocol):
     """The provider proves our address with a GET first."""
 
-    def answer(self, request: Request) -> str: ...
+    def answer(self, request: Request) -> str:
+        """Give the text it wants to read. Raise `Unverified` unless the request is the provider's."""
+        ...
 
 
 @runtime_checkable
 class Registers(Protocol):
     """The webhook can be set by a call. Called at start-up when `public_url` is https, and safe to repeat."""
 
-    async def register(self, url: str) -> None: ...
+    async def register(self, url: str) -> None:
+        """Tell the provider to call `url`. Raises `Retry` or `Refused`."""
+        ...
 
 
 @runtime_checkable
@@ -133,6 +139,8 @@ class Pull(Protocol):
 
 @runtime_checkable
 class Fetches(Protocol):
+    """The provider hands out files by reference. Called as work of its own, long after the message was stored."""
+
     def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """Stream the file. Raises `Retry` or `Refused`; never puts a URL or a credential into the error."""
         ...
@@ -140,19 +148,29 @@ class Fetches(Protocol):
 
 @runtime_checkable
 class Edits(Protocol):
+    """Our message can be changed at the customer's. Called when an agent corrects what was sent."""
+
     async def edit(self, external_id: str, message: Outgoing) -> None:
-        """Replace what was sent. "Not modified" is success."""
+        """Replace what was sent. "Not modified" is success. Raises like `send`."""
         ...
 
 
 @runtime_checkable
 class Withdraws(Protocol):
-    async def withdraw(self, external_id: str, message: Outgoing) -> None: ...
+    """Our message can be taken back at the customer's. Called when an agent deletes what was sent."""
+
+    async def withdraw(self, external_id: str, message: Outgoing) -> None:
+        """Take it back. That it is gone already is success. Raises like `send`."""
+        ...
 
 
 @runtime_checkable
 class Shows(Protocol):
-    async def typing(self, message: Outgoing) -> None: ...
+    """The customer can be shown that somebody is at it."""
+
+    async def typing(self, message: Outgoing) -> None:
+        """Show that an answer is being written, where `message` would go. Best effort."""
+        ...
 
 
 @runtime_checkable
@@ -166,6 +184,8 @@ class Acknowledges(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
+    """The first send is slow, because something has to be loaded for it."""
+
     async def prepare(self) -> None:
         """Load what the first send needs, ahead of it. Called when a customer first writes, and may take seconds."""
         ...
@@ -173,6 +193,8 @@ class Prepares(Protocol):
 
 @runtime_checkable
 class Reconciles(Protocol):
+    """The provider can be asked what became of a message, by the id we gave it."""
+
     async def find(self, message: Outgoing) -> str | None:
         """After an unknown outcome: the provider's id when it has our message, None when it surely has not.
 
@@ -183,6 +205,8 @@ class Reconciles(Protocol):
 
 @runtime_checkable
 class Checks(Protocol):
+    """The set-up can be looked at from outside. Called by `santral check`; changes nothing anywhere."""
+
     async def check(self, url: str) -> Sequence[Finding]:
         """Contact the provider and say what is wrong with the set-up. `url` is our webhook's, "" without public_url."""
         ...

@@ -36,6 +36,8 @@ class Address:
 
 
 class SpanKind(StrEnum):
+    """Formatting that some channel carries; the values are stored."""
+
     BOLD = "bold"
     ITALIC = "italic"
     UNDERLINE = "underline"
@@ -181,6 +183,8 @@ class OptedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptedIn:
+    """They came back: sending is allowed again."""
+
     channel: str
     sender: Address
     at: datetime
@@ -209,6 +213,8 @@ Event = Received | Edited | Withdrawn | Reacted | Receipt | ReadUpTo | OptedOut 
 
 
 class Author(Enum):
+    """Who speaks to the customer; some providers want to know. The values are stored."""
+
     AGENT = "agent"
     BOT = "bot"
 

@@ -16,6 +16,8 @@ from channels.telegram import Telegram, TelegramConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
+    """One kind of channel: how it is configured, how it is made, what it carries."""
+
     config: Callable[..., Any]  # the adapter's config dataclass: its fields are the kind's keys in `santral.toml`
     adapter: Callable[[str, Any], Channel]
     capabilities: Capabilities

@@ -1,1 +1,1 @@
-
+"""The agents' side, in Slack. Not a channel: its verbs differ."""

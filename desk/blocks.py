@@ -19,7 +19,7 @@ Block = dict[str, Any]
 
 MOMENT = "{date_short_pretty} {time}"
 AGO = "{ago}"
-_USER_ID = re.compile(r"[UW][A-Z0-9]{6,}")
+_USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from inbox.files import Files
 from inbox.store import deliveries, work
 from inbox.store import slack as table
 from inbox.store.database import Connection, Database
-from inbox.store.slack import Head, Notice, Said, Thread
+from inbox.store.slack import Head, KeptFile, Notice, Said, Thread
 from inbox.store.work import Piece
 from inbox.work import Failed, LeaseLost, Ran, Wait
 from templates.catalog import Voice
@@ -59,7 +59,7 @@ class Mirror:
         self._database = database
         self._slack = slack
         self._teams = teams
-        self._files = files
+        self._store = files
         self._kinds = kinds
         self._say = say
         self._now = now
@@ -90,7 +90,7 @@ class Mirror:
                 return await self._lines(piece, thread, said)
             if notice is not None:
                 return await self._notice(piece, head, thread, notice)
-            return await self._file(piece, thread)
+            return await self._files(piece, thread)
         except Gone:
             async with self._database.transaction() as c:
                 await table.lose_thread(c, conversation_id, thread.ts)
@@ -234,48 +234,76 @@ class Mirror:
             case _:
                 return notices.failure(code, name, kind, self._say, detail=detail, excerpt=excerpt)
 
-    async def _file(self, piece: Piece, thread: Thread) -> Ran:
-        """Put one kept file of the customer into the thread."""
+    async def _files(self, piece: Piece, thread: Thread) -> Ran:
+        """Put the customer's kept files into the thread: those of one message, or of one album, in one post."""
         async with self._database.connection() as c:
-            file = await table.file_due(c, thread.conversation_id, thread.shown_position)
-        if file is None:
+            files = await table.files_due(c, thread.conversation_id, thread.shown_position)
+        if not files:
             async with self._database.transaction() as c:
                 failed = await table.files_failed(c, thread.conversation_id, thread.shown_position)
                 card = Put(kind="card", key=str(thread.conversation_id), lane=UPDATE_LANE)
                 await work.put(c, [card, *(due.revise(*name) for name in failed)])
             return Ran()
-        name = file["filename"] or _named(file["media_type"])
-        slack_file = str(file["slack_file"])
+        begun = [file for file in files if file.slack_file]
+        settled = [file for file in begun if await self._is_settled(file)]
+        if settled:
+            return Ran(again=self._now())
+        uploaded = []
+        for file in files:
+            if (slack_file := await self._uploaded(piece, file)) is not None:
+                uploaded.append((slack_file, file.filename or _named(file.media_type)))
+        if len(uploaded) < len(files):
+            return Ran(again=self._now())
+        sender = display_name(
+            files[0].author_name, self._kind_word(files[0].channel), nobody=self._say("word.customer")
+        )
         try:
-            if slack_file and await self._slack.shared(slack_file):
-                await self._file_shown(file)
-                return Ran(again=self._now())
-        except Gone:
-            slack_file = ""
-        try:
-            if not slack_file:
-                slack_file = await self._slack.begin_upload(name, await self._files.read(file["path"]))
-                async with self._database.transaction() as c:
-                    await _fence(c, piece)
-                    await table.file_begun(c, file["id"], slack_file)
-            sender = display_name(
-                file["author_name"], self._kind_word(file["channel"]), nobody=self._say("word.customer")
-            )
-            await self._slack.share(slack_file, name, thread.slack_channel, str(thread.ts), f"📎 {inline(sender)}")
+            await self._slack.share(uploaded, thread.slack_channel, str(thread.ts), f"📎 {inline(sender)}")
         except Rejected as error:
             async with self._database.transaction() as c:
-                await table.file_refused(c, file["id"], str(error))
+                for file in files:
+                    await table.file_refused(c, file.id, str(error))
             return Ran(again=self._now())
         except Unknown as error:
-            raise Wait(SHARING, "Slack did not say whether it took the file", whole_lane=True) from error
-        await self._file_shown(file)
+            raise Wait(SHARING, "Slack did not say whether it took the files", whole_lane=True) from error
+        await self._files_shown(files)
         return Ran(again=self._now(), used=True)
 
-    async def _file_shown(self, file: Mapping[str, Any]) -> None:
-        """Record it; the post that promised the file need not promise it any longer."""
+    async def _is_settled(self, file: KeptFile) -> bool:
+        """Learn what became of a file handed over earlier: it stands in the thread, or Slack has forgotten it."""
+        try:
+            if not await self._slack.shared(file.slack_file):
+                return False
+            await self._files_shown([file])
+        except Gone:
+            async with self._database.transaction() as c:
+                await table.file_begun(c, file.id, "")
+        return True
+
+    async def _uploaded(self, piece: Piece, file: KeptFile) -> str | None:
+        """The file's id at Slack, which has its bytes then; None when Slack refuses this file for good."""
+        if file.slack_file:
+            return file.slack_file
+        name = file.filename or _named(file.media_type)
+        try:
+            slack_file = await self._slack.begin_upload(name, await self._store.read(file.path))
+        except (Rejected, FileNotFoundError) as error:
+            async with self._database.transaction() as c:
+                await table.file_refused(c, file.id, str(error) if isinstance(error, Rejected) else "file_lost")
+            return None
+        except Unknown as error:
+            raise Wait(SHARING, "Slack did not say whether it took the file", whole_lane=True) from error
         async with self._database.transaction() as c:
-            await table.file_shown(c, file["id"])
-            await work.put(c, [due.revise(file["channel"], file["external_id"])])
+            await _fence(c, piece)
+            await table.file_begun(c, file.id, slack_file)
+        return slack_file
+
+    async def _files_shown(self, files: Sequence[KeptFile]) -> None:
+        """Record it; the posts that promised the files need not promise them any longer."""
+        async with self._database.transaction() as c:
+            for file in files:
+                await table.file_shown(c, file.id)
+            await work.put(c, [due.revise(file.channel, file.external_id) for file in files])
 
     async def _once(
         self,

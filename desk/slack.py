@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -256,10 +256,10 @@ class Slack:
             raise Failed("Slack did not take the file") from error
         return str(answer["file_id"])
 
-    async def share(self, file_id: str, title: str, channel: str, thread_ts: str, comment: str) -> None:
-        """Show an uploaded file in a thread. Raises `Unknown`; `shared` tells then."""
+    async def share(self, files: Sequence[tuple[str, str]], channel: str, thread_ts: str, comment: str) -> None:
+        """Show uploaded files (id, title) in a thread, in one message. Raises `Unknown`; `shared` tells then."""
         values = {
-            "files": [{"id": file_id, "title": title}],
+            "files": [{"id": id, "title": title} for id, title in files],
             "channel_id": channel,
             "thread_ts": thread_ts,
             "initial_comment": comment,

@@ -236,6 +236,7 @@ class Replies:
             if found is None or found.direction != "out":
                 return ""
             await messages.withdraw(c, found.id, self._now())
+            await deliveries.cancel_rest(c, found.id)
             sent = [part for part in await deliveries.of_message(c, found.id) if part.status is not Status.FAILED]
             if not all(part.external_id for part in sent):
                 return "too_late"

@@ -1,1 +1,1 @@
-
+"""Figures and pictures of how support is doing. Empty in this version."""

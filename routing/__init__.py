@@ -1,1 +1,1 @@
-
+"""What happens next: decides, pure. Reads facts, answers changes."""

@@ -1,1 +1,1 @@
-
+"""What we say, by language."""

@@ -297,6 +297,18 @@ async def cancel(c: Connection, message_id: int) -> bool:
     return not answer.endswith(" 0")
 
 
+async def cancel_rest(c: Connection, message_id: int) -> None:
+    """Take back those parts of a reply that have not begun to leave, whatever became of the others."""
+    await of_message(c, message_id)
+    await c.execute(
+        """
+        update deliveries set status = 9, code = 'undone', settled_at = now()
+        where message_id = $1 and status = 0 and sending_at is null
+        """,
+        message_id,
+    )
+
+
 async def discard(c: Connection, message_id: int) -> None:
     """Drop the unsent parts of a reply so that it can be planned anew."""
     await c.execute(

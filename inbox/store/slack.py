@@ -404,19 +404,46 @@ async def words_of(c: Connection, channel: str, external_id: str) -> str:
     return str(found or "")
 
 
-async def file_due(c: Connection, conversation_id: int, shown: int) -> Mapping[str, Any] | None:
-    """The first kept file of a shown customer message that is not in the thread yet."""
-    row = await c.fetchrow(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A customer's file that is to stand in the thread. `slack_file` is "" until Slack has its bytes."""
+
+    id: int
+    filename: str
+    media_type: str
+    path: str
+    slack_file: str
+    author_name: str
+    channel: str
+    external_id: str
+
+
+async def files_due(c: Connection, conversation_id: int, shown: int) -> list[KeptFile]:
+    """The kept files of the first shown message, or of its album, whose files are not in the thread yet.
+
+    Empty also while a part of that album came less than twenty seconds ago and its file is still being fetched.
+    """
+    rows = await c.fetch(
         """
-        select a.id, a.filename, a.media_type, a.size, a.path, a.slack_file, m.author_name, m.channel, m.external_id
-        from attachments a join messages m on m.id = a.message_id
-        where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' and a.state = 'kept' and a.shown_at is null
-        order by m.position, a.number limit 1
+        with next as (
+            select m.id, m.album from attachments a join messages m on m.id = a.message_id
+            where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' and a.state = 'kept'
+              and a.shown_at is null order by m.position, a.number limit 1
+        )
+        select a.id, a.filename, a.media_type, a.path, a.slack_file, m.author_name, m.channel, m.external_id,
+               a.state = 'due' and m.created_at > now() - interval '20 seconds' as coming, a.state = 'kept' as kept
+        from next join messages m on m.id = next.id or (m.album <> '' and m.album = next.album and m.conversation_id = $1)
+        join attachments a on a.message_id = m.id
+        where m.position <= $2 and m.direction = 'in' and a.state in ('kept', 'due') and a.shown_at is null
+        order by m.position, a.number limit 10
         """,
         conversation_id,
         shown,
     )
-    return dict(row) if row else None
+    if any(row["coming"] for row in rows):
+        return []
+    names = KeptFile.__dataclass_fields__
+    return [KeptFile(**{name: row[name] for name in names}) for row in rows if row["kept"]]
 
 
 async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[Source]:

@@ -93,7 +93,7 @@ async def test_a_write_whose_answer_is_lost_is_unknown_and_never_repeated(side: 
             case "update":
                 await side.slack.update(SUPPORT, root, WORDS)
             case _:
-                await side.slack.share(file, "fiş.pdf", SUPPORT, root, "")
+                await side.slack.share([(file, "fiş.pdf")], SUPPORT, root, "")
     assert side.count(methods[thing]) == before + 1
     side.world.troubles.clear()
     await side.world.settle()
@@ -212,7 +212,7 @@ async def test_a_file_is_uploaded_shown_and_fetched_back(side: Side) -> None:
     root = await side.slack.post(SUPPORT, WORDS, id="one")
     file = await side.slack.begin_upload("fiş.pdf", b"%PDF-1")
     assert not await side.slack.shared(file)
-    await side.slack.share(file, "fiş.pdf", SUPPORT, root, "📎")
+    await side.slack.share([(file, "fiş.pdf")], SUPPORT, root, "📎")
     await side.world.settle()
     assert await side.slack.shared(file)
     url = side.world.file_json(file)["url_private_download"]

@@ -101,3 +101,17 @@ async def test_a_correction_made_while_another_one_is_on_its_way_follows_it(
     async with database.transaction() as c:
         await deliveries.revised(c, last)
         assert await deliveries.next_on_line(c, "bot", last.address_id) is None
+
+
+async def test_of_a_deleted_reply_nothing_more_leaves_and_what_left_is_withdrawn(
+    database: Database, replies: Replies
+) -> None:
+    first, second = await parts(database)
+    async with database.transaction() as c:
+        await deliveries.settle(c, first.id, Status.SENT, external_id="4711:1")
+
+    assert await replies.retract(SOURCE) == "sent_on"
+
+    left, kept = await parts(database)
+    assert (left.id, left.revision) == (first.id, "withdraw")
+    assert (kept.id, kept.status) == (second.id, Status.FAILED)

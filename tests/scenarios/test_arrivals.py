@@ -131,6 +131,7 @@ async def test_an_album_is_one_post_and_every_picture_is_in_the_thread(world: Wo
     root = await only(world)
     posts = [reply for reply in root["replies"] if "Kırık geldi" in json.dumps(reply["blocks"], ensure_ascii=False)]
     assert len(posts) == 1
+    assert [len(reply["files"]) for reply in root["replies"] if reply["files"]] == [3]
     assert sorted(world.slack.files[file["id"]].data or b"" for file in files(root)) == sorted(pictures)
 
     group = world.telegram.entry(world.telegram.bot(), world.telegram.user(customer), told["message_ids"][0])

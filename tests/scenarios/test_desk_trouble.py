@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +28,7 @@ from tests.scenarios.desk import (
     query,
     received,
     refused,
+    say,
     thread_shows,
 )
 from tests.world import AYSE, MEHMET, SUPPORT, World, eventually
@@ -195,6 +197,20 @@ async def test_while_the_slack_channel_is_closed_to_us_messages_wait_and_come_wh
     await thread_shows(world, card["ts"], "İkinci.")
     await world.card_with("Ben Banu.")
     assert lines(await card_of(world, card["ts"]), ["Birinci.", "İkinci."]) == ["Birinci.", "İkinci."]
+
+
+async def test_a_kept_file_that_is_gone_from_the_disk_holds_nothing_up(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    world.slack.troubles.add([{"match": "chat.postMessage", "action": "down"}])
+    file = {"name": "fiş.pdf", "media_type": "application/pdf", "data": base64.b64encode(b"%PDF-1").decode()}
+    await world.telegram.say(customer, kind="document", caption="Fişim", files=[file])
+    await eventually(lambda: query(world, "select 1 from attachments where state = 'kept'"))
+    shutil.rmtree(world.folder / "var" / "files")
+    world.slack.troubles.clear()
+    await thread_shows(world, card["ts"], say("file.lost"))
+    await world.telegram.say(customer, text="Geldi mi?")
+    await thread_shows(world, card["ts"], "Geldi mi?")
 
 
 async def test_an_alarm_that_slack_did_not_take_rings_when_slack_is_back(world: World) -> None:
