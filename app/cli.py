@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -84,6 +85,8 @@ def serve(
     config: ConfigFile = DEFAULT_FILE,
 ) -> None:
     """Run Santral until it is told to stop."""
+    for told in (signal.SIGTERM, signal.SIGINT):  # from the first moment on, long before there is a loop to hear them
+        signal.signal(told, lambda *_: sys.exit(0))
     chosen = _roles(roles)
     settings = _everything(config)
     from app.serve import run

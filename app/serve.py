@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+import traceback
+from collections.abc import AsyncIterator, Coroutine, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -28,7 +29,7 @@ from inbox.store import slack as slack_table
 from inbox.store.database import Database
 from inbox.work import Failed, Wait
 
-REQUESTS = 3.0  # seconds that requests under way get to finish; workers have eight of the ten
+REQUESTS = 3.0  # seconds that requests under way get to finish; workers have seven of the ten
 TIDY = 3600.0  # seconds between two rounds of forgetting
 FIGURES = 5.0  # seconds between two readings of the backlog
 PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
@@ -211,10 +212,12 @@ async def _read_figures(database: Database) -> None:
 async def _tidy(database: Database) -> None:
     """Forget what only served to recognise repeats."""
     while True:
-        with suppress(Exception):  # the next round does it
+        try:
             async with database.connection() as c:
                 await slack_table.forget_events(c)
                 await deliveries.forget_receipts(c)
+        except Exception as error:  # noqa: BLE001 - the next round does it
+            log.warning("serve.not_tidied", error=type(error).__name__)
         await asyncio.sleep(TIDY)
 
 
@@ -225,7 +228,7 @@ def configure_logs(stream: Any = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _frames,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -236,6 +239,17 @@ def configure_logs(stream: Any = None) -> None:
     logging.basicConfig(level=logging.CRITICAL)
     for name in ("slack_bolt", "slack_sdk", "aiogram", "tortoise", "asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _frames(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Where an exception came from, without its words: a database's complaint quotes what a customer wrote."""
+    told = event.pop("exc_info", None)
+    error = told if isinstance(told, BaseException) else sys.exc_info()[1] if told else None
+    if error is not None:
+        places = traceback.extract_tb(error.__traceback__)
+        event["at"] = [f"{place.filename}:{place.lineno} {place.name}" for place in places[-12:]]
+        event["cause"] = type(error.__cause__ or error.__context__ or error).__name__
+    return event
 
 
 class _Patient:

@@ -237,7 +237,9 @@ class Mirror:
     async def _files(self, piece: Piece, thread: Thread) -> Ran:
         """Put the customer's kept files into the thread: those of one message, or of one album, in one post."""
         async with self._database.connection() as c:
-            files = await table.files_due(c, thread.conversation_id, thread.shown_position)
+            files, more = await table.files_due(c, thread.conversation_id, thread.shown_position)
+        if more:
+            return Ran(again=self._now() + ALBUM)
         if not files:
             async with self._database.transaction() as c:
                 failed = await table.files_failed(c, thread.conversation_id, thread.shown_position)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from channels.channel import Channel, Edits, Reconciles, Withdraws
+from channels.channel import Channel, Edits, Prepares, Reconciles, Withdraws
 from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
 from channels.message import Attachment, Status
 from inbox import due, figures
@@ -44,6 +44,7 @@ class Sender:
     ) -> None:
         self._database = database
         self._channels = channels
+        self._prepares = {name: channel for name, channel in channels.items() if isinstance(channel, Prepares)}
         self._files = files
         self._follow_up = follow_up
         self._now = now
@@ -53,6 +54,8 @@ class Sender:
         channel = self._channels.get(name)
         if channel is None:
             raise Failed(f"the channel {name} is no longer configured")
+        if name in self._prepares:
+            await self._prepares[name].prepare()  # seconds, once: what is marked as being sent is written at once
         async with self._database.transaction() as c:
             if not await work.holds(c, piece):
                 raise LeaseLost

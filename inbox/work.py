@@ -7,6 +7,7 @@ that marks the effect as begun (`store.work.holds`), so whoever lost the lease d
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ POLL = timedelta(seconds=1)  # a notification can be lost with its connection; t
 RENEW = LEASE / 3
 CONCURRENT = 32  # pieces without a lane that one process runs at once
 CROWD = 100  # pieces of one lane that one process runs at once: a provider that hangs must not fill the memory
-STOP = timedelta(seconds=8)  # what running pieces get to finish; design §10 allows ten in all
+STOP = timedelta(seconds=7)  # what running pieces get to finish; design §10 allows ten in all
 RELIST = timedelta(milliseconds=250)  # between two tries to get a lost session back
 
 SHORTEST = timedelta(seconds=1)  # between two looks at somebody who is away
 LONGEST = timedelta(seconds=10)  # so that all moves again within seconds of their return, however long they were away
+
+QUIET = 30.0  # seconds between two log lines on the same outage
 
 log = structlog.get_logger()
 _BACK_OFF = wait_random_exponential(multiplier=1, max=300, exp_base=2, min=0.5)
@@ -115,10 +118,11 @@ class Worker:
         self._leases: set[UUID] = set()
         self._stopping = asyncio.Event()
         self._worker = 0
+        self._told: dict[str, float] = {}  # when an outage was last logged, by kind of work
         self.alive = asyncio.Event()  # set while the listening session stands
 
     async def run(self) -> None:
-        """Work until `stop` is called, then let what runs finish for up to eight seconds. Raises what it dies of."""
+        """Work until `stop` is called, then let what runs finish for up to seven seconds. Raises what it dies of."""
         taking = [
             asyncio.create_task(self._take_free()),
             *(asyncio.create_task(self._take_lane(lane)) for lane in self._lanes.values()),
@@ -275,7 +279,7 @@ class Worker:
                 after = wait.after
                 if isinstance(wait, Unavailable):
                     after = wait.pause(datetime.now(UTC) - piece.since)
-                    log.warning("work.unavailable", kind=piece.kind, key=piece.key, why=str(wait))
+                    self._tell_away(piece, wait)
                 closed = after if wait.whole_lane else closed
                 async with self._database.connection() as c:
                     await table.put_back(c, piece, after, _words(wait), counts=False)
@@ -293,6 +297,13 @@ class Worker:
         finally:
             self._leases.discard(piece.lease)
             figures.RAN.labels(piece.kind, outcome).inc()
+
+    def _tell_away(self, piece: Piece, wait: Wait) -> None:
+        """Log an outage once in a while: thousands of pieces may be waiting for the same return."""
+        now = time.monotonic()
+        if now - self._told.get(piece.kind, -QUIET) >= QUIET:
+            self._told[piece.kind] = now
+            log.warning("work.unavailable", kind=piece.kind, key=piece.key, why=str(wait))
 
     async def _failed(self, kind: Kind, piece: Piece, error: Exception) -> str:
         words = _words(error)

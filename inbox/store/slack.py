@@ -418,10 +418,10 @@ class KeptFile:
     external_id: str
 
 
-async def files_due(c: Connection, conversation_id: int, shown: int) -> list[KeptFile]:
+async def files_due(c: Connection, conversation_id: int, shown: int) -> tuple[list[KeptFile], bool]:
     """The kept files of the first shown message, or of its album, whose files are not in the thread yet.
 
-    Empty also while a part of that album came less than twenty seconds ago and its file is still being fetched.
+    Also answers whether to wait for more: a part of it came less than twenty seconds ago and is still being fetched.
     """
     rows = await c.fetch(
         """
@@ -440,10 +440,9 @@ async def files_due(c: Connection, conversation_id: int, shown: int) -> list[Kep
         conversation_id,
         shown,
     )
-    if any(row["coming"] for row in rows):
-        return []
     names = KeptFile.__dataclass_fields__
-    return [KeptFile(**{name: row[name] for name in names}) for row in rows if row["kept"]]
+    kept = [KeptFile(**{name: row[name] for name in names}) for row in rows if row["kept"]]
+    return kept, any(row["coming"] for row in rows)
 
 
 async def files_failed(c: Connection, conversation_id: int, shown: int) -> list[Source]:

@@ -206,7 +206,7 @@ async def test_a_revoked_token_delays_rings_once_and_stays_secret(world: World, 
     customer, thread = await conversation(world)
     bot = world.telegram.bots.pop(TOKEN)
     first = await answer(world, thread, "bir")
-    root = await shows(world, "❌")
+    root = await shows(world, "⏸")
     other = world.customer("Иван Петров")
     assert "Kumbara" not in root["text"]
     await answer(world, thread, "iki")
