@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 # Each scope with the reason a workspace admin will ask for.
 SCOPES: Mapping[str, str] = {
     "channels:history": "read what agents write in the threads, and catch up after a break",
-    "channels:join": "join a team's public Slack channel",
     "channels:read": "see whether the Slack channel exists and who is in it",
     "chat:write": "post conversations",
     "chat:write.customize": "post a customer's message under the customer's name",
@@ -21,9 +20,7 @@ SCOPES: Mapping[str, str] = {
     "groups:history": "the same in private Slack channels",
     "groups:read": "the same in private Slack channels",
     "metadata.message:read": "recognise its own posts after a broken line, so that nothing is posted twice",
-    "reactions:read": "see which delivery mark a message already carries",
     "reactions:write": "mark what was sent, delivered and read",
-    "team:read": "tell the workspace's own people from guests of other companies",
     "usergroups:read": "let a user group be a team",
     "users:read": "agents' names and languages",
 }

@@ -26,10 +26,10 @@ from inbox.changes import Put
 from inbox.replies import Draft, NoAddress, Replies
 from inbox.store import deliveries, messages, work
 from inbox.store import slack as table
-from inbox.store.database import Database
+from inbox.store.database import Database, away
 from inbox.store.slack import Event, Head
 from inbox.store.work import Piece
-from inbox.work import Ran
+from inbox.work import Failed, Ran, Wait
 from templates.catalog import Catalog, Voice
 
 # What an admin does so that posts can be made again; the bot's own coming back is looked at more closely.
@@ -37,6 +37,7 @@ _MENDED = frozenset({"channel_unarchive", "group_unarchive", "member_joined_chan
 FOUND = "found:"  # begins the id of an event that Slack never told us of and `desk.catchup` found
 LATE = timedelta(minutes=30)  # after that an answer may no longer be what its author would say
 SOURCE = "slack"  # the channel name under which agents' messages are stored
+TRIES = 3  # of one event that fails for a reason of its own
 PATIENCE = timedelta(minutes=10)  # for an event of a thread that is being opened to find its conversation
 RELOOK = timedelta(seconds=2)
 
@@ -125,8 +126,26 @@ class Events:
                 await self._settle(event, "not_ours")
             return Ran()
         for event in events:
-            await self._settle(event, await self._act(event, conversation_id))
+            try:
+                outcome = await self._act(event, conversation_id)
+            except (Wait, Failed):
+                raise
+            except Exception as error:
+                if away(error) or piece.attempts < TRIES:
+                    raise
+                log.exception("slack.event_given_up", id=event.event_id, error=type(error).__name__)
+                outcome = f"failed:{type(error).__name__}"
+                await self._give_up(event, conversation_id)
+            await self._settle(event, outcome)
         return Ran()
+
+    async def _give_up(self, event: Event, conversation_id: int) -> None:
+        """One message that we stumble over must not hold up its thread: say so there, and go on with the next."""
+        async with self._database.transaction() as c:
+            head = await table.head(c, conversation_id)
+            notice = {"notice": "failure", "code": "gave_up", "channel": head.conversation.channel if head else ""}
+            if head and await deliveries.notify_desk(c, conversation_id, f"gave_up:{event.event_id}", notice):
+                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
 
     async def confirm(self, event_id: str, by: str, *, send: bool) -> bool:
         """The author of a first reply says what it was meant as. False when nothing is left to decide."""

@@ -41,6 +41,7 @@ from inbox.store.database import Connection, Database, away
 SLOTS = 2  # measured: four and eight are slower
 GROUP = 128  # events at most in one transaction
 TRIES = 5  # of one event whose transaction the database gave up in favour of another
+PATIENCE = 10.0  # seconds a database that has stopped answering may take; then the provider is asked to come again
 WAITING = 20_000  # events that may queue before we ask providers to come back later
 
 log = structlog.get_logger()
@@ -146,7 +147,8 @@ class Intake:
     async def _store(self, group: list[_Waiting], tries: int = TRIES) -> None:
         began = time.monotonic()
         try:
-            await self._commit([waiting.event for waiting in group])
+            async with asyncio.timeout(PATIENCE):
+                await self._commit([waiting.event for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, only its own event may suffer: each is tried alone
             if away(error):
                 log.warning("intake.away", error=type(error).__name__, events=len(group))

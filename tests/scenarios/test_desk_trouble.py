@@ -448,3 +448,13 @@ async def test_signed_requests_of_any_shape_are_answered_and_what_cannot_be_read
         assert 200 <= status < 500, form
     await answer(world, card, "Hâlâ buradayız", MEHMET)
     await received(world, customer, "ab", "Hâlâ buradayız")
+
+
+async def test_a_message_we_stumble_over_holds_up_only_itself(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    broken = {"type": "message", "channel": SUPPORT, "user": AYSE, "text": "yarın", "thread_ts": card["ts"]}
+    await world.slack.event({**broken, "ts": "never", "event_ts": "0"})
+    await answer(world, card, "bugün")
+    await received(world, customer, "bugün")
+    await thread_shows(world, card["ts"], "❌")
