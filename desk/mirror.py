@@ -105,7 +105,8 @@ class Mirror:
                 began = await table.began_at(c, thread.post_id)
             found = await self._slack.find(thread.slack_channel, str(thread.post_id), began) if began else None
             if found is not None:
-                await self._opened(head, thread, found, "")
+                # Whoever died before recording this thread also missed what agents wrote in it since.
+                await self._opened(head, thread, found, "", Put(kind="catchup", key=thread.slack_channel))
                 return Ran(again=self._now())
         waiting = self._album_open(said)
         if waiting is not None:
@@ -132,13 +133,13 @@ class Mirror:
         await self._opened(head, thread, ts, _hash(post))
         return Ran(again=self._now(), used=True)
 
-    async def _opened(self, head: Head, thread: Thread, ts: str, card_hash: str) -> None:
+    async def _opened(self, head: Head, thread: Thread, ts: str, card_hash: str, *more: Put) -> None:
         """Record where the thread is, and wake what waited for that."""
         async with self._database.transaction() as c:
             await table.thread_opened(c, head.conversation.id, thread.post_id, ts, card_hash)
             key = f"{thread.slack_channel}:{ts}"
             await work.put(
-                c, [Put(kind="slack_thread", key=key), *self._teams.follow_up(head.conversation, lines=False)]
+                c, [Put(kind="slack_thread", key=key), *self._teams.follow_up(head.conversation, lines=False), *more]
             )
 
     async def _look(self, piece: Piece, thread: Thread, begun: table.Begun) -> Ran:

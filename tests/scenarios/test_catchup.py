@@ -53,3 +53,18 @@ async def test_nothing_is_read_where_nothing_was_missed(world: World) -> None:
     await eventually(lambda: calls(world, "conversations.history"))
     assert calls(world, "conversations.replies") == []
     assert [call["arguments"]["channel"] for call in calls(world, "conversations.history")] == [SUPPORT]
+
+
+async def test_what_was_missed_in_a_thread_nobody_had_recorded_is_found_too(world: World) -> None:
+    """The card's answer was lost with the process, and so was the event of the reply below it."""
+    await world.start()
+    world.slack.troubles.add([{"match": "chat.postMessage", "action": "drop_after", "times": 1}])
+    world.slack.troubles.add([{"match": "conversations.history", "action": "down"}])
+    customer, card = await opened(world)
+    await world.stop()
+    await answer(world, card, "buradayız")
+    await world.slack.settle()
+    world.slack.troubles.clear()
+    await world.start()
+    await received(world, customer, "buradayız")
+    assert len(await world.roots()) == 1
