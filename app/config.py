@@ -619,6 +619,11 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
             raise Wrong(f"{name} is empty in the environment", "export it with a value or remove the key")
         return environ[name]
 
+    unset = [name for found in _VARIABLE.finditer(text) if (name := found["name"]) and name not in environ]
+    if len(set(unset)) > 1:
+        raise Wrong(
+            f"{', '.join(dict.fromkeys(unset))} are not set in the environment", "export them or write the value"
+        )
     return _VARIABLE.sub(value, text)
 
 

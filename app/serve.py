@@ -21,6 +21,7 @@ from aiohttp import web
 from app.build import App, build, now
 from app.config import Config, StoreConfig
 from app.postgres import Postgres
+from app.store import reach
 from channels.channel import Registers
 from channels.errors import ChannelError
 from inbox import figures
@@ -138,6 +139,7 @@ class _Background:
 async def _server(config: StoreConfig) -> AsyncIterator[str]:
     """The database's address: the configured one, or our own server for as long as this lasts."""
     if config.database_url is not None:
+        await reach(config.database_url.get_secret_value())
         yield config.database_url.get_secret_value()
         return
     postgres = Postgres(config.data_dir)

@@ -220,8 +220,10 @@ def findings(config: TelegramConfig, url: str, info: WebhookInfo) -> tuple[Findi
     if not url:
         fix = 'Set public_url to your https address, or receive = "poll".'
         return (Finding(ok=False, what="Telegram has no public address to deliver to.", fix=fix),)
+    if not info.url:
+        return (Finding(ok=True, what="Telegram has no webhook for this bot yet: `santral serve` sets it."),)
     if info.url != url:
-        what = f"Telegram delivers to {host} instead of here." if info.url else "Telegram has no webhook for this bot."
+        what = f"Telegram delivers to {host} instead of here."
         return (Finding(ok=False, what=what, fix="Start `santral serve` here: it sets the webhook itself."),)
     found = [Finding(ok=True, what="The webhook points here.")]
     if missing := set(UPDATES).difference(info.allowed_updates or UPDATES):

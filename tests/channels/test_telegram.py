@@ -873,7 +873,11 @@ class Checked:
 CHECKS = (
     Checked(name="all well", says=(HERE,)),
     Checked(name="points elsewhere", info=ELSEWHERE, says=("! Telegram delivers to old.example.com instead of here.",)),
-    Checked(name="no webhook", info={"url": ""}, says=("! Telegram has no webhook for this bot.",)),
+    Checked(
+        name="no webhook",
+        info={"url": ""},
+        says=("Telegram has no webhook for this bot yet: `santral serve` sets it.",),
+    ),
     Checked(name="no public_url", url="", says=("! Telegram has no public address to deliver to.",)),
     Checked(
         name="no secret",
