@@ -221,7 +221,8 @@ def findings(config: TelegramConfig, url: str, info: WebhookInfo) -> tuple[Findi
         fix = 'Set public_url to your https address, or receive = "poll".'
         return (Finding(ok=False, what="Telegram has no public address to deliver to.", fix=fix),)
     if not info.url:
-        return (Finding(ok=True, what="Telegram has no webhook for this bot yet: `santral serve` sets it."),)
+        who = "`santral serve` sets it" if url.startswith("https://") else "it takes https addresses only"
+        return (Finding(ok=True, what=f"Telegram has no webhook for this bot yet: {who}."),)
     if info.url != url:
         what = f"Telegram delivers to {host} instead of here."
         return (Finding(ok=False, what=what, fix="Start `santral serve` here: it sets the webhook itself."),)

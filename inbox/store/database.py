@@ -129,8 +129,20 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection inside one transaction (READ COMMITTED), rolled back on any exception."""
-        async with self.connection() as connection, cast(Any, connection).transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = cast(Any, connection).transaction()
+            await transaction.start()
+            try:
+                yield connection
+                await transaction.commit()
+            except (TimeoutError, asyncio.CancelledError):
+                cast(
+                    Any, connection
+                ).terminate()  # a server that has stopped answering would not answer a rollback either
+                raise
+            except BaseException:
+                await transaction.rollback()
+                raise
 
     async def connect(self) -> asyncpg.Connection:
         """A connection of its own, outside the pool: for LISTEN and for session locks."""

@@ -164,12 +164,16 @@ from deliveries d join addresses a on a.id = d.address_id
 
 
 async def next_on_line(c: Connection, channel: str, address_id: int) -> Delivery | None:
-    """The first delivery of a line that still wants something: to be sent, changed or withdrawn. Locked."""
+    """The first delivery of a line that still wants something: to be sent, changed or withdrawn. Locked.
+
+    First is what was written first: Slack may tell of two answers in the wrong order.
+    """
     row = await c.fetchrow(
         _DELIVERY
         + """
+        join messages m on m.id = d.message_id
         where d.channel = $1 and d.address_id = $2 and (d.status = 0 or d.revision <> '')
-        order by d.line limit 1 for no key update of d
+        order by d.sending_at is null, m.sent_at, d.line limit 1 for no key update of d
         """,
         channel,
         address_id,

@@ -458,3 +458,15 @@ async def test_a_message_we_stumble_over_holds_up_only_itself(world: World) -> N
     await answer(world, card, "bugün")
     await received(world, customer, "bugün")
     await thread_shows(world, card["ts"], "❌")
+
+
+async def test_answers_leave_in_the_order_they_were_written_though_slack_tells_of_them_in_another(world: World) -> None:
+    world.team["undo_seconds"] = 2
+    await world.start()
+    customer, card = await opened(world)
+    now = datetime.now(UTC).timestamp()
+    said = {"type": "message", "channel": SUPPORT, "user": AYSE, "thread_ts": card["ts"]}
+    for seconds, text in ((0.2, "ikinci"), (0.1, "birinci")):
+        await world.slack.event({**said, "text": text, "ts": f"{now + seconds:.6f}"})
+        await eventually(lambda text=text: query(world, f"select 1 from messages where text = '{text}'"))
+    await received(world, customer, "birinci", "ikinci")
