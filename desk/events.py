@@ -115,8 +115,7 @@ class Events:
         slack_channel, _, thread_ts = piece.key.partition(":")
         async with self._database.connection() as c:
             events = await table.unsettled(c, slack_channel, thread_ts)
-            conversation_id = await table.conversation_of(c, slack_channel, thread_ts)
-            opening = conversation_id is None and await table.opening_begun(c, slack_channel)
+            conversation_id, opening = await table.owner(c, slack_channel, thread_ts)
         if not events:
             return Ran()
         if conversation_id is None:

@@ -125,13 +125,20 @@ async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | N
     return int(found) if found else None
 
 
-async def opening_begun(c: Connection, slack_channel: str) -> bool:
-    """Whether some Slack thread of this Slack channel is being opened, or was when a process died."""
-    return bool(
-        await c.fetchval(
-            "select exists (select from slack_threads where slack_channel = $1 and ts is null)", slack_channel
-        )
+async def owner(c: Connection, slack_channel: str, ts: str) -> tuple[int | None, bool]:
+    """The conversation a Slack thread belongs to, and whether some thread of this Slack channel is being opened.
+
+    One statement, so one moment: asked one after the other, a thread recorded in between would be neither.
+    """
+    row = await c.fetchrow(
+        """
+        select (select conversation_id from slack_threads where slack_channel = $1 and ts = $2) as conversation_id,
+               exists (select from slack_threads where slack_channel = $1 and ts is null) as opening
+        """,
+        slack_channel,
+        ts,
     )
+    return row["conversation_id"], row["opening"]
 
 
 async def begin_thread(

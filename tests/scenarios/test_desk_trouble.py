@@ -470,3 +470,23 @@ async def test_answers_leave_in_the_order_they_were_written_though_slack_tells_o
         await world.slack.event({**said, "text": text, "ts": f"{now + seconds:.6f}"})
         await eventually(lambda text=text: query(world, f"select 1 from messages where text = '{text}'"))
     await received(world, customer, "birinci", "ikinci")
+
+
+async def test_an_answer_written_the_moment_a_card_appears_reaches_its_customer(world: World) -> None:
+    """Slack tells of it while the card's own thread is just being recorded: it must be found on either side of that."""
+    await world.start()
+    customers = [world.customer(f"Müşteri {number}") for number in range(30)]
+    answered: set[str] = set()
+
+    async def answer_at_once() -> bool:
+        for root in await world.roots():
+            if root["ts"] not in answered:
+                answered.add(root["ts"])
+                await answer(world, root, "hoş geldiniz")
+        return len(answered) == len(customers)
+
+    for customer in customers:
+        await world.telegram.say(customer, text=f"merhaba {customer}")
+    await eventually(answer_at_once)
+    for customer in customers:
+        await received(world, customer, "hoş geldiniz")
