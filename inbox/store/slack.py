@@ -126,13 +126,16 @@ async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | N
 
 
 async def owner(c: Connection, slack_channel: str, ts: str) -> tuple[int | None, bool]:
-    """The conversation a Slack thread belongs to, and whether some thread of this Slack channel is being opened.
+    """As `conversation_of`, and whether some thread of this Slack channel is being opened.
 
     One statement, so one moment: asked one after the other, a thread recorded in between would be neither.
     """
     row = await c.fetchrow(
         """
-        select (select conversation_id from slack_threads where slack_channel = $1 and ts = $2) as conversation_id,
+        select coalesce(
+                   (select conversation_id from slack_threads where slack_channel = $1 and ts = $2),
+                   (select conversation_id from slack_posts where slack_channel = $1 and ts = $2 and kind = 'card')
+               ) as conversation_id,
                exists (select from slack_threads where slack_channel = $1 and ts is null) as opening
         """,
         slack_channel,
