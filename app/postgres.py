@@ -48,6 +48,7 @@ LOG_MAX = 4 * 1024 * 1024
 SPAWN_PATIENCE = 15.0  # seconds; after kill -9 the old server's children need a moment to let go of the database
 RECOVERY_PATIENCE = 120.0  # seconds; replaying max_wal_size on a slow disk
 STOP_STEPS = ((signal.SIGINT, 7.0), (signal.SIGQUIT, 1.5), (signal.SIGKILL, 1.0))  # below 10 s together
+SWEEPS = 30  # tries, a tenth of a second apart
 LONGEST_PAUSE = 30.0  # seconds between restarts of a server that keeps dying
 UNREACHABLE = 77  # our child's exit status when the account it changed to cannot get at the files
 
@@ -382,8 +383,7 @@ class Postgres:
 
     async def _create(self) -> None:
         """Make the database under another name first: an initdb cut short is never taken for one."""
-        for half in self.data_dir.glob("postgres.new-*"):
-            shutil.rmtree(half, ignore_errors=True)
+        await self._sweep()
         if self.cluster.exists():
             if any(self.cluster.iterdir()):
                 raise StartFailed(f"{self.cluster} is no database and not empty. Move it away and start again.")
@@ -409,6 +409,17 @@ class Postgres:
             raise self._failed(status, start)
         os.rename(fresh, self.cluster)
         _sync(self.data_dir)
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Remove what an initdb cut short left. Its last child may be writing for a moment longer, so look again."""
+        for _ in range(SWEEPS):
+            halves = list(self.data_dir.glob("postgres.new-*"))
+            if not halves:
+                return
+            for half in halves:
+                shutil.rmtree(half, ignore_errors=True)
+            await asyncio.sleep(0.1)
 
     async def _launch(self) -> None:
         """Run the server until it answers. Tries again while what a killed server left behind is still letting go."""
