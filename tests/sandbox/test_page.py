@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,13 +11,14 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Error, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from sandbox import cast
 from sandbox.page import Options, application
 from sandbox.page import Page as Demo
 from sandbox.slack.workspace import Message
 from sandbox.stories import STORIES
+from tests.browser import chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("page")]
 
@@ -53,12 +53,9 @@ class Visit:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = chromium()
     async with async_playwright() as playwright:
-        try:
-            running = await playwright.chromium.launch(executable_path=path, args=ARGS)
-        except Error as error:
-            pytest.skip(f"no Chromium to look with: {error.message.splitlines()[0]}")
+        running = await playwright.chromium.launch(executable_path=path, args=ARGS)
         yield running
         await running.close()
 
