@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import structlog
 
-from app.config import Config, IntakeConfig, TeamConfig
+from app.config import Config, IntakeConfig
+from app.config_sections import TeamConfig
 from app.web import Web
 from channels import registry
-from channels.channel import Acknowledges, Channel, Fetches, Prepares, Pull
+from channels.channel import Acknowledges, Channel, Fetches, Listens, Prepares, Pull, Reads
 from channels.message import Edited, Event, Received
 from desk.actions import Actions
 from desk.catchup import Catchup
@@ -29,12 +30,13 @@ from desk.people import People
 from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
 from desk.teams import UPDATE_LANE, Team, Teams, post_lane
-from inbox import figures
+from inbox import due, figures
 from inbox.changes import Put
 from inbox.delivery import Sender
 from inbox.due import send_lane
 from inbox.files import Files
 from inbox.intake import Intake
+from inbox.letters import Letters
 from inbox.media import FETCH_TRIES, Media
 from inbox.pull import Puller
 from inbox.replies import Replies
@@ -67,7 +69,9 @@ class App:
     worker: Worker
     puller: Puller
     web: Web
+    letters: Letters
     pulled: Sequence[str]
+    listening: Mapping[str, Listens]  # what takes deliveries over a protocol of its own
     begins: Sequence[Put]  # the work that every start makes due
 
     async def close(self) -> None:
@@ -79,7 +83,7 @@ class App:
 async def build(config: Config, database: Database, roles: frozenset[str], clock: Callable[[], datetime] = now) -> App:
     """Make an application for these roles, in the loop that runs it."""
     catalog = Catalog.load(config.shop.languages[0])
-    channels = {c.name: registry.make(c.kind, c.name, c.settings()) for c in config.channels}
+    channels = {c.name: registry.make(c.kind, c.name, config.settings_of(c)) for c in config.channels}
     kinds = {name: channel.kind for name, channel in channels.items()}
     files = Files.in_folder(config.files_dir)
     teams = teams_of(config)
@@ -93,6 +97,8 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         now=clock,
         committed=_Committed(channels, sends="work" in roles).note,
     )
+    reading: dict[str, Reads] = {name: c for name, c in channels.items() if isinstance(c, Reads)}
+    letters = Letters(database, files, intake, reading, now=clock)
     replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
     people = People(database, slack, now=clock)
     events = Events(database, slack, teams, people, replies, kinds=kinds, catalog=catalog, now=clock)
@@ -103,8 +109,9 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     sources: dict[str, Fetches] = {name: c for name, c in channels.items() if isinstance(c, Fetches)}
     media = Media(database, files, {**sources, SOURCE: AgentFiles(slack)}, follow_up=teams.follow_up, now=clock)
     sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock)
+    alarm = _Alarm(teams)
     pulled = {c.name: cast(Pull, channels[c.name]) for c in config.channels if c.receives == "poll"}
-    puller = Puller(database, intake, pulled, now=clock)
+    puller = Puller(database, intake, letters, pulled, refused=alarm.refused, now=clock)
 
     working: list[Kind] = [
         Kind(name="mirror", run=mirror.mirror, tries=60),
@@ -113,6 +120,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         Kind(name="revise", run=mirror.revise),
         Kind(name="marks", run=marks.run),
         Kind(name="media", run=media.run, tries=FETCH_TRIES),
+        Kind(name="read", run=letters.run, tries=0),
         Kind(name="deliver", run=sender.run),
         Kind(name="slack_thread", run=events.run, tries=60),
         Kind(name="catchup", run=catchup.run, tries=0),
@@ -135,7 +143,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         database,
         [*(working if "work" in roles else []), *(pulling if "pull" in roles else [])],
         lanes if "work" in roles else [],
-        alarm=_Alarm(teams).raise_,
+        alarm=alarm.raise_,
     )
     secret = config.slack.signing_secret.get_secret_value() if config.slack.signing_secret else ""
     actions = Actions(
@@ -165,6 +173,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     web = Web(
         channels,
         intake,
+        letters,
         public_url=config.public_url or "",
         health=health,
         now=clock,
@@ -180,9 +189,12 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         worker=worker,
         puller=puller,
         web=web,
+        letters=letters,
         pulled=sorted(pulled),
+        listening={name: c for name, c in channels.items() if isinstance(c, Listens)} if "web" in roles else {},
         begins=[
             *(Put(kind="pull", key=name) for name in pulled if "pull" in roles),
+            *(due.reading(name) for name in reading if "work" in roles),
             *(Put(kind="catchup", key=team.slack_channel) for team in teams if "work" in roles),
         ],
     )
@@ -234,6 +246,16 @@ class _Alarm:
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
 
+    async def refused(self, c: Connection, channel: str, detail: str) -> None:
+        """A channel that we have to ask refuses us: nothing comes in there. Told once a day."""
+        notice = {"notice": "mailbox", "channel": channel, "detail": detail}
+        if await deliveries.notify_desk(c, None, f"mailbox:{channel}:{now():%Y-%m-%d}", notice):
+            await work.put(c, [self._ring()])
+
+    def _ring(self) -> Put:
+        slack_channel = self._teams.first.slack_channel
+        return Put(kind="alarms", key=slack_channel, lane=post_lane(slack_channel))
+
     async def raise_(self, c: Connection, piece: Piece, error: str) -> None:
         if piece.kind == "alarms":
             return  # what cannot ring, ringing does not help
@@ -254,8 +276,7 @@ class _Alarm:
         if head is not None:
             await work.put(c, self._teams.follow_up(head.conversation, lines=True))
         else:
-            lane = post_lane(self._teams.first.slack_channel)
-            await work.put(c, [Put(kind="alarms", key=self._teams.first.slack_channel, lane=lane)])
+            await work.put(c, [self._ring()])
 
 
 def _team(team: TeamConfig) -> Team:

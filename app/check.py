@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from app.config import CHANNEL_ID_FIX, MEMBER_ID_FIX, ChannelConfig, Config, TeamConfig, nearby, without_secrets
+from app.config import Config, without_secrets
+from app.config_sections import ChannelConfig, TeamConfig
+from app.config_values import CHANNEL_ID_FIX, MEMBER_ID_FIX, nearby
 from app.manifest import SCOPES
 from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
 from channels import registry
@@ -266,7 +268,7 @@ async def slack_events(config: Config) -> Sequence[Finding]:
 
 
 async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
-    adapter = registry.make(channel.kind, channel.name, channel.settings())
+    adapter = registry.make(channel.kind, channel.name, config.settings_of(channel))
     try:
         if not isinstance(adapter, Checks):
             return (_well(f"{channel.name}: set up. Write to it once to see that a message arrives."),)

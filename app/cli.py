@@ -29,7 +29,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from app.backup import Manifest, Progress
-    from app.config import Config, IntakeConfig, Section, StoreConfig
+    from app.config import Config, IntakeConfig, StoreConfig
+    from app.config_sections import Section
     from channels.channel import Finding
 
     Needed = TypeVar("Needed", bound=Section)
@@ -399,7 +400,7 @@ def _webhook(settings: IntakeConfig, name: str, receives: str) -> str:
 
 
 def _address(url: str) -> str:
-    from app.config import web_address
+    from app.config_values import web_address
     from app.problems import Wrong
 
     try:

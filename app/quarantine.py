@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from multidict import CIMultiDict
 
 from app.build import now, teams_of
 from app.config import IntakeConfig, StoreConfig
 from app.store import opened
 from channels import registry
-from channels.channel import Webhook
+from channels.channel import Channel, Request, Webhook
 from channels.errors import Malformed
-from channels.message import Unreadable
+from channels.message import Letter, Unreadable
+from inbox.files import Files
 from inbox.intake import Intake
+from inbox.letters import Letters
 from inbox.store import quarantine
-from inbox.store.quarantine import Entry
+from inbox.store.quarantine import Body, Entry
 from routing.triage import triage
 
 
@@ -41,7 +46,7 @@ def replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Outcome]:
 
 
 async def _replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Outcome]:
-    channels = {c.name: registry.make(c.kind, c.name, c.settings()) for c in config.channels}
+    channels = {c.name: registry.make(c.kind, c.name, config.settings_of(c)) for c in config.channels}
     outcomes = []
     async with opened(config) as database:
         teams = teams_of(config)
@@ -51,30 +56,35 @@ async def _replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Out
             follow_up=teams.follow_up,
             now=now,
         )
+        letters = Letters(database, Files.in_folder(config.files_dir), intake, {}, now=now)
         async with database.connection() as c:
             bodies = await quarantine.bodies(c, ids)
-        known = {id for id, _, _ in bodies}
+        known = {kept.id for kept in bodies}
         outcomes += [Outcome(id=id, ok=False, detail="no such entry") for id in ids or () if id not in known]
-        for id, name, body in bodies:
-            channel = channels.get(name)
-            if not isinstance(channel, Webhook):
-                why = (
-                    "Slack sends its events again by itself" if name == "slack" else f"no channel {name} is configured"
-                )
-                outcomes.append(Outcome(id=id, ok=False, detail=why))
-                continue
-            try:
-                events = channel.parse(body, now())
-            except Malformed as error:
-                outcomes.append(Outcome(id=id, ok=False, detail=str(error)))
-                continue
-            unreadable = [event for event in events if isinstance(event, Unreadable)]
-            if unreadable:
-                outcomes.append(Outcome(id=id, ok=False, detail=unreadable[0].reason))
-                continue
-            await intake.receive(events)
-            async with database.connection() as c:
-                await quarantine.replayed(c, id, now())
-            outcomes.append(Outcome(id=id, ok=True))
+        for kept in bodies:
+            detail = await _again(kept, channels, intake, letters)
+            if not detail:
+                async with database.connection() as c:
+                    await quarantine.replayed(c, kept.id, now())
+            outcomes.append(Outcome(id=kept.id, ok=not detail, detail=detail))
         await intake.close()
     return outcomes
+
+
+async def _again(kept: Body, channels: Mapping[str, Channel], intake: Intake, letters: Letters) -> str:
+    """Read a request once more and store what it says; why not, when that still cannot be done."""
+    channel = channels.get(kept.channel)
+    if not isinstance(channel, Webhook):
+        slack = kept.channel == "slack"
+        return "Slack sends its events again by itself" if slack else f"no channel {kept.channel} is configured"
+    request = Request(method="POST", url="", headers=CIMultiDict(kept.headers), body=kept.body)
+    try:
+        arrived = channel.parse(request, now())
+    except Malformed as error:
+        return str(error)
+    for event in arrived:
+        if isinstance(event, Unreadable):
+            return event.reason
+    await letters.receive([event for event in arrived if isinstance(event, Letter)])
+    await intake.receive([event for event in arrived if not isinstance(event, Letter)])
+    return ""

@@ -22,7 +22,7 @@ from app.build import App, build, now
 from app.config import Config, StoreConfig
 from app.postgres import Postgres
 from app.store import reach
-from channels.channel import Registers
+from channels.channel import Listens, Registers
 from channels.errors import ChannelError
 from inbox import figures
 from inbox.store import deliveries, work
@@ -82,6 +82,8 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
             ) from error
         for site in runner.addresses:
             log.info("serve.listening", address=f"{site[0]}:{site[1]}")
+    for name, channel in app.listening.items():
+        background.start(f"listen {name}", _listen(name, channel, app))
     if roles & {"work", "pull"}:
         async with database.connection() as c:
             await work.unpark_all(c)
@@ -177,6 +179,17 @@ async def _connect(app: App) -> None:
             await asyncio.sleep(PATIENCE)
         else:
             return
+
+
+async def _listen(name: str, channel: Listens, app: App) -> None:
+    """Take what senders deliver to us. A door that cannot be opened is tried again: another process may hold it."""
+    while True:
+        try:
+            await channel.listen(app.letters.receive)
+            return
+        except (ChannelError, OSError) as error:
+            log.error("channel.not_listening", channel=name, reason=str(error))
+            await asyncio.sleep(PATIENCE * 5)
 
 
 async def _register(config: Config, app: App) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -16,16 +17,18 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
-from channels.channel import Channel, Handshake, Request, Webhook
-from channels.errors import Malformed
-from channels.message import Unreadable
+from channels.channel import Channel, Handshake, Reads, Request, Webhook
+from channels.errors import Malformed, Retry
+from channels.message import Event, Letter, Unreadable
 from desk.events import Events
 from inbox import figures
 from inbox.intake import Away, Intake, Overloaded
+from inbox.letters import Letters
 from inbox.store.arrivals import collided
 from inbox.store.database import away
 
-MOST = 8 * 1024 * 1024  # bytes of a request; the largest webhook of a provider is a mail with attachments
+MOST = 8 << 20  # bytes of a request, where a channel does not say that its provider sends larger ones
+CONTENT = ("Content-Type", "Content-Encoding")  # the headers without which a body cannot be read again
 DIGITS = 12  # of a time in seconds; Python refuses to read a number of thousands
 SECONDS = 300.0  # how old a signed request of Slack's may be (docs.slack.dev, "Verifying requests from Slack")
 
@@ -40,6 +43,7 @@ class Web:
         self,
         channels: Mapping[str, Channel],
         intake: Intake,
+        letters: Letters,
         *,
         public_url: str,
         health: Health,
@@ -50,8 +54,11 @@ class Web:
     ) -> None:
         # Looked up once: asking whether an object fits a protocol takes longer than reading a message does.
         self._webhooks = {name: channel for name, channel in channels.items() if isinstance(channel, Webhook)}
+        self._channels = channels
+        self._reading = {name for name, channel in channels.items() if isinstance(channel, Reads)}
         self._handshakes = {name: channel for name, channel in channels.items() if isinstance(channel, Handshake)}
         self._intake = intake
+        self._letters = letters
         self._public_url = public_url.rstrip("/")
         self._health = health
         self._now = now
@@ -61,7 +68,8 @@ class Web:
         self.accepting = True
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=MOST, middlewares=[_words])
+        most = max((channel.capabilities.max_request for channel in self._channels.values()), default=MOST)
+        app = web.Application(client_max_size=max(most, MOST), middlewares=[_words])
         app.router.add_post("/webhooks/{name}", self.webhook)
         app.router.add_get("/webhooks/{name}", self.handshake)
         app.router.add_get("/health/live", self.live)
@@ -78,18 +86,28 @@ class Web:
         if channel is None:
             raise web.HTTPNotFound
         body = await request.read()
+        if len(body) > self._channels[name].capabilities.max_request:
+            raise web.HTTPRequestEntityTooLarge(self._channels[name].capabilities.max_request, len(body))
+        told = self._request(request, body)
         try:
-            channel.verify(self._request(request, body))
+            channel.verify(told)
+        except Retry as error:
+            return _later(error)
         except Exception as error:  # noqa: BLE001 - whatever a verifier stumbles over, the request is refused
             figures.REFUSED.labels(name, "unverified").inc()
             log.info("webhook.refused", channel=name, error=type(error).__name__)
             return web.Response(status=401, text="not signed by the provider\n")
         try:
-            events = channel.parse(body, self._now())
+            arrived = channel.parse(told, self._now())
         except Malformed as error:
-            return await self._set_aside(name, body, str(error))
+            headers = {header: request.headers[header] for header in CONTENT if header in request.headers}
+            return await self._set_aside(name, body, str(error), headers)
         try:
-            await self._intake.receive(events)
+            if name in self._reading:
+                await self._letters.receive([event for event in arrived if isinstance(event, Letter)])
+                await self._intake.receive([event for event in arrived if not isinstance(event, Letter)])
+            else:
+                await self._intake.receive(cast(Sequence[Event], arrived))
         except (Away, Overloaded) as error:
             return _later(error)
         return web.Response()
@@ -151,11 +169,13 @@ class Web:
     async def metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _set_aside(self, name: str, body: bytes, detail: str) -> web.Response:
+    async def _set_aside(
+        self, name: str, body: bytes, detail: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> web.Response:
         """A provider sent what cannot be read: keep it, count it, and say so."""
         figures.QUARANTINED.labels(name).inc()
         try:
-            await self._intake.quarantine(Unreadable(channel=name, reason="unreadable", raw=body), detail)
+            await self._intake.quarantine(Unreadable(channel=name, reason="unreadable", raw=body), detail, headers)
         except Away as error:
             return _later(error)
         log.warning("webhook.quarantined", channel=name)

@@ -5,12 +5,12 @@ Rule: an adapter verifies, parses and sends. It stores nothing, knows nothing of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from channels.message import Attachment, Event, Outgoing, Received
+from channels.message import Attachment, Event, Letter, Outgoing, Received
 
 Measure = Callable[[str], int]
 
@@ -43,6 +43,10 @@ class Capabilities:
     edits: timedelta | None = None  # how long our message can still be changed; None: never
     withdraws: timedelta | None = None
     receipts: frozenset[str] = frozenset()  # of "delivered", "read"
+    max_files: int = 1  # in one message; more than one means that its words travel with them
+    max_total: int | None = None  # bytes of all files of one message
+    quotes: bool = False  # the past travels along below an answer
+    max_request: int = 8 << 20  # bytes of a webhook's body
     rate: Rate | None = None  # over the whole channel
     address_rate: Rate | None = None  # to one address
 
@@ -60,10 +64,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """What one pull brought, and the cursor to store in the same commit."""
+    """What one pull brought, and the cursor to store with it. Letters and cursor are one commit."""
 
-    events: tuple[Event, ...]
     cursor: str
+    events: tuple[Event, ...] = ()
+    letters: tuple[Letter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +107,17 @@ class Webhook(Protocol):
     """The provider calls us. Both methods are pure and quick: nothing but the bytes at hand."""
 
     def verify(self, request: Request) -> None:
-        """Raise `Unverified` unless the request is the provider's."""
+        """Raise `Unverified` unless the request is the provider's.
+
+        Raises `Retry` while what it takes to tell, such as a certificate, is still being fetched.
+        """
         ...
 
-    def parse(self, body: bytes, at: datetime) -> Sequence[Event]:
-        """Read every entry of the batch. Raise `Malformed` only when the whole body is unreadable."""
+    def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
+        """Read every entry of the batch. Raise `Malformed` only when the whole body is unreadable.
+
+        Of the request only its headers of content and its body count: what was set aside is read again with no others.
+        """
         ...
 
 
@@ -134,6 +145,27 @@ class Pull(Protocol):
 
     async def pull(self, after: str) -> Pulled:
         """Wait up to a long poll's time for what came after the cursor ("" at first). Raises `Retry` or `Refused`."""
+        ...
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """Senders deliver to us over a protocol of their own."""
+
+    async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
+        """Take what is delivered until cancelled. `receive` returns after the commit; only then is it acknowledged."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """What came is too heavy or too dangerous to be read on arrival."""
+
+    async def read(self, letter: Letter) -> Sequence[Event]:
+        """Read a kept letter, in bounded time and memory. The same letter gives the same events, as often as asked.
+
+        What cannot be read becomes a `Received` with a stub. Raises `Retry` while something outside is away.
+        """
         ...
 
 

@@ -61,7 +61,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that came or goes. Inbound: `ref` is what `Fetches.fetch` needs. Outbound: `data` holds the bytes.
+    """A file that came or goes. Inbound: `ref` is what `Fetches.fetch` needs, or `data` the bytes. Outbound: `data`.
 
     `media_type` and `filename` are the sender's words, made safe for display but never to be trusted.
     """
@@ -72,6 +72,7 @@ class Attachment:
     ref: str = ""
     data: bytes | None = field(default=None, repr=False)
     unique_ref: str = ""  # stays the same when the provider hands out a new ref for the same file
+    path: str = ""  # where the inbox has it already, set by nobody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +106,53 @@ class Received:
     proof: Proof = Proof.CLAIMED
     proofs: tuple[tuple[Address, Proof], ...] = ()
     automatic: bool = False
+    quiet: bool = False  # a person may have written it, but no program may answer
+    twin: Address | None = None  # this address at the other level of proof; see `inbox.identity`
+    hidden: str = ""  # quoted history and signature, cut from `text`, never thrown away
+    warnings: tuple[str, ...] = ()  # codes of what an agent should know before believing it; the desk has the words
+    why: str = ""  # why `proof` is what it is, in words
+    once: str = ""  # equal for copies of one message that came by several ways; only the first is stored
+    answers: tuple[UUID, ...] = ()  # deliveries of ours it answers, best evidence first
+    refers_to: tuple[str, ...] = ()  # ids of earlier messages it refers to, in either direction, best evidence first
+    names: tuple[str, ...] = ()  # ids by which later messages may refer to it
     context: Mapping[str, Any] = field(default_factory=dict)
     raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automated:
+    """A machine wrote, in a customer's name or about our mail: a vacation note, a newsletter, a delayed delivery.
+
+    It is shown as a small line where its conversation is known, opens none, wakes nobody and is never answered.
+    """
+
+    channel: str
+    external_id: str
+    sender: Address
+    what: str  # "auto_reply", "delayed", "calendar", "list", "loop": the desk has the words
+    at: datetime
+    subject: str = ""
+    text: str = ""
+    proof: Proof = Proof.CLAIMED
+    once: str = ""
+    answers: tuple[UUID, ...] = ()
+    refers_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """Something that came and is too heavy to be read on arrival: kept whole now, read as work after the commit.
+
+    `external_id` is unique in its channel, `digest` equal for the same bytes come twice. `facts` is what the way it
+    came tells beside the bytes; it and `raw` are opaque to everybody but the adapter.
+    """
+
+    channel: str
+    external_id: str
+    digest: bytes
+    at: datetime  # when its receiver took it, not when its sender says to have written it
+    raw: bytes = field(repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +197,21 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a provider tells of a delivery later, by its own id or by ours."""
+    """What a provider tells of a delivery later: by its own id, by ours, or by the address it went to.
+
+    `unreachable`: nothing will ever arrive at that address, so nothing more may be sent there.
+    """
 
     channel: str
     status: Status
     at: datetime
     external_id: str = ""
     delivery: UUID | None = None
+    recipient: Address | None = None  # where the ids tell nothing: the last delivery to this address is meant
     code: str = ""
     detail: str = ""
+    unreachable: bool = False
+    letter: str = ""  # external_id of the letter that told it; set aside when it is about nothing of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +261,19 @@ class Unreadable:
     raw: bytes = field(repr=False)
 
 
-Event = Received | Edited | Withdrawn | Reacted | Receipt | ReadUpTo | OptedOut | OptedIn | AddressChanged | Unreadable
+Event = (
+    Received
+    | Edited
+    | Withdrawn
+    | Reacted
+    | Automated
+    | Receipt
+    | ReadUpTo
+    | OptedOut
+    | OptedIn
+    | AddressChanged
+    | Unreadable
+)
 
 
 class Author(Enum):
@@ -228,16 +292,29 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted:
+    """What a message answers, for channels that carry the past along."""
+
+    text: str
+    at: datetime
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """One provider message, planned to fit the channel's capabilities: one `send` is one call and one id."""
 
     id: UUID  # ours; goes to the provider where it takes one, so that a doubt can be settled
     to: Address
     author: Author = Author.AGENT
+    author_name: str = ""  # the agent's, as customers may see it
+    team: str = ""
     text: str = ""
     spans: tuple[Span, ...] = ()
     subject: str = ""
     attachment: Attachment | None = None
+    more: tuple[Attachment, ...] = ()  # further files, where the channel carries several in one message
+    quoted: Quoted | None = None
     choices: tuple[Choice, ...] = ()
     template: str = ""
     reply_to: str = ""  # external_id in the customer's channel

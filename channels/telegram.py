@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import FILE_TOO_BIG, Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
-from channels.message import Attachment, Event, Outgoing, Received, Unreadable
+from channels.message import Attachment, Event, Letter, Outgoing, Received, Unreadable
 from channels.telegram_parse import external_id, read, units
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class Telegram:
         if not self.config.secret or not hmac.compare_digest(given, self.config.secret.encode()):
             raise Unverified
 
-    def parse(self, body: bytes, at: datetime) -> Sequence[Event]:
-        return read(self.name, body, at)
+    def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
+        return read(self.name, request.body, at)
 
     async def send(self, message: Outgoing) -> str:
         client = await self._connected()
@@ -147,11 +147,11 @@ class Telegram:
         for update in updates:
             body = json.dumps(update).encode()
             try:
-                events.extend(self.parse(body, self._now()))
+                events.extend(read(self.name, body, self._now()))
                 after = str(update["update_id"])
             except Malformed as error:
                 events.append(Unreadable(channel=self.name, reason=error.detail, raw=body))
-        return Pulled(events=tuple(events), cursor=after)
+        return Pulled(cursor=after, events=tuple(events))
 
     async def register(self, url: str) -> None:
         """Set the webhook; of a polled bot, which can have none, nothing is changed."""

@@ -85,8 +85,8 @@ class Sender:
         if found.silenced:
             await self._settle(c, found, Status.FAILED, code="unreachable")
             return Ran(again=now)
-        if found.attachment_id is not None:
-            file = await deliveries.file(c, found.attachment_id)
+        for attachment_id in found.files:
+            file = await deliveries.file(c, attachment_id)
             if file is None or file.state == "failed":
                 why = file.why if file else ""
                 code = FILE_TOO_BIG if why == FILE_TOO_BIG else "file_lost"
@@ -103,7 +103,7 @@ class Sender:
 
     async def _send(self, channel: Channel, found: Delivery) -> None:
         try:
-            message = deliveries.outgoing(found, await self._attachment(found))
+            message = deliveries.outgoing(found, await self._attachments(found))
         except FileNotFoundError:
             async with self._database.transaction() as c:
                 await self._settle(c, found, Status.FAILED, code="file_lost")
@@ -200,14 +200,16 @@ class Sender:
             if outcome:
                 await self._explain(c, found, outcome, found.revision)
 
-    async def _attachment(self, found: Delivery) -> Attachment | None:
-        if found.attachment_id is None:
-            return None
+    async def _attachments(self, found: Delivery) -> list[Attachment]:
+        if not found.files:
+            return []
         async with self._database.connection() as c:
-            file = await deliveries.file(c, found.attachment_id)
-        if file is None:
-            return None
-        return replace(file.attachment, data=await self._files.read(file.path), ref="")
+            files = [await deliveries.file(c, attachment_id) for attachment_id in found.files]
+        return [
+            replace(file.attachment, data=await self._files.read(file.path), ref="")
+            for file in files
+            if file is not None
+        ]
 
     async def _settle(
         self, c: Connection, found: Delivery, status: Status, *, external_id: str = "", code: str = "", detail: str = ""

@@ -33,3 +33,8 @@ def marks(message_id: int) -> Put:
 def revise(channel: str, external_id: str) -> Put:
     """Show at the desk what a customer's message says by now."""
     return Put(kind="revise", key=f"{channel}:{external_id}")
+
+
+def reading(channel: str) -> Put:
+    """Read what letters a channel has kept."""
+    return Put(kind="read", key=channel)

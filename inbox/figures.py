@@ -13,6 +13,11 @@ COMMIT = Histogram(
 COMMIT_SIZE = Histogram(
     "santral_commit_events", "Events in one intake transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+READ_SECONDS = Histogram(
+    "santral_read_seconds",
+    "Reading one kept letter, averaged over its batch",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2, 20),
+)
 RAN = Counter("santral_work", "Pieces of work run, by kind and outcome", ["kind", "outcome"])
 WAITING = Gauge("santral_work_waiting", "Pieces of work in the table, by kind", ["kind"])
 PARKED = Gauge("santral_work_parked", "Pieces of work given up until a new reason comes, by kind", ["kind"])

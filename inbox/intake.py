@@ -10,9 +10,10 @@ import asyncio
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
@@ -20,6 +21,7 @@ from channels.message import (
     Address,
     AddressChanged,
     Attachment,
+    Automated,
     Edited,
     Event,
     OptedIn,
@@ -32,9 +34,10 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from inbox import changes, due, figures
+from inbox import changes, due, figures, identity
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
-from inbox.store import arrivals
+from inbox.store import arrivals, deliveries, letters, receipts
+from inbox.store import identity as identities
 from inbox.store.arrivals import Known, Row, key
 from inbox.store.database import Connection, Database, away
 
@@ -78,6 +81,7 @@ class _Group:
     puts: list[Put] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     described: list[tuple[Known, Received]] = field(default_factory=list)
+    named: list[tuple[str, int, int]] = field(default_factory=list)  # id, message, conversation
     overtaken: set[arrivals.Name] = field(default_factory=set)  # first told of by an edit in this group
 
 
@@ -121,11 +125,13 @@ class Intake:
                 if isinstance(outcome, BaseException):
                     raise outcome
 
-    async def quarantine(self, event: Unreadable, detail: str = "") -> None:
-        """Keep a whole request that could not be read."""
+    async def quarantine(
+        self, event: Unreadable, detail: str = "", headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Keep a whole request that could not be read. `headers` are those by which its body can be read again."""
         try:
             async with self._database.connection() as c:
-                await arrivals.quarantine(c, event, detail)
+                await arrivals.quarantine(c, event, detail, headers)
         except Exception as error:
             if away(error):
                 raise Away from error
@@ -205,31 +211,56 @@ class Intake:
         self._committed(events)
 
     async def _store_received(self, c: Connection, received: list[Received], now: datetime, group: _Group) -> None:
+        received = await self._first_copies(c, received, group)
+        elsewhere: dict[arrivals.Name, int] = {}  # a bystander's message to the conversation it is shown in
+        settled = await identity.settle(c, received)
         first: dict[arrivals.Key, Received] = {}
         unique: dict[tuple[str, str], Received] = {}
-        for message in received:
+        for filed in settled:
+            message = filed.message
             unique.setdefault((message.channel, message.external_id), message)
             first.setdefault(key(message.sender), message)
+            if filed.conversation_id is not None:
+                elsewhere[message.channel, message.external_id] = filed.conversation_id
+        if not unique:
+            return
         known = await arrivals.find_or_create(c, first)
         start = {found.conversation.id: found.conversation for found in known.values()}
-        rows = _placed(unique.values(), known, start)
+        for conversation_id in sorted(set(elsewhere.values()) - set(start)):
+            start[conversation_id] = await arrivals.load(c, conversation_id)
+        rows = _placed(unique.values(), known, start, elsewhere)
         stored = await arrivals.insert(c, rows)
         fresh = [row for row in rows if (row.message.channel, row.message.external_id) in stored]
         group.conversations.update(self._decided(fresh, known, start, now, group))
         files: dict[str, list[tuple[int, int, Attachment]]] = {}
         for row in fresh:
             message_id = stored[row.message.channel, row.message.external_id]
+            group.named += [(name, message_id, row.conversation_id) for name in row.message.names]
             for number, file in enumerate(row.message.attachments):
                 files.setdefault(row.message.channel, []).append((message_id, number, file))
         for source, found in files.items():
-            for attachment_id in await arrivals.attach(c, source, found):
-                group.puts.append(due.media(attachment_id))
+            ids = await arrivals.attach(c, source, found)
+            if any(not file.path for _, _, file in found):
+                group.puts += map(due.media, ids)
         for row in fresh:
             found_address = known[key(row.message.sender)]
             if _tells_more(found_address, row.message):
                 group.described.append((found_address, row.message))
             for address, proof in row.message.proofs:
                 await self._prove(c, found_address, address, proof, group)
+
+    async def _first_copies(self, c: Connection, received: list[Received], group: _Group) -> list[Received]:
+        """Drop what came before by another way, and note on the first copy that it did."""
+        if not any(message.once for message in received):
+            return received
+        first = await identities.first_copies(c, [message for message in received if message.once])
+        kept = []
+        for message in received:
+            if not message.once or (message.channel, message.external_id) in first:
+                kept.append(message)
+            elif (conversation_id := await identities.also_came(c, message.once, message.channel)) is not None:
+                group.touched.add(conversation_id)
+        return kept
 
     def _decided(
         self,
@@ -244,12 +275,14 @@ class Intake:
             found = known[key(row.message.sender)]
             before = after.get(row.conversation_id, start[row.conversation_id])
             conversation = changes.arrived(before, row.message, row.address_id, row.position)
+            if row.bystander:  # answers go to the customer, whoever else speaks up
+                conversation = replace(conversation, address_id=before.address_id, channel=before.channel)
             facts = Facts(
                 conversation=conversation,
                 message=row.message,
                 known=not found.fresh or row.conversation_id in after,
                 address=row.message.sender,
-                proof=found.proof,
+                proof=min(found.proof, row.message.proof),
                 now=now,
             )
             decision = self._decide(facts)
@@ -276,9 +309,9 @@ class Intake:
             case Unreadable():
                 await arrivals.quarantine(c, event)
             case Receipt():
-                message_id = await arrivals.receive_receipt(c, event)
-                if message_id:
-                    group.puts.append(due.marks(message_id))
+                await self._store_receipt(c, event, group)
+            case Automated():
+                await self._store_automated(c, event, group)
             case AddressChanged():
                 await arrivals.move(c, event)
             case ReadUpTo():
@@ -314,6 +347,47 @@ class Intake:
             if pending is not None:
                 group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
 
+    async def _store_receipt(self, c: Connection, event: Receipt, group: _Group) -> None:
+        told = await receipts.receive(c, event)
+        if told is None:
+            if event.letter:
+                await letters.set_aside(c, event.channel, event.letter, "receipt")
+            return
+        group.puts.append(due.marks(told.message_id))
+        if not told.failed_late:
+            return
+        # Whoever answered believes it arrived: they are told, where nothing more will arrive nothing more is sent.
+        if event.unreachable:
+            await receipts.silence(c, told.address_id, event.detail or event.code, event.at)
+        notice = {
+            "notice": "failure",
+            "delivery": str(told.delivery),
+            "channel": event.channel,
+            "code": event.code or "refused",
+            "detail": event.detail,
+            "message": told.message_id,
+        }
+        if await deliveries.notify_desk(c, told.conversation_id, f"failure:{told.delivery}:late", notice):
+            group.touched.add(told.conversation_id)
+
+    async def _store_automated(self, c: Connection, event: Automated, group: _Group) -> None:
+        """A machine's words: a small line where its conversation is known, set aside where it is not."""
+        if event.once and (event.channel, event.external_id) not in await identities.first_copies(c, [event]):
+            return
+        referred = await identities.referred(c, [event])
+        found = referred.get((event.channel, event.external_id))
+        known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
+        if found is None and known is None:
+            await letters.set_aside(c, event.channel, event.external_id, event.what)
+            return
+        conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
+        pending = group.conversations.get(conversation_id)
+        conversation = pending or await arrivals.load(c, conversation_id)
+        if await arrivals.note_automated(c, conversation, event, known.address_id if known else None):
+            group.touched.add(conversation_id)
+            if pending is not None:
+                group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
+
     async def _prove(self, c: Connection, found: Known, address: Address, proof: Proof, group: _Group) -> None:
         owner = await arrivals.prove(c, found.conversation.customer_id, address, proof)
         if owner is not None:
@@ -323,6 +397,8 @@ class Intake:
     async def _finish(self, c: Connection, group: _Group, now: datetime) -> None:
         for found, message in group.described:
             await arrivals.describe(c, found, message)
+        if group.named:
+            await identities.name(c, group.named)
         changed = list(group.conversations.values())
         shown = [*changed]
         for conversation_id in sorted(group.touched - set(group.conversations)):
@@ -333,20 +409,29 @@ class Intake:
 
 
 def _placed(
-    messages: Iterable[Received], known: dict[arrivals.Key, Known], start: dict[int, Conversation]
+    messages: Iterable[Received],
+    known: dict[arrivals.Key, Known],
+    start: dict[int, Conversation],
+    elsewhere: Mapping[arrivals.Name, int],
 ) -> list[Row]:
     """Give each message the next place of its conversation, in the order they came."""
     last = {conversation_id: conversation.last_position for conversation_id, conversation in start.items()}
     rows = []
     for message in messages:
         found = known[key(message.sender)]
-        last[found.conversation.id] += 1
+        conversation_id = found.conversation.id
+        bystander = False
+        if elsewhere and (other := elsewhere.get((message.channel, message.external_id))) is not None:
+            bystander = other != conversation_id
+            conversation_id = other
+        last[conversation_id] += 1
         rows.append(
             Row(
                 message=message,
-                conversation_id=found.conversation.id,
+                conversation_id=conversation_id,
                 address_id=found.address_id,
-                position=last[found.conversation.id],
+                position=last[conversation_id],
+                bystander=bystander,
             )
         )
     return rows
@@ -354,7 +439,8 @@ def _placed(
 
 def _tells_more(known: Known, message: Received) -> bool:
     named = bool(message.sender_name) and message.sender_name != known.name and not known.fresh
-    return named or known.silenced or message.proof > known.proof
+    # Nobody renames a proven customer by merely writing in their name.
+    return ((named or known.silenced) and message.proof >= known.proof) or message.proof > known.proof
 
 
 def _sender(event: Event) -> str:
@@ -370,6 +456,8 @@ def _address(event: Event) -> Address | None:
             return sender
         case Edited(message=message):
             return message.sender
+        case Automated(sender=sender):
+            return sender
         case Receipt() | Unreadable():
             return None
 

@@ -21,21 +21,49 @@ _SHORTEST = 0.4  # of the room: a seam further back would leave stubs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One provider message. `file` is an index into the draft's files."""
+    """One provider message. `file` is an index into the draft's files, `more` are further ones beside it."""
 
     text: str = ""
     spans: tuple[Span, ...] = ()
     file: int | None = None
+    more: tuple[int, ...] = ()
     refused: str = ""  # why the channel cannot carry this part, as a code the desk has words for
 
 
 def plan(text: str, spans: Sequence[Span], files: Sequence[Attachment], can: Capabilities) -> tuple[Part, ...]:
     """The parts in the order they are sent: words first, or as the caption of a single file when they fit there."""
     kept = tuple(spans) if can.formatting else ()
+    if can.max_files > 1:
+        return _together(text, kept, files, can)
     if len(files) == 1 and text and can.measure(text) <= can.max_caption and carries(can, files[0]) == "":
         return (Part(text=text, spans=kept, file=0),)
     words = [Part(text=piece, spans=cut_spans(kept, start, start + len(piece))) for start, piece in split(text, can)]
     return (*words, *(Part(file=number, refused=carries(can, file)) for number, file in enumerate(files)))
+
+
+def _together(text: str, spans: tuple[Span, ...], files: Sequence[Attachment], can: Capabilities) -> tuple[Part, ...]:
+    """Words and files in as few messages as they fit into: all files of a mail travel with its words."""
+    refused = {number: why for number, file in enumerate(files) if (why := carries(can, file))}
+    bundles: list[list[int]] = [[]]
+    weight = 0
+    for number, file in enumerate(files):
+        if number in refused:
+            continue
+        size = file.size or 0
+        full = len(bundles[-1]) >= can.max_files or (can.max_total is not None and weight + size > can.max_total)
+        if bundles[-1] and full:
+            bundles.append([])
+            weight = 0
+        bundles[-1].append(number)
+        weight += size
+    pieces = list(split(text, can)) or [(0, "")]
+    parts = [Part(text=piece, spans=cut_spans(spans, start, start + len(piece))) for start, piece in pieces]
+    first, *rest = bundles
+    if first:
+        parts[-1] = replace(parts[-1], file=first[0], more=tuple(first[1:]))
+    parts += [Part(file=bundle[0], more=tuple(bundle[1:])) for bundle in rest]
+    said = [part for part in parts if part.text or part.file is not None]
+    return (*said, *(Part(file=number, refused=why) for number, why in refused.items()))
 
 
 def carries(can: Capabilities, file: Attachment) -> str:

@@ -1,31 +1,44 @@
 """Reads the channels that are asked rather than call: one puller a channel over all processes, by a lease.
 
-Rule: the cursor moves after its events are committed, so a crash between repeats events and never skips them.
+Rule: letters and the cursor are one commit. Where a channel brings events instead, the cursor moves after they are
+committed, so a crash between repeats events and never skips them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from channels.channel import Pull, Pulled
-from channels.errors import ChannelError, Retry
+from channels.errors import ChannelError, Misconfigured, Retry
 from inbox.intake import Away, Intake, Overloaded
+from inbox.letters import Letters
 from inbox.store import cursors, work
-from inbox.store.database import Database
+from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
+
+Refused = Callable[[Connection, str, str], Awaitable[None]]  # connection, channel, why
 
 
 class Puller:
     """Handler of the work kind `pull`; the key is a channel's name. Runs until stopped or until the lease is lost."""
 
     def __init__(
-        self, database: Database, intake: Intake, channels: Mapping[str, Pull], *, now: Callable[[], datetime]
+        self,
+        database: Database,
+        intake: Intake,
+        letters: Letters,
+        channels: Mapping[str, Pull],
+        *,
+        refused: Refused,
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._intake = intake
+        self._letters = letters
+        self._refused = refused
         self._channels = channels
         self._now = now
         self._stopping = asyncio.Event()
@@ -40,16 +53,23 @@ class Puller:
         async with self._database.connection() as c:
             cursor = await cursors.read(c, piece.key)
         while not self._stopping.is_set():
-            pulled = await self._pulled(channel, cursor)
+            try:
+                pulled = await self._pulled(channel, cursor)
+            except Misconfigured as error:
+                async with self._database.transaction() as c:
+                    await self._refused(c, piece.key, str(error))
+                raise Failed(str(error)) from error
             if pulled is None:
                 break
             try:
                 await self._intake.receive(pulled.events)
             except (Away, Overloaded) as error:
                 raise Unavailable("the database is away") from error
+            kept = await self._letters.prepared(pulled.letters)
             async with self._database.transaction() as c:
                 if not await work.holds(c, piece):
                     raise LeaseLost
+                await self._letters.keep(c, kept)
                 if pulled.cursor != cursor:
                     await cursors.move(c, piece.key, pulled.cursor)
             cursor = pulled.cursor
@@ -69,6 +89,8 @@ class Puller:
                 raise Wait(error.after, str(error)) from error
             # Not a failed try: a puller runs for weeks, and each line that broke would make the next pause longer.
             raise Unavailable(str(error)) from error
+        except Misconfigured:
+            raise
         except ChannelError as error:
             raise Failed(str(error)) from error
         finally:

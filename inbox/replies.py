@@ -162,6 +162,7 @@ class Replies:
                 files=tuple(file for _, file in draft.files),
                 source=source,
                 author=by,
+                author_name=draft.author_name,
                 at=now,
             )
             await messages.make_reply(c, found.id, target.address_id)
@@ -217,7 +218,7 @@ class Replies:
                 return ""
             conversation = await arrivals.load(c, found.conversation_id)
             if all(part.status is Status.QUEUED and part.sending_at is None for part in parts):
-                ids = sorted({part.attachment_id for part in parts if part.attachment_id is not None})
+                ids = sorted({id for part in parts for id in part.files})
                 kept = [await deliveries.file(c, id) for id in ids]
                 await deliveries.discard(c, found.id)
                 leaves = max(min(part.due_at for part in parts), self._now() + undo)
@@ -292,6 +293,7 @@ class Replies:
             parts: Sequence[Part] = [Part(text=draft.text, refused="channel_gone")]
         else:
             parts = plan(draft.text, draft.spans, draft.files, channel.capabilities)
+        quotes = channel is not None and channel.capabilities.quotes
         for number, part in enumerate(parts):
             id = uuid4()
             refused = part.refused or ("unreachable" if target.silenced else "")
@@ -306,7 +308,11 @@ class Replies:
                     "text": part.text,
                     "spans": messages.spans_json(part.spans),
                     "author": draft.kind.value,
+                    "author_name": draft.author_name,
+                    "team": conversation.team,
                     "context": dict(target.context),
+                    **({"quoted": dict(target.quoted)} if quotes and target.quoted else {}),
+                    **({"more": [attachment_ids[number] for number in part.more]} if part.more else {}),
                 },
                 attachment_id=attachment_ids[part.file] if part.file is not None else None,
                 due_at=leaves,

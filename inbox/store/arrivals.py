@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -20,13 +21,13 @@ from channels.message import (
     Address,
     AddressChanged,
     Attachment,
+    Automated,
     Edited,
     OptedIn,
     OptedOut,
     Proof,
     Reacted,
     ReadUpTo,
-    Receipt,
     Received,
     Span,
     Status,
@@ -65,6 +66,7 @@ class Row:
     conversation_id: int
     address_id: int
     position: int
+    bystander: bool = False  # shown in the conversation of somebody else
 
 
 def collided(error: BaseException) -> bool:
@@ -184,7 +186,7 @@ async def insert(c: Connection, rows: Sequence[Row]) -> dict[Name, int]:
         [storable(row.message.sender_name, 500) for row in rows],
         [storable(row.message.subject, 1_000) for row in rows],
         [storable(row.message.text) for row in rows],
-        [body(row.message) for row in rows],
+        [body(row.message, bystander=row.bystander) for row in rows],
         [row.message.album for row in rows],
         [row.message.automatic for row in rows],
         [row.message.sent_at for row in rows],
@@ -193,14 +195,20 @@ async def insert(c: Connection, rows: Sequence[Row]) -> dict[Name, int]:
     return {(row["channel"], row["external_id"]): row["id"] for row in found}
 
 
-def body(message: Received) -> str:
+def body(message: Received, *, bystander: bool = False) -> str:
     """What a message has beyond its words, as JSON text; empty parts are left out."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"participant": True} if bystander else {}
     if message.spans:
         parts["spans"] = [_span(span) for span in message.spans]
-    for name in ("payload", "reply_to", "quoted", "forwarded_from", "stub", "html", "language"):
+    for name in ("payload", "reply_to", "quoted", "forwarded_from", "stub", "html", "language", "hidden", "why"):
         if value := getattr(message, name):
             parts[name] = storable(value)
+    if message.twin is not None or message.why:
+        parts["proof"] = int(message.proof)
+    if message.quiet:
+        parts["quiet"] = True
+    if message.warnings:
+        parts["warnings"] = list(message.warnings)
     if message.context:
         parts["context"] = dict(message.context)
     if files := [storable(file.unique_ref) for file in message.attachments if file.unique_ref]:
@@ -214,13 +222,16 @@ def _span(span: Span) -> dict[str, Any]:
 
 
 async def attach(c: Connection, source: str, files: Sequence[tuple[int, int, Attachment]]) -> list[int]:
-    """Note files (message id, number, file) that are to be fetched from `source`."""
+    """Note files (message id, number, file) that are to be fetched from `source`, but for those we have already.
+
+    Answers all their ids.
+    """
     rows = await c.fetch(
         """
-        insert into attachments (message_id, number, source, media_type, filename, size, ref)
-        select message_id, number, $1, media_type, filename, size, ref
-        from unnest($2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[])
-             as t (message_id, number, media_type, filename, size, ref)
+        insert into attachments (message_id, number, source, media_type, filename, size, ref, path, state)
+        select message_id, number, $1, media_type, filename, size, ref, path, case when path = '' then 'due' else 'kept' end
+        from unnest($2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[])
+             as t (message_id, number, media_type, filename, size, ref, path)
         on conflict (message_id, number) do nothing returning id
         """,
         source,
@@ -230,6 +241,7 @@ async def attach(c: Connection, source: str, files: Sequence[tuple[int, int, Att
         [storable(file.filename, 500) for _, _, file in files],
         [file.size for _, _, file in files],
         [storable(file.ref, 4_000) for _, _, file in files],
+        [file.path for _, _, file in files],
     )
     return [row["id"] for row in rows]
 
@@ -470,38 +482,6 @@ async def withdraw(c: Connection, event: Withdrawn) -> int | None:
     return int(found) if found else None
 
 
-async def receive_receipt(c: Connection, event: Receipt) -> int | None:
-    """Move a delivery up its ladder. A receipt that overtook our own send is kept until the send has returned."""
-    found = await c.fetchval(
-        """
-        update deliveries set status = greatest(status, $3), settled_at = now(),
-            code = case when $3 > status then $4 else code end, detail = case when $3 > status then $5 else detail end
-        where ($1 <> '' and channel = $2 and external_id = $1) or id = $6
-        returning message_id
-        """,
-        event.external_id,
-        event.channel,
-        int(event.status),
-        event.code,
-        storable(event.detail, 500),
-        event.delivery,
-    )
-    if found is None and event.external_id:
-        await c.execute(
-            """
-            insert into early_receipts (channel, external_id, status, code, detail, at) values ($1, $2, $3, $4, $5, $6)
-            on conflict do nothing
-            """,
-            event.channel,
-            event.external_id,
-            int(event.status),
-            event.code,
-            storable(event.detail, 500),
-            event.at,
-        )
-    return int(found) if found else None
-
-
 async def read_up_to(c: Connection, event: ReadUpTo, address_id: int) -> list[int]:
     """Mark what was sent to an address until then as read. Answers the messages."""
     rows = await c.fetch(
@@ -572,17 +552,45 @@ async def note_event(
     return True
 
 
-async def quarantine(c: Connection, event: Unreadable, detail: str = "") -> None:
+async def note_automated(c: Connection, conversation: Conversation, event: Automated, address_id: int | None) -> bool:
+    """A machine's words as a small line of a conversation the caller holds locked. Stored once."""
+    position = conversation.last_position + 1
+    found = await c.fetchval(
+        """
+        insert into messages (conversation_id, position, direction, channel, external_id, address_id, subject, text, body,
+                              automatic, sent_at)
+        values ($1, $2, 'event', $3, $4, $5, $6, $7, $8, true, $9) on conflict (channel, external_id) do nothing returning id
+        """,
+        conversation.id,
+        position,
+        event.channel,
+        event.external_id,
+        address_id,
+        storable(event.subject, 1_000),
+        storable(event.text, 10_000),
+        {"event": event.what, "detail": storable(event.text, 300), "subject": storable(event.subject, 300)},
+        event.at,
+    )
+    if found is None:
+        return False
+    await c.execute("update conversations set last_position = $2 where id = $1", conversation.id, position)
+    return True
+
+
+async def quarantine(
+    c: Connection, event: Unreadable, detail: str = "", headers: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Keep what could not be read or stored, whole; the same bytes again are counted, not kept twice."""
     await c.execute(
         """
-        insert into quarantine (channel, reason, detail, body) values ($1, $2, $3, $4)
+        insert into quarantine (channel, reason, detail, body, headers) values ($1, $2, $3, $4, $5)
         on conflict (channel, reason, md5(body)) where replayed_at is null do update set times = quarantine.times + 1
         """,
         event.channel,
         event.reason,
         storable(detail, 2_000),
         event.raw,
+        {storable(name, 200): storable(value, 2_000) for name, value in headers.items()},
     )
 
 

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from channels.message import Address, Attachment, Author, Outgoing, Span, SpanKind, Status
+from channels.message import Address, Attachment, Author, Outgoing, Quoted, Span, SpanKind, Status
 from inbox.store.database import Connection
 from inbox.text import storable
+
+QUOTED = 4_000  # code points of a message that travel along below its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Target:
     channel: str
     context: Mapping[str, Any]
     silenced: bool
+    quoted: Mapping[str, Any]  # what an answer answers: text, at, author
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,11 @@ class Delivery:
     attempts: int
     silenced: bool
 
+    @property
+    def files(self) -> tuple[int, ...]:
+        """The attachments that travel in it."""
+        return (self.attachment_id, *self.body.get("more", ())) if self.attachment_id is not None else ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
@@ -67,12 +75,18 @@ async def target(c: Connection, conversation_id: int) -> Target | None:
     row = await c.fetchrow(
         """
         select a.id, a.kind, a.value, a.silenced_at is not null as silenced, c.channel,
-            coalesce((select m.body -> 'context' from messages m
-                      where m.conversation_id = c.id and m.address_id = a.id and m.channel = c.channel
-                        and m.direction = 'in' order by m.position desc limit 1), '{}') as context
-        from conversations c join addresses a on a.id = c.address_id where c.id = $1
+            coalesce(said.context, '{}') as context, coalesce(said.quoted, '{}') as quoted
+        from conversations c join addresses a on a.id = c.address_id
+        left join lateral (
+            select m.body -> 'context' as context,
+                jsonb_build_object('text', left(m.text, $2), 'at', m.sent_at, 'author', m.author_name) as quoted
+            from messages m where m.conversation_id = c.id and m.address_id = a.id and m.channel = c.channel
+              and m.direction = 'in' order by m.position desc limit 1
+        ) as said on true
+        where c.id = $1
         """,
         conversation_id,
+        QUOTED,
     )
     if row is None:
         return None
@@ -82,6 +96,7 @@ async def target(c: Connection, conversation_id: int) -> Target | None:
         channel=row["channel"],
         context=row["context"],
         silenced=row["silenced"],
+        quoted=row["quoted"],
     )
 
 
@@ -209,16 +224,24 @@ async def of_message(c: Connection, message_id: int) -> list[Delivery]:
     ]
 
 
-def outgoing(found: Delivery, attachment: Attachment | None = None) -> Outgoing:
+def outgoing(found: Delivery, files: Sequence[Attachment] = ()) -> Outgoing:
     """What the adapter is given."""
     body = found.body
+    quoted = body.get("quoted")
     return Outgoing(
         id=found.id,
         to=found.address,
         author=Author(body.get("author", "agent")),
+        author_name=body.get("author_name", ""),
+        team=body.get("team", ""),
         text=body.get("text", ""),
         spans=spans(body.get("spans", ())),
-        attachment=attachment,
+        subject=body.get("subject", ""),
+        attachment=files[0] if files else None,
+        more=tuple(files[1:]),
+        quoted=Quoted(text=quoted["text"], at=datetime.fromisoformat(quoted["at"]), author=quoted["author"])
+        if quoted
+        else None,
         reply_to=body.get("reply_to", ""),
         context=body.get("context", {}),
     )

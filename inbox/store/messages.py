@@ -90,12 +90,13 @@ async def make_reply(c: Connection, message_id: int, address_id: int) -> None:
 class Written:
     """What a stored message carries beyond its words."""
 
+    author_name: str
     spans: Sequence[Mapping[str, Any]]
     files: tuple[tuple[int, Attachment], ...]
 
 
 async def draft_of(c: Connection, message_id: int) -> Written:
-    body = await c.fetchval("select body from messages where id = $1", message_id)
+    said = await c.fetchrow("select author_name, body from messages where id = $1", message_id)
     rows = await c.fetch(
         "select id, media_type, filename, size, ref from attachments where message_id = $1 order by number", message_id
     )
@@ -106,7 +107,7 @@ async def draft_of(c: Connection, message_id: int) -> Written:
         )
         for row in rows
     )
-    return Written(spans=body.get("spans", ()), files=files)
+    return Written(author_name=said["author_name"], spans=said["body"].get("spans", ()), files=files)
 
 
 async def unanswered_since(c: Connection, conversation_id: int) -> datetime | None:

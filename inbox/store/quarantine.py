@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,16 +36,26 @@ async def waiting() -> list[Entry]:
     ]
 
 
-async def bodies(c: Connection, ids: Sequence[int] | None) -> list[tuple[int, str, bytes]]:
-    """Id, channel and body of what waits; None means all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A request as it was kept."""
+
+    id: int
+    channel: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def bodies(c: Connection, ids: Sequence[int] | None) -> list[Body]:
+    """What waits; None means all."""
     rows = await c.fetch(
         """
-        select id, channel, body from quarantine
+        select id, channel, headers, body from quarantine
         where replayed_at is null and ($1::bigint[] is null or id = any($1)) order by id
         """,
         list(ids) if ids is not None else None,
     )
-    return [(row["id"], row["channel"], row["body"]) for row in rows]
+    return [Body(**dict(row)) for row in rows]
 
 
 async def replayed(c: Connection, id: int, at: datetime) -> None:

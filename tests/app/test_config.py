@@ -12,18 +12,17 @@ from hypothesis import strategies as st
 
 from app.config import (
     BUILT,
-    KINDS,
     SECTIONS,
     Config,
     IntakeConfig,
-    Listen,
     StoreConfig,
-    TelegramConfig,
     expand,
     load,
     slack_calls,
     without_secrets,
 )
+from app.config_sections import KINDS, TelegramConfig
+from app.config_values import Listen
 from app.problems import ConfigProblems, Wrong
 from channels.registry import KINDS as ADAPTERS
 from channels.registry import make

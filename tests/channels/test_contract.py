@@ -121,7 +121,7 @@ def test_a_forged_request_is_refused(subject: Subject) -> None:
 )
 def test_a_body_that_is_none_of_the_provider_s_is_malformed(subject: Subject, body: bytes) -> None:
     with pytest.raises(Malformed):
-        subject.make("http://127.0.0.1:9").parse(body, AT)
+        subject.make("http://127.0.0.1:9").parse(subject.signed(body), AT)
 
 
 @pytest.mark.parametrize(("subject", "file"), PAYLOADS)

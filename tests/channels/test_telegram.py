@@ -357,7 +357,7 @@ def test_a_secret_that_is_not_ascii_still_compares() -> None:
 )
 def test_an_object_without_an_update_id_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
-        channel("http://127.0.0.1:9").parse(body, AT)
+        channel("http://127.0.0.1:9").parse(signed(body), AT)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from channels.channel import Pulled
 from channels.errors import ChannelError, Misconfigured, Retry
 from inbox.changes import Decision, Priority
+from inbox.files import Files
 from inbox.intake import Intake
+from inbox.letters import Letters
 from inbox.pull import Puller
-from inbox.store.database import Database
+from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from inbox.work import Failed, Unavailable, Wait
 
@@ -42,10 +45,18 @@ class Broken:
     ],
 )
 async def test_only_what_waiting_does_not_mend_counts_as_a_failed_try(
-    database: Database, error: ChannelError, outcome: type[Exception]
+    database: Database, tmp_path: Path, error: ChannelError, outcome: type[Exception]
 ) -> None:
     intake = Intake(database, decide=lambda facts: Decision(), follow_up=lambda *_, lines: [], now=lambda: AT)
-    puller = Puller(database, intake, {"bot": Broken(error=error)}, now=lambda: AT)
+    told: list[tuple[str, str]] = []
+
+    async def refused(_: Connection, channel: str, why: str) -> None:
+        told.append((channel, why))
+
+    letters = Letters(database, Files.in_folder(tmp_path), intake, {}, now=lambda: AT)
+    puller = Puller(database, intake, letters, {"bot": Broken(error=error)}, refused=refused, now=lambda: AT)
     with pytest.raises(outcome) as raised:
         await puller.run(PIECE)
     assert type(raised.value) is outcome
+    # A refused login is for whoever runs the shop to mend: the desk is told. A broken line mends itself.
+    assert told == ([("bot", "The token was revoked.")] if isinstance(error, Misconfigured) else [])

@@ -1,0 +1,357 @@
+"""The sections of `santral.toml`: which keys each has, with their defaults.
+
+Rule: the keys of a kind of channel are the fields of its adapter's config dataclass; unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+
+from app.config_values import (
+    Digits,
+    Languages,
+    Listen,
+    MailAddress,
+    MemberId,
+    Name,
+    Secret,
+    SecretUrl,
+    ShortText,
+    SlackChannelId,
+    Text,
+    Url,
+    delivery_door,
+    distinct,
+    filled,
+    known_country,
+    known_timezone,
+    mailbox,
+    matching,
+    number,
+    origin,
+    slashed,
+)
+
+TELEGRAM_API = "https://api.telegram.org"
+TELEGRAM_SECRET_LABEL = b"santral: secret of the telegram webhook"  # changing it breaks every registered webhook
+
+
+class Section(BaseModel):
+    """Keys of one section: fixed once read, unknown ones refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    def redacted(self) -> dict[str, Any]:
+        """Everything as plain values for a log line, secrets masked and addresses without their passwords."""
+        return {key: _shown(value) for key, value in self}
+
+    def secrets(self) -> frozenset[str]:
+        """Every secret value in it, so that a text about to be shown can be searched for them."""
+        return frozenset(_hidden(self))
+
+
+class ShopConfig(Section):
+    name: ShortText = Field(examples=["Kumbara"])
+    country: Annotated[Text, AfterValidator(known_country)] = Field(examples=["TR"])
+    timezone: Annotated[Text, AfterValidator(known_timezone)] = Field(examples=["Europe/Istanbul"])
+    languages: Annotated[Languages, Field(min_length=1), AfterValidator(distinct)] = Field(examples=[["tr", "en"]])
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.timezone)
+
+
+class SlackConfig(Section):
+    bot_token: Annotated[
+        Secret,
+        matching(
+            r"xoxb-\S+",
+            "is not a bot token: it does not begin with xoxb-",
+            "copy the Bot User OAuth Token from OAuth & Permissions of your Slack app",
+            secret=True,
+        ),
+    ] = Field(examples=["${SLACK_BOT_TOKEN}"])
+    signing_secret: Secret | None = Field(default=None, examples=["${SLACK_SIGNING_SECRET}"])
+    app_token: (
+        Annotated[
+            Secret,
+            matching(
+                r"xapp-\S+",
+                "is not an app-level token: it does not begin with xapp-",
+                "make one under Basic Information of your Slack app, with the scope connections:write",
+                secret=True,
+            ),
+        ]
+        | None
+    ) = Field(default=None, examples=["${SLACK_APP_TOKEN}"])
+    api_url: Annotated[Url, AfterValidator(slashed)] = "https://slack.com/api/"
+    posts_per_second: Annotated[float, BeforeValidator(number), Field(gt=0, le=1000)] = 1.0
+
+    @property
+    def socket_mode(self) -> bool:
+        """Events come through Slack's socket as soon as there is an app token; else Slack calls `public_url`."""
+        return self.app_token is not None
+
+
+class TeamConfig(Section):
+    name: Name = Field(examples=["support"])
+    slack_channel: SlackChannelId = Field(examples=["C0123456789"])
+    members: tuple[MemberId, ...] = ()
+    hours: Text | None = None
+    replies: Literal["send", "note"] = "send"
+    ask_first: bool = True
+    undo_seconds: Annotated[float, BeforeValidator(number), Field(ge=0, le=60)] = 5.0
+
+    @property
+    def undo_delay(self) -> timedelta:
+        return timedelta(seconds=self.undo_seconds)
+
+
+class ChannelSection(Section):
+    """What all kinds of channel have."""
+
+    def settings(self) -> dict[str, Any]:
+        """The kind's own keys as its adapter takes them: plain values, secrets in clear."""
+        return {
+            key: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for key, value in self
+            if key not in ("name", "kind")
+        }
+
+
+class TelegramConfig(ChannelSection):
+    name: Name = Field(examples=["bot"])
+    kind: Literal["telegram"]
+    token: Annotated[
+        Secret,
+        matching(
+            r"[0-9]+:[A-Za-z0-9_-]+",
+            "is not a bot token",
+            "copy it from @BotFather; it looks like 123456789:AA…",
+            secret=True,
+        ),
+    ] = Field(examples=["${TELEGRAM_TOKEN}"])
+    receive: Literal["webhook", "poll"] = "poll"
+    secret: Annotated[
+        Secret,
+        matching(
+            r"[A-Za-z0-9_-]{1,256}",
+            "is not what Telegram takes: 1 to 256 letters, digits, _ and -",
+            "leave the key out: Santral then makes one from the token",
+            secret=True,
+        ),
+    ] = Field(default=SecretStr(""), validate_default=True)
+    api_url: Url = TELEGRAM_API
+
+    @field_validator("secret", mode="wrap")
+    @classmethod
+    def derived(cls, value: object, checked: Any, info: ValidationInfo) -> SecretStr:
+        """Make the secret from the token unless it is given, so that it survives restarts and nobody invents one."""
+        if not isinstance(value, SecretStr) or value.get_secret_value():
+            return SecretStr(checked(value).get_secret_value())
+        token = info.data.get("token", SecretStr(""))
+        digest = hmac.new(token.get_secret_value().encode(), TELEGRAM_SECRET_LABEL, hashlib.sha256)
+        return SecretStr(digest.hexdigest())
+
+    @property
+    def receives(self) -> str:
+        return self.receive
+
+
+class EmailConfig(ChannelSection):
+    """A mailbox. It is read by IMAP, or delivered to `listen`, or brought by a provider that calls our webhook."""
+
+    name: Name = Field(examples=["mail"])
+    kind: Literal["email"]
+    address: MailAddress = Field(examples=["support@shop.example"])
+    aliases: tuple[MailAddress, ...] = ()
+    imap: Annotated[SecretUrl, BeforeValidator(filled), mailbox("imap", login=True)] | None = Field(
+        default=None, examples=["${IMAP_URL}"]
+    )
+    smtp: Annotated[SecretUrl, BeforeValidator(filled), mailbox("smtp", login=False)] = Field(examples=["${SMTP_URL}"])
+    trusted_authserv: tuple[Annotated[str, StringConstraints(strip_whitespace=True, max_length=255)], ...] = ()
+    folders: tuple[Text, ...] = ()
+    import_hours: Annotated[float, BeforeValidator(number), Field(ge=0, le=24 * 366)] = 1.0
+    contact_forms: tuple[MailAddress, ...] = ()
+    from_name: ShortText | Literal[""] = ""
+    senders: dict[str, Text] = Field(default_factory=dict)
+    reply_token: bool | None = None
+    bounce_address: MailAddress | None = None
+    per_minute: Annotated[float, BeforeValidator(number), Field(gt=0, le=6000)] = 60.0
+    cafile: Path | None = None
+    dkim_selector: Text | None = None
+    dkim_domain: Text | None = None
+    dkim_key: Secret | None = None
+    oauth_token_url: Url | None = None
+    oauth_client_id: Text | None = None
+    oauth_client_secret: Secret | None = None
+    oauth_refresh_token: Secret | None = None
+    oauth_scope: Text | None = None
+    listen: Annotated[Text, AfterValidator(delivery_door)] | None = Field(
+        default=None, examples=["lmtp://127.0.0.1:2424"]
+    )
+    inbound: Literal["sendgrid", "mailgun", "postmark", "ses"] | None = None
+    inbound_secret: Secret | None = None
+    inbound_topic: Text | None = None
+
+    @property
+    def receives(self) -> str:
+        return "poll" if self.imap is not None else "webhook" if self.inbound else "delivery"
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in super().settings().items()
+            if value is not None
+        }
+
+
+class TwilioConfig(ChannelSection):
+    """SMS and WhatsApp by Twilio."""
+
+    name: Name = Field(examples=["sms"])
+    kind: Literal["sms", "whatsapp-twilio"]
+    account_sid: Annotated[
+        Text,
+        matching(r"AC[0-9A-Za-z]+", "is not an account SID", "copy it from the Twilio console: AC…"),
+    ] = Field(examples=["${TWILIO_ACCOUNT_SID}"])
+    auth_token: Secret = Field(examples=["${TWILIO_AUTH_TOKEN}"])
+    sender: (
+        Annotated[
+            Text,
+            matching(
+                r"(whatsapp:)?\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
+                "is not a sender",
+                "write the number with + and country, like +905321234567",
+            ),
+        ]
+        | None
+    ) = None
+    messaging_service_sid: (
+        Annotated[Text, matching(r"MG[0-9A-Za-z]+", "is not a messaging service SID", "it begins with MG")] | None
+    ) = None
+    api_url: Url = "https://api.twilio.com"
+    receives: ClassVar[str] = "webhook"
+
+
+class MetaConfig(ChannelSection):
+    """What Meta's three channels share."""
+
+    access_token: Secret = Field(examples=["${META_ACCESS_TOKEN}"])
+    app_secret: Secret = Field(examples=["${META_APP_SECRET}"])
+    verify_token: Secret = Field(examples=["${META_VERIFY_TOKEN}"])
+    api_url: Url = "https://graph.facebook.com"
+    receives: ClassVar[str] = "webhook"
+
+
+class WhatsAppConfig(MetaConfig):
+    """WhatsApp by Meta's Cloud API."""
+
+    name: Name = Field(examples=["whatsapp"])
+    kind: Literal["whatsapp"]
+    phone_number_id: Digits = Field(examples=["106540352242922"])
+
+
+class MessengerConfig(MetaConfig):
+    name: Name = Field(examples=["messenger"])
+    kind: Literal["messenger"]
+    page_id: Digits = Field(examples=["108264108264108"])
+
+
+class InstagramConfig(MetaConfig):
+    name: Name = Field(examples=["instagram"])
+    kind: Literal["instagram"]
+    ig_id: Digits = Field(examples=["17841400000000000"])
+
+
+class XConfig(ChannelSection):
+    """Direct messages on X."""
+
+    name: Name = Field(examples=["x"])
+    kind: Literal["x"]
+    consumer_key: Secret = Field(examples=["${X_CONSUMER_KEY}"])
+    consumer_secret: Secret = Field(examples=["${X_CONSUMER_SECRET}"])
+    access_token: Secret = Field(examples=["${X_ACCESS_TOKEN}"])
+    access_token_secret: Secret = Field(examples=["${X_ACCESS_TOKEN_SECRET}"])
+    user_id: Digits = Field(examples=["2244994945"])
+    api_url: Url = "https://api.x.com"
+    receives: ClassVar[str] = "webhook"
+
+
+class WebchatConfig(ChannelSection):
+    """The chat bubble on the shop's own pages."""
+
+    name: Name = Field(examples=["chat"])
+    kind: Literal["webchat"]
+    origins: Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], Field(min_length=1)] = Field(
+        examples=[["https://shop.example"]]
+    )
+    identity_secret: Secret | None = None
+    receives: ClassVar[str] = "browser"
+
+
+ChannelConfig = Annotated[
+    TelegramConfig
+    | EmailConfig
+    | TwilioConfig
+    | WhatsAppConfig
+    | MessengerConfig
+    | InstagramConfig
+    | XConfig
+    | WebchatConfig,
+    Field(discriminator="kind"),
+]
+
+KINDS: Mapping[str, type[Section]] = {
+    "telegram": TelegramConfig,
+    "email": EmailConfig,
+    "sms": TwilioConfig,
+    "whatsapp": WhatsAppConfig,
+    "whatsapp-twilio": TwilioConfig,
+    "messenger": MessengerConfig,
+    "instagram": InstagramConfig,
+    "x": XConfig,
+    "webchat": WebchatConfig,
+}
+
+
+def _shown(value: object) -> Any:
+    if isinstance(value, Section):
+        return {key: _shown(item) for key, item in value}
+    if isinstance(value, tuple) and not isinstance(value, Listen):
+        return [_shown(item) for item in value]
+    return str(value) if isinstance(value, (SecretStr, Path, Listen)) else value
+
+
+def _hidden(value: object) -> Iterator[str]:
+    if isinstance(value, Section):
+        for _, item in value:
+            yield from _hidden(item)
+    elif isinstance(value, SecretUrl):
+        yield value.get_secret_value()
+        if password := urlsplit(value.get_secret_value()).password:
+            yield from (password, unquote(password))
+    elif isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _hidden(item)

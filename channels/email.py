@@ -1,0 +1,202 @@
+"""E-mail: a mailbox that is read by IMAP, or delivered to us, or brought by a provider's webhook; answered by SMTP.
+
+Rule: what comes is kept raw first and read as work, in a child process. This file holds the parts of `channels/mail`
+together; making a channel opens no connection and loads no parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from channels.channel import Capabilities, Finding, Pulled, Rate, Request
+from channels.errors import InDoubt, Malformed, Misconfigured, Refused, Unverified
+from channels.mail.process import Children, Job, TooMuch
+from channels.mail.tokens import message_id
+from channels.mail.values import Us
+from channels.message import Event, Letter, Outgoing
+
+if TYPE_CHECKING:
+    from channels.mail.compose import Composed, Sender
+    from channels.mail.imap import Mailbox
+    from channels.mail.inbound import Inbound
+    from channels.mail.sign import Signer
+    from channels.mail.smtp import Smtp
+
+# --- facts
+
+MOST_MAIL = 25 << 20  # bytes on the wire: what Gmail, Microsoft 365 and most others take
+MOST_FILES = MOST_MAIL * 72 // 100  # base64 makes 18 MB of files 24 MB of mail
+PLUS = frozenset({"gmail.com", "googlemail.com", "outlook.com", "office365.com", "yandex.com", "yandex.ru", "fastmail.com"})
+
+CAPABILITIES = Capabilities(
+    max_text=200_000,  # a bound of ours: no provider names one for words
+    media={"*/*": MOST_FILES},
+    max_files=20,
+    max_total=MOST_FILES,
+    formatting=True,
+    quotes=True,
+    receipts=frozenset({"delivered", "read"}),
+    max_request=40 << 20,  # SendGrid posts up to 30 MB, Postmark 35 MB
+    rate=Rate(count=60, per=timedelta(minutes=1)),
+)
+
+# --- config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailConfig:
+    """Keys of a `kind = "email"` channel. `mailboxes` are all addresses of the shop, this one's among them."""
+
+    address: str
+    smtp: str = field(repr=False)
+    imap: str = field(default="", repr=False)
+    aliases: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
+    trusted_authserv: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    import_hours: float = 1.0
+    contact_forms: tuple[str, ...] = ()
+    from_name: str = ""
+    senders: Mapping[str, str] = field(default_factory=dict)
+    reply_token: bool | None = None  # None: where the mail server is known to deliver `name+anything@`
+    bounce_address: str = ""
+    per_minute: float = 60.0
+    cafile: str = ""
+    dkim_selector: str = ""
+    dkim_domain: str = ""
+    dkim_key: str = field(default="", repr=False)
+    oauth_token_url: str = ""
+    oauth_client_id: str = ""
+    oauth_client_secret: str = field(default="", repr=False)
+    oauth_refresh_token: str = field(default="", repr=False)
+    oauth_scope: str = ""
+    listen: str = ""
+    inbound: str = ""
+    inbound_secret: str = field(default="", repr=False)
+    inbound_topic: str = ""
+
+
+# --- the channel
+
+
+class Email:
+    """One mailbox. Its parts are made when they are first needed."""
+
+    kind = "email"
+
+    def __init__(self, name: str, config: EmailConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.name = name
+        self.config = config
+        self.capabilities = replace(CAPABILITIES, rate=Rate(count=config.per_minute, per=timedelta(minutes=1)))
+        self._now = now
+        self._us = us(config)
+        self._children = Children()
+        self._mailbox: Mailbox | None = None
+        self._smtp: Smtp | None = None
+        self._signer: Signer | None = None
+        self._inbound: Inbound | None = None
+
+    def __repr__(self) -> str:
+        return f"Email({self.name!r}, {self.config!r})"
+
+    # in
+
+    async def pull(self, after: str) -> Pulled:
+        return await self._box().pull(after)
+
+    def verify(self, request: Request) -> None:
+        provider = self._provider()
+        if provider is None:
+            raise Unverified
+        provider.verify(request)
+
+    def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
+        provider = self._provider()
+        if provider is None:
+            raise Malformed("this mailbox is not brought by a webhook")
+        return provider.parse(request, at)
+
+    async def read(self, letter: Letter) -> Sequence[Event]:
+        facts = dict(letter.facts)
+        if facts.get("cut"):
+            facts["unreadable"] = f"it is too large to be shown ({int(facts.get('size', 0)) >> 20} MB)"
+        job = Job(
+            channel=self.name,
+            external_id=letter.external_id,
+            digest=letter.digest,
+            at=letter.at,
+            raw=letter.raw,
+            facts=facts,
+            us=self._us,
+        )
+        try:
+            return await self._children.read(job)
+        except TooMuch as error:
+            stub = replace(job, raw=letter.raw[: 64 << 10], facts={**facts, "unreadable": str(error)})
+            return await self._children.read(stub)
+
+    async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
+        if not self.config.listen:
+            return
+        from channels.mail.receiver import Listener, listen
+
+        listener = Listener.from_url(self.config.listen, recipients=self._us.addresses)
+        await listen(self.name, listener, receive, self._now)
+
+    # out
+
+    async def send(self, message: Outgoing) -> str:
+        composed = await self._composed(message)
+        return await self._sender().send(composed)
+
+    async def find(self, message: Outgoing) -> str | None:
+        """Sent folders are kept by some servers only, so that only finding it there says anything."""
+        if self.config.imap:
+            wanted = message_id(message.id, self._domain())
+            if await self._box().find(wanted):
+                return wanted
+        raise InDoubt
+
+    async def check(self, url: str) -> Sequence[Finding]:
+        """Look at both servers from outside, and at what vouches for customers' addresses."""
+        found: list[Finding] = []
+        if self.config.imap:
+            found += await self._box().check()
+        found += await self._sender().check()
+        if self.config.inbound and not url:
+            fix = "Set public_url to your https address."
+            found.append(Finding(ok=False, what=f"{self.config.inbound} has no public address to call.", fix=fix))
+        if not self.config.trusted_authserv:
+            what = "No receiver is trusted to judge senders (trusted_authserv), so DKIM is verified here, mail by mail."
+            found.append(Finding(ok=True, what=what))
+        return found
+
+    async def close(self) -> None:
+        await self._children.close()
+        if self._mailbox is not None:
+            await self._mailbox.close()
+        if self._smtp is not None:
+            await self._smtp.close()
+        if self._inbound is not None:
+            await self._inbound.close()
+
+    # parts, made when first needed
+
+    def _box(self) -> Mailbox:
+        if self._mailbox is None:
+            from channels.mail.imap import Account, Mailbox
+
+            account = Account.from_url(
+                self.config.imap,
+                folders=self.config.folders,
+                first_hours=self.config.import_hours,
+                cafile=self.config.cafile,
+                oauth=oauth(self.config),
+            )
+            self._mailbox = Mailbox(self.name, account, now=self._now)
+        return self._mailbox

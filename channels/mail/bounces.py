@@ -1,0 +1,393 @@
+"""Which of our mails did not arrive, and why: delivery reports in every dialect, complaints and read receipts.
+
+Rule: evidence in order of how hard it is to fake or to garble: our mark in the recipient, our Message-ID anywhere,
+RFC 3464 fields, flufl.bounce, the words of the notice. An address is called dead only on a permanent code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from email.message import Message
+from uuid import UUID
+
+from channels.mail import machine_words as words
+from channels.mail.machine_words import folded
+from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
+from channels.mail.values import Envelope, Fate, Mail, MailKind, Us, Verdict
+
+# --- facts
+
+MOST_FATES = 50
+MOST_ABOUT = 20
+_NOTICE = 20_000  # characters of a notice that are looked through
+_LINES = 150  # that flufl.bounce is given; its patterns are quadratic in a line's length
+_LINE = 200
+_DETAIL = 500
+
+_COMPLAINTS = frozenset({"abuse", "fraud", "complaint", "opt-out", "opt-out-list", "other", ""})
+_OUTCOMES = {
+    "failed": "failed",
+    "failure": "failed",
+    "fail": "failed",
+    "error": "failed",  # OpenSMTPD
+    "delayed": "delayed",
+    "delivered": "delivered",
+    "relayed": "relayed",
+    "expanded": "relayed",
+}
+_WHERE = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "x-rcpt-to")
+_SENDER = frozenset({"5.1.7", "5.1.8"})  # the sender's address is refused, which is ours
+_DEAD = frozenset({"5.2.1", "5.4.4", "5.4.310"})  # disabled; its domain does not exist
+
+_DAEMON = re.compile(r"(?:mailer|mail)[-_. ]?daemon|mdaemon(?!\w)|microsoftexchange[0-9a-f]{8}|mail[-_. ]?delivery")
+_CODE = re.compile(r"(?<![\d.])([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d)")
+_REPLY_CODE = re.compile(r"(?<![\d.#])([45]\d\d)[ -](?:[#(]{0,2}([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d))?")
+_REPLY_ONLY = re.compile(r"(?<![\w.,:/-])(42[1-9]|4[35][0-9]|5[05]\d)(?![\w.,:/])")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'@=|*]{1,64}@[^\s<>()\[\]\\,;:\"'@=|*/?&]{1,253}")
+_LONE = re.compile(r"[\s<\[(\"'>*•·-]*(?:smtp:|mailto:|to:|rcpt to:)?[\s<\[(\"']*$")
+_ID = re.compile(r"message-id:\s{0,20}(<[^<>\s]{1,250}>)", re.IGNORECASE)
+_BRACKETED = re.compile(r"<[^<>\s]{1,250}>")
+_TO = re.compile(r"^(?:to|x-original-to|original-rcpt-to|x-rcpt-to): ?(.{1,500})$", re.IGNORECASE | re.MULTILINE)
+
+
+# --- the judgement
+
+
+def judge(mail: Mail, envelope: Envelope, us: Us) -> Verdict | None:
+    """The verdict on a delivery report, a complaint or a read receipt; None for any other mail."""
+    about, deliveries = subject_matter(mail, envelope)
+    for report in mail.reports:
+        match report.media_type.removesuffix("-utf-8"):
+            case "message/feedback-report":
+                why, fates = _complaint(report.text, mail)
+                return _verdict(MailKind.REPORT, why, fates, about, deliveries)
+            case "message/disposition-notification" | "message/global-disposition-notification":
+                kind, why = _disposition(report.text)
+                return _verdict(kind, why, (), about, deliveries)
+    status = [report.text for report in mail.reports if report.media_type.endswith("delivery-status")]
+    if fates := tuple(_reported(status, mail, us)):
+        return _verdict(MailKind.BOUNCE, "a delivery report (RFC 3464)", fates, about, deliveries)
+    notice, copy = _parts(mail)
+    if why := "a delivery report" if status else _sign(mail, envelope, notice, bool(deliveries)):
+        return _verdict(MailKind.BOUNCE, why, _told(mail, us, notice, copy), about, deliveries)
+    return None
+
+
+def _verdict(
+    kind: MailKind, why: str, fates: tuple[Fate, ...], about: tuple[str, ...], deliveries: tuple[UUID, ...]
+) -> Verdict:
+    return Verdict(
+        kind=kind, automatic=True, why=why, fates=fates[:MOST_FATES], about=about[:MOST_ABOUT], deliveries=deliveries
+    )
+
+
+def null_sender(mail: Mail, envelope: Envelope) -> bool:
+    """Whether it was sent so that nothing can be answered to it: MAIL FROM:<>."""
+    if envelope.mail_from is not None:
+        return envelope.mail_from.strip() in ("", "<>")
+    return mail.headers.first("return-path").strip() == "<>"
+
+
+def marked(mail: Mail, envelope: Envelope) -> tuple[UUID, ...]:
+    """The deliveries whose marks stand in the addresses this mail was sent to, best evidence first."""
+    told = [*envelope.recipients, *(value for name in _WHERE for value in mail.headers.all(name))]
+    told += [mailbox.address for mailbox in (*mail.to, *mail.cc)]
+    return tuple(dict.fromkeys(id for address in told if (id := delivery_in(address))))
+
+
+def answered(mail: Mail) -> tuple[UUID, ...]:
+    """The deliveries a mail says to answer, in the ids it names."""
+    named = (*mail.in_reply_to, *reversed(mail.references))
+    return tuple(dict.fromkeys(id for name in named if (id := delivery_of(name))))
+
+
+def subject_matter(mail: Mail, envelope: Envelope) -> tuple[tuple[str, ...], tuple[UUID, ...]]:
+    """Which mails a machine's mail is about: Message-IDs and deliveries of ours. Looks into enclosed mails and text."""
+    ids: dict[str, None] = {}
+    for report in mail.reports:
+        for fields in _blocks(report.text):
+            for name in ("original-message-id", "x-original-message-id", "original-envelope-id", "message-id"):
+                ids.update(dict.fromkeys(_BRACKETED.findall(fields.get(name, "")[:1000])))
+    ids.update(dict.fromkeys(inner.message_id for inner in mail.enclosed if inner.message_id))
+    ids.update(dict.fromkeys((*mail.in_reply_to, *reversed(mail.references))))
+    ids.update(dict.fromkeys(_ID.findall(mail.all_text)))
+    ids.pop(mail.message_id, None)
+    named = (id for name in ids if (id := delivery_of(name)))
+    inside = (id for inner in mail.enclosed for _, value in inner.headers for id in deliveries_in(value))
+    text = (id for id in deliveries_in(mail.all_text))
+    bounced = (id for inner in mail.enclosed for mailbox in inner.reply_to if (id := delivery_in(mailbox.address)))
+    deliveries = dict.fromkeys((*marked(mail, envelope), *named, *inside, *text, *bounced))
+    if own := delivery_of(mail.message_id):
+        deliveries.pop(own, None)
+    ours_first = sorted(ids, key=lambda name: delivery_of(name) is None)
+    return tuple(ours_first), tuple(deliveries)[:MOST_ABOUT]
+
+
+# --- reports made for machines
+
+
+def _blocks(text: str) -> Iterator[Mapping[str, str]]:
+    """Groups of header fields with an empty line between them, as RFC 3464 reports are written."""
+    fields: dict[str, str] = {}
+    last = ""
+    for line in text[:100_000].splitlines():
+        if not line.strip():
+            if fields:
+                yield fields
+            fields, last = {}, ""
+        elif line[0] in " \t" and last:
+            if len(fields[last]) < 2_000:
+                fields[last] += " " + line.strip()
+        else:
+            name, colon, value = line.partition(":")
+            last = name.strip().lower() if colon else ""
+            if last:
+                fields[last] = value.strip()
+    if fields:
+        yield fields
+
+
+def _disposition(text: str) -> tuple[MailKind, str]:
+    """RFC 8098: `manual-action/MDN-sent-manually; displayed`. Deleted or filed unread is an answer, but no reading."""
+    for fields in _blocks(text):
+        if said := fields.get("disposition", ""):
+            what = said.rpartition(";")[2].split("/")[0].strip().lower()
+            kind = MailKind.READ_RECEIPT if what == "displayed" else MailKind.AUTO_REPLY
+            return kind, f"read receipt: {what[:40]}"
+    return MailKind.AUTO_REPLY, "a read receipt that does not say what happened"
+
+
+def _complaint(text: str, mail: Mail) -> tuple[str, tuple[Fate, ...]]:
+    """RFC 5965. Each recipient who complained is a fate with outcome "delivered"; other feedback has none."""
+    fields: dict[str, str] = {}
+    for block in _blocks(text):
+        fields |= block
+    kind = fields.get("feedback-type", "").lower()
+    if kind not in _COMPLAINTS:
+        return f"feedback report: {kind[:40]}", ()
+    told = _addresses(" ".join(fields.get(name, "") for name in ("original-rcpt-to", "removal-recipient")))
+    told = told or [mailbox.address for inner in mail.enclosed for mailbox in inner.to]
+    named = [address for address in dict.fromkeys(told) if "redacted" not in address] or [""]
+    detail = f"complaint: {kind or 'abuse'}"
+    return detail, tuple(Fate(recipient=address, outcome="delivered", detail=detail) for address in named)
+
+
+def _reported(texts: Iterable[str], mail: Mail, us: Us) -> Iterator[Fate]:
+    for text in texts:
+        for fields in _blocks(text):
+            if "final-recipient" not in fields and "original-recipient" not in fields and "action" not in fields:
+                continue
+            said = fields.get("diagnostic-code", "")
+            detail = said.partition(";")[2].strip() if re.match(r"[\w-]{1,20}\s?;", said) else said
+            status = _first_code(fields.get("status", "")) or _success(fields.get("status", ""))
+            action = re.match(r"[a-z]*", fields.get("action", "").strip().lower())
+            outcome = _OUTCOMES.get(action[0] if action else "", "")
+            outcome = outcome or {"4": "delayed", "2": "delivered"}.get(status[:1], "failed")
+            if not detail and outcome in ("failed", "delayed"):
+                detail = _around(_parts(mail)[0])
+            yield _fate(_recipient(fields, mail, us), outcome, status, detail)
+
+
+def _recipient(fields: Mapping[str, str], mail: Mail, us: Us) -> str:
+    names = ("original-recipient", "final-recipient", "x-actual-recipient")
+    told = [address for name in names for address in _addresses(fields.get(name, ""))]
+    told += [mailbox.address for inner in mail.enclosed if len(inner.to) == 1 for mailbox in inner.to]
+    return next((address for address in told if not _ours(address, us)), "")
+
+
+def _success(status: str) -> str:
+    found = re.match(r"\s*(2\.\d{1,3}\.\d{1,3})", status)
+    return found[1] if found else ""
+
+
+# --- notices written for people
+
+
+def _sign(mail: Mail, envelope: Envelope, notice: str, known: bool) -> str:
+    """Why a mail without a report is a bounce all the same; "" when it is none."""
+    if mail.headers.first("x-failed-recipients"):
+        return "X-Failed-Recipients"
+    subject = folded(mail.subject[:300])
+    titled = bool(words.SUBJECT.match(subject))
+    begun = bool(words.OPENING.search(folded(notice[:1_200])))
+    proven = known or bool(_first_code(notice) or _reply(notice))
+    local = mail.from_[0].address.partition("@")[0] if mail.from_ else ""
+    daemon = bool(_DAEMON.match(local))
+    automatic = _auto_submitted(mail) or null_sender(mail, envelope) or mail.media_type == "multipart/report"
+    if daemon and (titled or begun or proven or automatic):
+        return "written by a mail system"
+    named = local == "postmaster" or bool(mail.from_ and words.DAEMON_NAME.match(folded(mail.from_[0].name[:100])))
+    if (named or automatic) and (titled or (begun and proven) or (words.VAGUE.match(subject) and proven)):
+        return "sent by a machine, with the words of a delivery report"
+    opens = words.OPENING.search(folded("\n".join(notice.strip().splitlines()[:3])[:400]))
+    if titled and opens and proven:
+        return "the words and codes of a delivery report"
+    return ""
+
+
+def _auto_submitted(mail: Mail) -> bool:
+    value = mail.headers.first("auto-submitted").partition(";")[0].strip().lower()
+    return bool(value) and value != "no"
+
+
+def _parts(mail: Mail) -> tuple[str, str]:
+    """What the mail system says, and the copy of our mail under it."""
+    text = mail.text[: 2 * _NOTICE]
+    place = 0
+    for line in text.splitlines(keepends=True):
+        if place > 0 and words.COPY.match(folded(line[:120]) if line[:1] in "-=*_+~ >" else line[:30].lower()):
+            return text[:place][:_NOTICE], text[place:]
+        place += len(line)
+    return text[:_NOTICE], ""
+
+
+def _told(mail: Mail, us: Us, notice: str, copy: str) -> tuple[Fate, ...]:
+    """What a notice without RFC 3464 fields tells of its recipients."""
+    subject = folded(mail.subject[:300])
+    said = subject + "\n" + folded(notice[:4_000])
+    outcome = "delayed" if words.DELAYED.search(said) else "delivered" if words.DELIVERED.search(said) else "failed"
+    code = _first_code(notice)
+    if outcome == "delayed" and code.startswith("5"):
+        outcome = "failed"
+    failed = [address for value in mail.headers.all("x-failed-recipients") for address in _addresses(value)]
+    recipients = [address for address in failed if not _ours(address, us)] or _named(mail, us, notice)
+    recipients = recipients or _flufl(mail, us) or _any_named(mail, us, notice)
+    recipients = recipients or _copied(mail, us, copy)
+    several = len(recipients) > 1
+    fates = (
+        _fate(address, outcome, "", _around(notice, address) if several else _around(notice))
+        for address in dict.fromkeys(recipients or [""])
+    )
+    return tuple(fates)[:MOST_FATES]
+
+
+def _named(mail: Mail, us: Us, notice: str) -> list[str]:
+    """Addresses that stand at the beginning of a line of the notice: how nearly all systems list who failed."""
+    found = []
+    for line in notice.splitlines()[:400]:
+        place = _ADDRESS.search(line[:400]) if "@" in line else None
+        if place and (_LONE.match(line[: place.start()]) or "rcpt to" in line[: place.start()].lower()):
+            found.append(place[0])
+    return _foreign(found, mail, us)
+
+
+def _any_named(mail: Mail, us: Us, notice: str) -> list[str]:
+    return _foreign(_addresses(notice), mail, us)[:1]
+
+
+def _copied(mail: Mail, us: Us, copy: str) -> list[str]:
+    """To whom our mail was, as the copy says, if it was one person."""
+    told = [mailbox.address for inner in mail.enclosed for mailbox in inner.to]
+    text = copy or "\n".join(r.text for r in mail.reports if "rfc822" in r.media_type) or mail.all_text[:_NOTICE]
+    told = told or [address for line in _TO.findall(text)[:5] for address in _addresses(line)]
+    foreign = _foreign(told, mail, us)
+    return foreign if len(foreign) == 1 else []
+
+
+def _flufl(mail: Mail, us: Us) -> list[str]:
+    from flufl.bounce import all_failures
+
+    message = Message()
+    for name in ("from", "subject", "x-mailer"):
+        if value := mail.headers.first(name):
+            message[name] = value[:_LINE].replace("\r", " ").replace("\n", " ")
+    lines = [line[:_LINE] for line in mail.text[:_NOTICE].splitlines()[:_LINES]]
+    message.set_payload("\n".join(lines).encode("utf-8", "replace"), "utf-8")
+    try:
+        temporary, permanent = all_failures(message)
+    except (ValueError, LookupError, TypeError, AttributeError):  # its detectors were not written for hostile mail
+        return []
+    found = sorted(address.decode("utf-8", "replace") for address in temporary | permanent)
+    return _foreign([address for told in found for address in _addresses(told)], mail, us)
+
+
+def _foreign(addresses: Iterable[str], mail: Mail, us: Us) -> list[str]:
+    """Those that may be a customer's: not ours, not the mail system's own, no Message-ID."""
+    system = {mailbox.address for mailbox in (*mail.from_, *mail.sender)}
+    kept = (
+        address
+        for address in (_tidy(address) for address in addresses)
+        if address
+        and not _ours(address, us)
+        and address not in system
+        and not re.match(r"postmaster@|abuse@|mailer-daemon@|helpdesk@", address)
+        and f"<{address}>" not in (mail.message_id.lower(), *(i.message_id.lower() for i in mail.enclosed))
+    )
+    return list(dict.fromkeys(kept))[:MOST_FATES]
+
+
+def _ours(address: str, us: Us) -> bool:
+    if delivery_in(address) or delivery_of(address):
+        return True
+    local, _, domain = address.rpartition("@")
+    return address in us.addresses or f"{local.partition('+')[0]}@{domain}" in us.addresses
+
+
+def _addresses(text: str) -> list[str]:
+    return [tidy for found in _ADDRESS.findall(text[:_NOTICE]) if (tidy := _tidy(found))]
+
+
+def _tidy(address: str) -> str:
+    address = address.strip("<>\"'.,;:!").lower()
+    local, _, domain = address.rpartition("@")
+    return address if local and "." in domain and len(address) <= 254 else ""
+
+
+# --- codes and words
+
+
+def _first_code(text: str) -> str:
+    """The first enhanced status code of a permanent or transient failure."""
+    for place in _REPLY_CODE.finditer(text[:_NOTICE]):
+        if place[2]:
+            return place[2]
+    found = _CODE.search(text[:_NOTICE])
+    return found[1] if found else ""
+
+
+def _reply(text: str) -> str:
+    found = _REPLY_ONLY.search(text[:_NOTICE])
+    return found[1] if found else ""
+
+
+def _around(notice: str, address: str = "") -> str:
+    """The lines that say why: from the address on, else from the first code on, else the beginning."""
+    lines = [line.strip() for line in notice.splitlines()[:400]]
+    sure = [n for n, line in enumerate(lines) if address and address in line.lower()]
+    coded = [n for n, line in enumerate(lines) if _first_code(line) or _reply(line)]
+    start = sure[0] if sure else max(0, coded[0] - 1) if coded else 0
+    return "\n".join(line for line in lines[start : start + 8] if line)[:_DETAIL]
+
+
+def _fate(recipient: str, outcome: str, status: str, detail: str) -> Fate:
+    """Weigh code and words: is the address dead, is it us who are refused, or is it neither."""
+    detail = " ".join(detail.split())[:_DETAIL]
+    code = status
+    if not status or status.endswith(".0.0"):
+        code = _first_code(detail) or status
+    fate = Fate(recipient=recipient, outcome=outcome, code=code, detail=detail)
+    if outcome != "failed":
+        return fate
+    said = folded(detail)
+    policy = bool(words.POLICY.search(said))
+    if not (code.startswith("5") or (not code and _reply(detail).startswith("5"))):
+        return replace(fate, ours=policy)
+    if code in _SENDER:
+        return replace(fate, ours=True)
+    if code.startswith("5.7."):
+        # Yandex says "550 5.7.1 No such user!" of addresses that do not exist.
+        gone = code in ("5.7.0", "5.7.1") and not policy and bool(words.NOT_THERE.search(said))
+        return replace(fate, hard=gone, ours=not gone)
+    if code in ("5.2.2", "5.2.3", "5.3.4"):
+        return fate
+    if code.startswith("5.1.") and code != "5.1.0":
+        return replace(fate, hard=True)
+    if words.FULL.search(said) and not words.NOT_THERE.search(said):
+        return fate
+    if code in _DEAD:
+        return replace(fate, hard=True)
+    if policy:
+        return replace(fate, ours=True)
+    return replace(fate, hard=code == "5.1.0" or bool(words.UNKNOWN.search(said)))

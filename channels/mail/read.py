@@ -1,0 +1,368 @@
+"""From raw bytes to what the mail says, who says it, and what that means for the inbox: pure, and slow on purpose.
+
+Rule: the same bytes and facts give the same events. This runs in a child process (`process.py`), never in a web server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channels.mail import body, html, machines, mime, proof, quotes
+from channels.mail.compose import bare_subject
+from channels.mail.dns import Keys
+from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
+from channels.mail.values import (
+    MOST_BYTES,
+    MOST_REFERENCES,
+    MOST_TEXT,
+    Envelope,
+    Fate,
+    File,
+    Mail,
+    Mailbox,
+    MailKind,
+    Own,
+    Trust,
+    Us,
+    Verdict,
+)
+from channels.message import (
+    Address,
+    Attachment,
+    Automated,
+    Event,
+    OptedOut,
+    Proof,
+    Receipt,
+    Received,
+    Status,
+)
+
+PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was proven, and a name anybody may write
+NOBODY = "unknown"  # the value of the address of a mail without a usable sender
+SHORT = 600  # characters of a machine's words that are shown
+MACHINE_SENDER = re.compile(r"(?:no|do-?not|donot)[-_.]?reply|notifications?|mailer|automated|robot|system", re.I)
+
+_OUTCOMES = {"failed": Status.FAILED, "delivered": Status.DELIVERED, "relayed": Status.SENT}
+_LINES = {
+    MailKind.AUTO_REPLY: "auto_reply",
+    MailKind.CALENDAR: "calendar",
+    MailKind.LIST: "list",
+    MailKind.LOOP: "loop",
+    MailKind.BOUNCE: "bounced",
+    MailKind.REPORT: "complaint",
+    MailKind.READ_RECEIPT: "read",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A mail with everything that was found out about it."""
+
+    mail: Mail
+    own: Own
+    html: str  # the own words as sanitised HTML
+    verdict: Verdict
+    trust: Trust
+    customer: Mailbox | None
+    envelope: Envelope
+
+
+def examine(raw: bytes, envelope: Envelope, us: Us, keys: Keys | None = None, *, person: bool = False) -> Reading:
+    """Read a mail. `person`: an agent has said that a person wrote it, whatever its signs."""
+    mail = mime.parse(raw[:MOST_BYTES])
+    verdict = machines.judge(mail, envelope, us, raw)
+    if person:
+        verdict = Verdict(kind=MailKind.MESSAGE, automatic=True, why="an agent said that a person wrote it")
+    trust = proof.judge(mail, raw, envelope, us, keys)
+    own, own_html = quotes.read_words(mail, ours=us.addresses)
+    return Reading(
+        mail=mail,
+        own=own,
+        html=html.clean(own_html, mail.files) if own_html else "",
+        verdict=verdict,
+        trust=trust,
+        customer=proof.customer(mail, us),
+        envelope=envelope,
+    )
+
+
+def events(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> tuple[Event, ...]:
+    """What a mail that came at `at` means for the inbox."""
+    kind = read.verdict.kind
+    if kind is MailKind.MESSAGE:
+        return (_received(channel, external_id, digest, at, read, us),)
+    told: list[Event] = []
+    if kind is MailKind.BOUNCE:
+        told = [receipt for fate in read.verdict.fates if (receipt := _receipt(channel, external_id, at, read, fate))]
+    elif kind is MailKind.READ_RECEIPT:
+        told = [_about(channel, external_id, at, read, Status.READ)]
+    elif kind is MailKind.REPORT:
+        told = _complaint(channel, at, read)
+    return tuple(told) or (_automated(channel, external_id, digest, at, read, us),)
+
+
+def unreadable(channel: str, external_id: str, at: datetime, raw: bytes, why: str) -> Received:
+    """The stub of a mail that cannot be read: what its head says, and why there is no more."""
+    mail = mime.parse(raw[: 64 << 10])
+    sender = mail.from_[0] if mail.from_ else Mailbox(address=NOBODY)
+    return Received(
+        channel=channel,
+        external_id=external_id,
+        sender=Address(kind=CLAIMED, value=sender.address),
+        sender_name=sender.name,
+        sent_at=at,
+        subject=mail.subject,
+        stub="mail",
+        warnings=("unread",),
+        why=why,
+        quiet=True,
+        names=(mail.message_id,) if mail.message_id else (),
+    )
+
+
+def described(file: str, read: Reading) -> dict[str, Any]:
+    """One line of `santral mail read`: how a mail was read and why."""
+    mail = read.mail
+    sender = read.customer or (mail.from_[0] if mail.from_ else None)
+    return {
+        "file": file,
+        "subject": mail.subject,
+        "from": sender.address if sender else "",
+        "name": sender.name if sender else "",
+        "proof": read.trust.proof.name.lower(),
+        "why": read.trust.why,
+        "automatic": read.verdict.automatic or read.verdict.kind is not MailKind.MESSAGE,
+        "kind": read.verdict.kind.value,
+        "kind_why": read.verdict.why,
+        "text": _shown_text(read),
+        "hidden": read.own.hidden,
+        "hidden_why": list(read.own.why),
+        "attachments": [
+            {"filename": f.filename, "media_type": f.media_type, "size": len(f.data), "inline": f.inline}
+            for f in mail.files
+        ],
+        "references": list(dict.fromkeys((*mail.in_reply_to, *mail.references))),
+        "message_id": mail.message_id,
+        "warnings": list(_warnings(read)),
+        "defects": list(mail.defects),
+        **({"failures": [_told(fate) for fate in read.verdict.fates]} if read.verdict.fates else {}),
+        **({"about": list(read.verdict.about)} if read.verdict.about else {}),
+    }
+
+
+# --- a person's mail
+
+
+def _received(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Received:
+    mail, trust = read.mail, read.trust
+    sender, twin, name = _sender(read)
+    ours, theirs = _evidence(mail, read.envelope)
+    text = _shown_text(read)
+    return Received(
+        channel=channel,
+        external_id=external_id,
+        sender=sender,
+        twin=twin,
+        sender_name=name,
+        sent_at=at,
+        subject=mail.subject,
+        text=text,
+        html=read.html,
+        hidden=read.own.hidden,
+        attachments=tuple(_attachment(file) for file in _kept(mail.files)),
+        stub="mail" if not text and not mail.files and not mail.subject else "",
+        proof=trust.proof,
+        why=" · ".join((trust.why, *mail.defects)),
+        warnings=_warnings(read),
+        automatic=read.verdict.automatic and bool(MACHINE_SENDER.search(sender.value.partition("@")[0])),
+        quiet=read.verdict.automatic,
+        once=_once(mail, text, digest),
+        answers=ours,
+        refers_to=theirs,
+        names=(mail.message_id,) if mail.message_id else (),
+        context=_context(read, us),
+    )
+
+
+def _sender(read: Reading) -> tuple[Address, Address | None, str]:
+    """The address a mail is filed by, the same at the other level of proof, and the sender's name."""
+    who = read.customer
+    if who is None:
+        return Address(kind=CLAIMED, value=NOBODY), None, ""
+    proven = read.trust.proof is not Proof.CLAIMED
+    kind, other = (PROVEN, CLAIMED) if proven else (CLAIMED, PROVEN)
+    return Address(kind=kind, value=who.address), Address(kind=other, value=who.address), who.name
+
+
+def _evidence(mail: Mail, envelope: Envelope) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    """The deliveries of ours a mail answers, and the other ids it refers to, best evidence first."""
+    places = [*envelope.recipients, *(box.address for box in (*mail.to, *mail.cc)), *mail.headers.all("delivered-to")]
+    ours: dict[UUID, None] = {id: None for place in places if (id := delivery_in(place))}
+    theirs: dict[str, None] = {}
+    for reference in (*mail.in_reply_to, *reversed(mail.references)):
+        if (id := delivery_of(reference)) is not None:
+            ours[id] = None
+        else:
+            theirs[reference] = None
+    return tuple(ours)[:MOST_REFERENCES], tuple(theirs)[:MOST_REFERENCES]
+
+
+def _context(read: Reading, us: Us) -> dict[str, Any]:
+    """What an answer needs. To an unproven sender only the address they wrote in From is answered."""
+    mail = read.mail
+    who = read.customer
+    believed = read.trust.proof is not Proof.CLAIMED
+    to = [box.address for box in mail.reply_to if box.address not in us.addresses] if believed else []
+    reached = [box.address for box in (*mail.to, *mail.cc) if box.address in us.addresses]
+    return {
+        "message_id": mail.message_id,
+        "references": list(mail.references[-20:]),
+        "subject": mail.subject,
+        "to": to[:3] or ([who.address] if who else []),
+        "mailbox": reached[0] if reached else "",
+        "name": who.name if who else "",
+    }
+
+
+def _shown_text(read: Reading) -> str:
+    """The sender's own words, what they enclose, and an invitation in words."""
+    parts = [read.own.text]
+    if read.mail.calendar and not read.own.text.strip():
+        parts.append(body.calendar_as_text(read.mail.calendar))
+    parts += [body.enclosed_as_text(mail) for mail in read.mail.enclosed[:3]]
+    return "\n\n".join(part for part in (part.strip() for part in parts) if part)[:MOST_TEXT]
+
+
+def _kept(files: Sequence[File]) -> list[File]:
+    """The files worth showing: not those that belong to the quoted past or the signature."""
+    return [file for file in files if not file.beside_quote]
+
+
+def _attachment(file: File) -> Attachment:
+    return Attachment(
+        media_type=file.media_type,
+        filename=file.filename,
+        size=len(file.data),
+        data=file.data,
+        unique_ref=hashlib.sha256(file.data).hexdigest()[:32],
+    )
+
+
+def _once(mail: Mail, text: str, digest: bytes) -> str:
+    """What copies of one mail share, by whichever way they came; another mail under the same Message-ID does not."""
+    if not mail.message_id:
+        return f"mail:{digest.hex()}"
+    words = " ".join(unicodedata.normalize("NFKC", text).split())
+    sender = mail.from_[0].address if mail.from_ else ""
+    files = ",".join(sorted(hashlib.sha256(file.data).hexdigest()[:16] for file in mail.files))
+    parts = (mail.message_id, sender, mail.headers.first("date"), bare_subject(mail.subject), words, files)
+    return f"mail:{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _warnings(read: Reading) -> tuple[str, ...]:
+    found = list(read.trust.warnings)
+    if read.trust.refused:
+        found.append("dmarc_refused")
+    if read.envelope.spam:
+        found.append("spam_folder")
+    if read.mail.seal == "encrypted":
+        found.append("encrypted")
+    return tuple(dict.fromkeys(found))
+
+
+# --- machines
+
+
+def _receipt(channel: str, external_id: str, at: datetime, read: Reading, fate: Fate) -> Receipt | None:
+    status = _OUTCOMES.get(fate.outcome)
+    if status is None:  # delayed: not the end of it
+        return None
+    verdict = read.verdict
+    detail = " ".join(filter(None, (fate.code, fate.detail)))
+    named = bool(verdict.deliveries or verdict.about)
+    if not named and not fate.recipient:
+        return None
+    return Receipt(
+        channel=channel,
+        status=status,
+        at=at,
+        delivery=verdict.deliveries[0] if verdict.deliveries else None,
+        external_id=verdict.about[0] if verdict.about and not verdict.deliveries else "",
+        recipient=Address(kind=PROVEN, value=fate.recipient.lower()) if fate.recipient else None,
+        code=_code(fate) if status is Status.FAILED else "",
+        detail=detail[:500] if status is Status.FAILED else "",
+        unreachable=fate.hard,
+        letter=external_id,
+    )
+
+
+def _code(fate: Fate) -> str:
+    if fate.hard:
+        return "unreachable"
+    if fate.ours:
+        return "rejected_as_spam"
+    return "mailbox_full" if fate.code.endswith(".2.2") else "refused"
+
+
+def _about(channel: str, external_id: str, at: datetime, read: Reading, status: Status) -> Receipt:
+    verdict = read.verdict
+    return Receipt(
+        channel=channel,
+        status=status,
+        at=at,
+        delivery=verdict.deliveries[0] if verdict.deliveries else None,
+        external_id=verdict.about[0] if verdict.about and not verdict.deliveries else "",
+        letter=external_id,
+    )
+
+
+def _complaint(channel: str, at: datetime, read: Reading) -> list[Event]:
+    """Somebody called our mail spam: nothing more is sent there, whichever way we know the address."""
+    return [
+        OptedOut(
+            channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why="marked as spam"
+        )
+        for fate in read.verdict.fates
+        if fate.recipient
+        for kind in (PROVEN, CLAIMED)
+    ]
+
+
+def _automated(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Automated:
+    mail, verdict = read.mail, read.verdict
+    sender, _, _ = _sender(read)
+    ours, theirs = _evidence(mail, read.envelope)
+    what = _LINES[verdict.kind]
+    if verdict.kind is MailKind.BOUNCE and any(fate.outcome == "delayed" for fate in verdict.fates):
+        what = "delayed"
+    return Automated(
+        channel=channel,
+        external_id=external_id,
+        sender=sender,
+        what=what,
+        at=at,
+        subject=mail.subject,
+        text=read.own.text[:SHORT],
+        proof=read.trust.proof,
+        once=_once(mail, read.own.text, digest),
+        answers=tuple(dict.fromkeys((*verdict.deliveries, *ours, *deliveries_in(mail.all_text)))),
+        refers_to=tuple(dict.fromkeys((*verdict.about, *theirs)))[:MOST_REFERENCES],
+    )
+
+
+def _told(fate: Fate) -> Mapping[str, Any]:
+    return {
+        "recipient": fate.recipient,
+        "outcome": fate.outcome,
+        "code": fate.code,
+        "detail": fate.detail,
+        "hard": fate.hard,
+    }

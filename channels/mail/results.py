@@ -1,0 +1,258 @@
+"""What receivers wrote about a mail's authentication: Authentication-Results and the ARC chain, read tolerantly.
+
+Rule: anybody can write these fields. Only those are returned that the trusted receiver must have written itself; comments
+are comments, and what cannot be read is left out rather than guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from channels.mail.values import MOST_HEADER, Headers
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+# --- facts
+
+MOST_RESULTS = 100
+MOST_SETS = 50  # RFC 8617 ends a chain there
+MICROSOFT = ""  # Microsoft 365 writes its results without an authserv-id
+_MICROSOFT_HOSTS = ("outlook.com", "office365.com", "office.com", "microsoft.com", "exchangelabs.com")
+_BESIDE = frozenset({"received-spf", "dkim-filter", "x-spam-status", "x-spam-flag", "x-virus-scanned", "x-spam-score"})
+_BY = re.compile(r"(?:^|[\s)])by[ \t]{1,20}([\w.:\[\]-]{1,253})", re.IGNORECASE)
+_METHOD = re.compile(r"([a-z][a-z0-9-]{0,30})(?:/\d{1,3})?$")
+_PRIVATE = re.compile(r"[0-9a-f.:\[\]]+$|[^.]+$|.*\.(?:lan|local|localdomain|internal|localhost|home|corp|intern)$")
+_INSTANCE = re.compile(r"\s*i\s*=\s*(\d{1,3})\s*;")
+_SEALER = re.compile(r"(?:^|;)\s{0,20}d\s{0,5}=\s{0,5}([^;\s]{1,253})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One judgement: `dmarc=fail (p=REJECT) header.from=example.com`. Everything is in lower case."""
+
+    method: str
+    value: str
+    properties: Mapping[str, str] = field(default_factory=dict)  # "header.from", "smtp.mailfrom", "action", "reason"
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """One field: who judged and what. `authserv` is "" when the field names nobody."""
+
+    authserv: str
+    found: tuple[Result, ...] = ()
+
+    def of(self, method: str) -> tuple[Result, ...]:
+        return tuple(result for result in self.found if result.method == method)
+
+
+# --- domains
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+@lru_cache(maxsize=4096)
+def organisation(domain: str) -> str:
+    """The organisational domain in ASCII: `example.com.tr` of `mail.example.com.tr`, "" of none."""
+    name = ascii_domain(domain)
+    return (_suffixes().privatesuffix(name) or name) if name else ""
+
+
+@lru_cache(maxsize=4096)
+def ascii_domain(domain: str) -> str:
+    """A domain as DNS has it: lower case, Punycode, no final dot; "" for what is no domain."""
+    name = domain.strip().rstrip(".").lower()
+    if not name or len(name) > 253 or any(letter in name for letter in " @<>()\t\r\n\"'\\/,;"):
+        return ""
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return ""
+
+
+def aligned(one: str, other: str) -> bool:
+    """Whether two domains belong to one organisation, as relaxed alignment of DMARC means it."""
+    organisations = organisation(one), organisation(other)
+    return bool(organisations[0]) and organisations[0] == organisations[1]
+
+
+# --- one field
+
+
+def parse(value: str) -> Results:
+    """Read an Authentication-Results field, with or without an authserv-id. Never raises."""
+    segments = list(_segments(value[:MOST_HEADER]))[: MOST_RESULTS + 1]
+    authserv = ""
+    if segments:
+        first, _ = segments[0]
+        if first and "=" not in first[0] and not (len(first) > 1 and first[1].startswith("=")):
+            authserv = first[0]
+            # Some write no semicolon after the id: `mx.example.com 1 spf=pass …`
+            rest = first[2:] if len(first) > 1 and first[1].isdigit() else first[1:]
+            segments[0] = (rest, segments[0][1])
+    results = (result for words, comment in segments if (result := _result(words, comment)))
+    return Results(authserv=authserv, found=tuple(results))
+
+
+def _segments(value: str) -> Iterator[tuple[list[str], str]]:
+    """The parts between semicolons: their words and their comments. Quotes hide parentheses, comments hide all."""
+    words: list[str] = []
+    comments: list[str] = []
+    word = ""
+    depth, quoted = 0, False
+    place = 0
+    while place < len(value):
+        letter = value[place]
+        place += 1
+        if letter == "\\" and (quoted or depth):
+            letter, place = value[place : place + 1], place + 1
+        elif letter == '"':
+            quoted = not quoted
+            continue
+        elif not quoted and letter == "(":
+            depth += 1
+            if depth == 1:
+                continue
+        elif not quoted and letter == ")" and depth:
+            depth -= 1
+            if depth == 0:
+                comments.append(" ")
+                continue
+        elif not quoted and not depth and (letter == ";" or letter.isspace()):
+            if word:
+                words.append(word)
+            word = ""
+            if letter == ";":
+                yield [w.lower() for w in words], "".join(comments).lower()
+                words, comments = [], []
+            continue
+        if depth:
+            comments.append(letter)
+        else:
+            word += letter
+    if word and not quoted:
+        words.append(word)
+    yield [w.lower() for w in words], "".join(comments).lower()
+
+
+def _result(words: Sequence[str], comment: str) -> Result | None:
+    """`method=value` and its properties; blanks around the `=` are allowed."""
+    pairs: list[tuple[str, str]] = []
+    pending = ""  # a name whose "=" has not come yet
+    waiting = False  # the "=" came, the value has not
+    for word in words:
+        if waiting:
+            pairs.append((pending, word))
+            pending, waiting = "", False
+        elif word.startswith("="):
+            if pending and len(word) > 1:
+                pairs.append((pending, word[1:]))
+                pending = ""
+            else:
+                waiting = bool(pending)
+        else:
+            name, equals, value = word.partition("=")
+            if equals and value:
+                pairs.append((name, value))
+                pending = ""
+            else:
+                pending, waiting = name, bool(equals)
+    if not pairs:
+        return None
+    method = _METHOD.match(pairs[0][0])
+    if method is None:
+        return None
+    properties = {}
+    for name, value in pairs[1:50]:
+        properties.setdefault(name, value)
+    return Result(method=method[1], value=pairs[0][1], properties=properties, comment=comment[:1000])
+
+
+# --- which fields are the receiver's own
+
+
+def trusted(authserv: str, known: frozenset[str]) -> bool:
+    """Whether an authserv-id is in the list; an entry `*.yandex.net` stands for every host below that domain."""
+    if authserv in known:
+        return True
+    return any(entry.startswith("*.") and authserv.endswith(entry[1:].lower()) for entry in known) or any(
+        entry.lower() == authserv for entry in known
+    )
+
+
+def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...], int]:
+    """The results the trusted receiver wrote on receipt, and the place of the first of them among the fields.
+
+    They are the topmost ones, and above them stand only Received fields of that receiver itself. A receiver that puts
+    everything in one field has written just that one: what follows may be the sender's.
+    """
+    first = next((place for place, (name, _) in enumerate(headers.fields) if name == "authentication-results"), None)
+    if first is None or not known:
+        return (), -1
+    hops = [value for name, value in headers.fields[:first] if name == "received"]
+    found: list[Results] = []
+    for name, value in headers.fields[first:]:
+        if name in _BESIDE:
+            continue
+        if name != "authentication-results" or len(found) == MOST_RESULTS:
+            break
+        results = parse(value)
+        if not trusted(results.authserv, known) or not all(_own_hop(hop, results.authserv) for hop in hops):
+            break
+        found.append(results)
+        if len({result.method for result in results.found} & {"spf", "dkim", "dmarc"}) > 1 and hops:
+            break
+    return tuple(found), first if found else -1
+
+
+def _own_hop(received: str, authserv: str) -> bool:
+    """Whether a Received field was written by the receiver that names itself `authserv`, or inside its house."""
+    found = _BY.search(received[:2000])
+    if not found:
+        return False
+    host = found[1].lower().rstrip(".")
+    if _PRIVATE.match(host):
+        return True
+    if authserv == MICROSOFT:
+        return any(host == known or host.endswith(f".{known}") for known in _MICROSOFT_HOSTS)
+    return aligned(host, authserv) or "." not in authserv
+
+
+# --- ARC
+
+
+def sealed(headers: Headers, below: int, sealers: frozenset[str]) -> Results | None:
+    """What the newest sealer saw, if it is one of `sealers`: of the chain as it arrived, below our receiver's results."""
+    fields = headers.fields[below + 1 :]
+    seals: dict[int, str] = {}
+    judged: dict[int, str] = {}
+    for name, value in fields:
+        if name not in ("arc-seal", "arc-authentication-results"):
+            continue
+        found = re.search(r"(?:^|;)\s{0,20}i\s{0,5}=\s{0,5}(\d{1,3})\s{0,5}(?:;|$)", value[:MOST_HEADER])
+        if not found:
+            return None
+        kept = seals if name == "arc-seal" else judged
+        if int(found[1]) in kept or len(kept) == MOST_SETS:
+            return None  # two of one number: whose is whose cannot be told
+        kept[int(found[1])] = value[:MOST_HEADER]
+    newest = max(seals, default=0)
+    if newest == 0 or newest != max(judged, default=0):
+        return None
+    domain = _SEALER.search(seals[newest])
+    if not domain or ascii_domain(domain[1]) not in sealers:
+        return None
+    return parse(_INSTANCE.sub("", judged[newest], count=1))

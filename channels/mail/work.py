@@ -1,0 +1,26 @@
+"""What a child process does with one mail. Kept apart from `process.py` so that the parent loads none of the parsers."""
+
+from __future__ import annotations
+
+from channels.mail import read
+from channels.mail.dns import Keys
+from channels.mail.inbound import envelope
+from channels.mail.process import Job
+from channels.message import Event
+
+_keys = Keys()  # the cache of DKIM keys lives as long as the child
+
+
+def work(job: Job) -> tuple[Event, ...]:
+    """Read one mail. An unexpected error is ours, not the mail's: the mail is shown as a stub that says so."""
+    try:
+        if why := str(job.facts.get("unreadable", "")):
+            return (read.unreadable(job.channel, job.external_id, job.at, job.raw, why),)
+        person = bool(job.facts.get("person"))
+        reading = read.examine(job.raw, envelope(job.facts), job.us, _keys, person=person)
+        return read.events(job.channel, job.external_id, job.digest, job.at, reading, job.us)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, this mail has to be visible as something
+        why = f"Santral could not read it ({type(error).__name__})"
+        return (read.unreadable(job.channel, job.external_id, job.at, job.raw, why),)

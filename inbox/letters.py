@@ -1,0 +1,174 @@
+"""What came whole is kept first and read as work: a mail that cannot be read never stops the ones behind it.
+
+Rule: letters and the cursor they were found by are one commit; reading follows, may be repeated for ever, and makes the
+same events each time, which the intake stores once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.channel import Reads
+from channels.errors import Retry
+from channels.message import Attachment, Edited, Event, Letter, Received
+from inbox import due, figures
+from inbox.files import MOST, Files
+from inbox.intake import Away, Intake, Overloaded
+from inbox.store import letters as table
+from inbox.store import work
+from inbox.store.database import Connection, Database, away
+from inbox.store.letters import ASIDE, Kept, Unread
+from inbox.store.work import Piece
+from inbox.work import LeaseLost, Ran, Unavailable, back_off
+
+LARGE = 256 << 10  # bytes from which a letter's raw form lies in a file beside the database
+BATCH = 32  # letters read together: their events are one group for the intake
+HEAVY = 16 << 20  # bytes of letters in memory at a time
+TRIES = 6  # of a letter whose reading fails for a reason of our own; then it lies aside, with the reason
+AGAIN = timedelta(seconds=20)  # before the next try
+
+log = structlog.get_logger()
+
+
+class Letters:
+    """Keeps letters, and is the handler of the work kind `read`, whose key is a channel's name."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        intake: Intake,
+        channels: Mapping[str, Reads],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._intake = intake
+        self._channels = channels
+        self._now = now
+
+    async def receive(self, letters: Sequence[Letter]) -> None:
+        """Keep letters and return once they are committed. Raises `Away`, and then may be repeated."""
+        if not letters:
+            return
+        kept = await self.prepared(letters)
+        try:
+            async with self._database.transaction() as c:
+                await self.keep(c, kept)
+        except Exception as error:
+            if away(error):
+                raise Away from error
+            raise
+
+    async def prepared(self, letters: Sequence[Letter]) -> list[Kept]:
+        """Put the bytes of large letters into files, before the transaction that names them."""
+        kept = []
+        for letter in letters:
+            path = ""
+            if len(letter.raw) > LARGE:
+                path, _ = await self._files.keep(_once(letter.raw), self._now())
+            kept.append(Kept(letter=letter, path=path))
+        return kept
+
+    async def keep(self, c: Connection, kept: Sequence[Kept]) -> None:
+        """Store prepared letters in the caller's transaction, and make their reading due."""
+        if kept and await table.keep(c, kept):
+            await work.put(c, [due.reading(name) for name in {x.letter.channel for x in kept}])
+
+    async def run(self, piece: Piece) -> Ran:
+        """Read what is unread, a batch at a time."""
+        channel = self._channels.get(piece.key)
+        if channel is None:
+            return Ran()
+        while batch := await self._batch(piece.key):
+            began = self._now()
+            read = await asyncio.gather(*(self._read(channel, unread) for unread in batch))
+            figures.READ_SECONDS.observe((self._now() - began).total_seconds() / len(batch))
+            try:
+                await self._intake.receive([event for events in read if events for event in events])
+            except (Away, Overloaded) as error:
+                raise Unavailable("the database is away") from error
+            outcomes = [
+                (unread.id, _outcome(events)) for unread, events in zip(batch, read, strict=True) if events is not None
+            ]
+            async with self._database.transaction() as c:
+                if not await work.holds(c, piece):
+                    raise LeaseLost
+                await table.read(c, outcomes)
+        async with self._database.connection() as c:
+            later = await table.next_due(c, piece.key)
+        return Ran(again=later)
+
+    async def _batch(self, channel: str) -> list[Unread]:
+        async with self._database.connection() as c:
+            found = await table.unread(c, channel, BATCH)
+        batch: list[Unread] = []
+        weight = 0
+        for unread in found:
+            weight += unread.size
+            if batch and weight > HEAVY:
+                break
+            batch.append(unread)
+        return batch
+
+    async def _read(self, channel: Reads, unread: Unread) -> Sequence[Event] | None:
+        """The events of one letter; None when it has to be tried again."""
+        try:
+            raw = unread.raw if unread.raw is not None else await self._files.read(unread.path)
+            events = await channel.read(
+                Letter(
+                    channel=unread.channel,
+                    external_id=unread.external_id,
+                    digest=unread.digest,
+                    at=unread.at,
+                    raw=raw,
+                    facts=unread.facts,
+                )
+            )
+            return [await self._with_files(event) for event in events]
+        except Retry as error:
+            await self._later(unread, error.after or AGAIN, str(error))
+        except Exception as error:
+            log.exception("letters.not_read", channel=unread.channel, letter=unread.id)
+            if unread.attempts + 1 >= TRIES and not away(error):
+                async with self._database.connection() as c:
+                    await table.set_aside(c, unread.channel, unread.external_id, f"failed: {type(error).__name__}")
+                return ()
+            await self._later(unread, back_off(unread.attempts + 1), type(error).__name__)
+        return None
+
+    async def _later(self, unread: Unread, after: timedelta, why: str) -> None:
+        async with self._database.connection() as c:
+            await table.later(c, unread.id, self._now() + after, why)
+
+    async def _with_files(self, event: Event) -> Event:
+        """Put the files a letter brought into the store, so that the row of each says where it lies."""
+        match event:
+            case Received(attachments=files) if files:
+                return replace(event, attachments=tuple([await self._kept(file) for file in files]))
+            case Edited(message=message) if message.attachments:
+                files = tuple([await self._kept(file) for file in message.attachments])
+                return replace(event, message=replace(message, attachments=files))
+            case _:
+                return event
+
+    async def _kept(self, file: Attachment) -> Attachment:
+        if file.data is None:
+            return file
+        path, size = await self._files.keep(_once(file.data), self._now(), MOST)
+        return replace(file, data=None, path=path, size=size)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _outcome(events: Sequence[Event]) -> str:
+    """What a letter became, as its row says it."""
+    return type(events[0]).__name__.lower() if events else ASIDE

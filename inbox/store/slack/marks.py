@@ -1,0 +1,56 @@
+"""The marks on agents' messages: how far the deliveries got, and what Slack shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from channels.message import Status
+from inbox.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """An agent's message in Slack, how far its deliveries got, and the marks it carries."""
+
+    conversation_id: int
+    slack_channel: str
+    ts: str
+    direction: str
+    withdrawn: bool
+    statuses: tuple[Status, ...]
+    undone: bool
+    marks: tuple[str, ...]
+    due_at: datetime | None
+
+
+async def marked(c: Connection, message_id: int) -> Marked | None:
+    row = await c.fetchrow(
+        """
+        select m.conversation_id, m.external_id, m.direction, m.withdrawn_at, m.marks,
+            coalesce(array_agg(d.status order by d.part) filter (where d.id is not null), '{}') as statuses,
+            coalesce(bool_or(d.code = 'undone'), false) as undone, min(d.due_at) as due_at
+        from messages m left join deliveries d on d.message_id = m.id
+        where m.id = $1 and m.channel = 'slack' group by m.id
+        """,
+        message_id,
+    )
+    if row is None or ":" not in (row["external_id"] or ""):
+        return None
+    slack_channel, ts = row["external_id"].split(":", 1)
+    return Marked(
+        conversation_id=row["conversation_id"],
+        slack_channel=slack_channel,
+        ts=ts,
+        direction=row["direction"],
+        withdrawn=row["withdrawn_at"] is not None,
+        statuses=tuple(Status(status) for status in row["statuses"]),
+        undone=row["undone"],
+        marks=tuple(row["marks"]),
+        due_at=row["due_at"],
+    )
+
+
+async def marks_shown(c: Connection, message_id: int, marks: Sequence[str]) -> None:
+    await c.execute("update messages set marks = $2 where id = $1", message_id, list(marks))

@@ -1,0 +1,160 @@
+"""What the desk shows of a conversation: its messages, and what its card says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from channels.message import Proof
+from inbox.changes import Conversation
+from inbox.store import arrivals
+from inbox.store.database import Connection
+from inbox.store.messages import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message as the desk shows it."""
+
+    id: int
+    position: int
+    direction: str
+    channel: str
+    author: str
+    author_name: str
+    subject: str
+    text: str
+    body: Mapping[str, Any]
+    album: str
+    sent_at: datetime
+    created_at: datetime
+    edited_at: datetime | None
+    withdrawn_at: datetime | None
+    files: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the card says about a conversation and its customer."""
+
+    conversation: Conversation
+    name: str
+    address_kind: str
+    address: str
+    proof: Proof
+    silenced: bool
+    channels: tuple[str, ...]
+    phone: str = ""
+
+
+_SAID = """
+select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subject, m.text, m.body, m.album, m.sent_at,
+       m.created_at, m.edited_at, m.withdrawn_at,
+       coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
+from messages m
+"""
+
+
+def _said(row: Any) -> Said:
+    values = dict(row)
+    return Said(**{**values, "files": tuple(values["files"])})
+
+
+async def unshown(c: Connection, conversation_id: int, after: int, limit: int = 60) -> list[Said]:
+    """What the Slack thread does not show yet: what agents wrote there themselves is there already."""
+    rows = await c.fetch(
+        _SAID
+        + " where m.conversation_id = $1 and m.position > $2 and m.channel <> 'slack' order by m.position limit $3",
+        conversation_id,
+        after,
+        limit,
+    )
+    return [_said(row) for row in rows]
+
+
+async def said(c: Connection, conversation_id: int, positions: Sequence[int]) -> list[Said]:
+    rows = await c.fetch(
+        _SAID + " where m.conversation_id = $1 and m.position = any($2::bigint[]) order by m.position",
+        conversation_id,
+        list(positions),
+    )
+    return [_said(row) for row in rows]
+
+
+async def said_between(c: Connection, conversation_id: int, first: int, last: int) -> list[Said]:
+    rows = await c.fetch(
+        _SAID
+        + " where m.conversation_id = $1 and m.position between $2 and $3 and m.channel <> 'slack' order by m.position",
+        conversation_id,
+        first,
+        last,
+    )
+    return [_said(row) for row in rows]
+
+
+async def by_external_id(c: Connection, channel: str, external_id: str) -> tuple[int, int] | None:
+    """The conversation and position of a customer's message."""
+    row = await c.fetchrow(
+        "select conversation_id, position from messages where channel = $1 and external_id = $2", channel, external_id
+    )
+    return (row["conversation_id"], row["position"]) if row else None
+
+
+async def external_ids(c: Connection, message_ids: Sequence[int]) -> list[Source]:
+    """Channels and external ids of messages."""
+    rows = await c.fetch("select channel, external_id from messages where id = any($1::bigint[])", list(message_ids))
+    return [(row["channel"], row["external_id"]) for row in rows]
+
+
+async def head(c: Connection, conversation_id: int) -> Head | None:
+    row = await c.fetchrow(
+        f"""
+        select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
+            a.silenced_at is not null as silenced,
+            (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
+            (select array_agg(channel order by latest desc) from (
+                select channel, max(position) as latest from messages m
+                where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels
+        from conversations c join customers p on p.id = c.customer_id left join addresses a on a.id = c.address_id
+        where c.id = $1
+        """,
+        conversation_id,
+    )
+    if row is None:
+        return None
+    return Head(
+        conversation=arrivals.conversation(row),
+        name=row["customer_name"],
+        address_kind=row["address_kind"] or "",
+        address=row["address_value"] or "",
+        proof=Proof(row["proof"] or 0),
+        silenced=bool(row["silenced"]),
+        channels=tuple(row["channels"] or ()),
+        phone=row["phone"] or "",
+    )
+
+
+async def excerpt(c: Connection, message_id: int) -> str:
+    return str(await c.fetchval("select left(text, 300) from messages where id = $1", message_id) or "")
+
+
+async def customer_of_message(c: Connection, message_id: int) -> str:
+    """The name of the customer a message belongs to."""
+    found = await c.fetchval(
+        """
+        select p.name from messages m join conversations c on c.id = m.conversation_id
+        join customers p on p.id = c.customer_id where m.id = $1
+        """,
+        message_id,
+    )
+    return str(found or "")
+
+
+async def words_of(c: Connection, channel: str, external_id: str) -> str:
+    """The text of a customer's message, which they may have deleted since."""
+    found = await c.fetchval(
+        "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
+    )
+    return str(found or "")
