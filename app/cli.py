@@ -52,7 +52,9 @@ app = typer.Typer(
 )
 slack = typer.Typer(help="Set up the Slack app.", no_args_is_help=True)
 quarantine = typer.Typer(help="Look at requests that could not be read, and read them again.", no_args_is_help=True)
+mail = typer.Typer(help="See how mails are read, and those that nobody sees in Slack.", no_args_is_help=True)
 app.add_typer(slack, name="slack")
+app.add_typer(mail, name="mail")
 app.add_typer(quarantine, name="quarantine")
 
 ConfigFile = Annotated[
@@ -254,6 +256,79 @@ def quarantine_replay(
             _say(f"{outcome.id}: {'stored' if outcome.ok else 'still not readable: ' + outcome.detail}")
     if not all(outcome.ok for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+
+
+@mail.command("read")
+def mail_read(
+    path: Annotated[str, typer.Argument(metavar="PATH|-", help="A raw mail, an mbox, or a folder of mails.")],
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A receiver whose Authentication-Results count; may be repeated."),
+    ] = None,
+    config: ConfigFile = DEFAULT_FILE,
+) -> None:
+    """Print how mails are read: a line of JSON each, with the sender's own words, what was hidden, and why."""
+    from dataclasses import replace
+
+    from app.config import IntakeConfig
+    from app.mail import read, who_we_are
+
+    known = config != DEFAULT_FILE or config.exists()  # anyone may look at a mail, with nothing set up
+    ours = who_we_are(_part(config, IntakeConfig) if known else None)
+    ours = replace(ours, trusted_authserv=ours.trusted_authserv | {name.lower() for name in trust or ()})
+    for line in read(path, ours):
+        _say(json.dumps(line, ensure_ascii=False))
+
+
+@mail.command("list")
+def mail_list(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
+    """Show the mails that are about no conversation: newsletters, bounces of other people's mail, vacation notes."""
+    from app.config import StoreConfig
+    from app.mail import aside
+
+    entries = aside(_part(config, StoreConfig))
+    if as_json:
+        _print_json(entries)
+    elif entries:
+        rows = [
+            (str(entry.id), f"{entry.at:%Y-%m-%d %H:%M} UTC", entry.channel, f"{entry.size:,}", entry.why)
+            for entry in entries
+        ]
+        _print_table(("id", "came", "channel", "bytes", "what it is"), rows)
+    else:
+        _say("No mail lies aside.")
+
+
+@mail.command("show")
+def mail_show(
+    id: Annotated[int, typer.Argument(metavar="ID", help="Which one, as listed.")], config: ConfigFile = DEFAULT_FILE
+) -> None:
+    """Print a stored mail as it came, byte for byte."""
+    from app.config import IntakeConfig
+    from app.mail import raw_of
+
+    raw = raw_of(_part(config, IntakeConfig), id)
+    if raw is None:
+        _complain(f"There is no mail {id}.")
+        raise typer.Exit(FAILED)
+    sys.stdout.buffer.write(raw)
+
+
+@mail.command("admit")
+def mail_admit(
+    id: Annotated[int, typer.Argument(metavar="ID", help="Which one, as listed.")], config: ConfigFile = DEFAULT_FILE
+) -> None:
+    """Have a mail that lies aside read as a person's: it opens a conversation like any other."""
+    from app.config import StoreConfig
+    from app.mail import admit
+
+    if not admit(_part(config, StoreConfig), id):
+        _complain(f"No mail {id} lies aside.")
+        raise typer.Exit(FAILED)
+    _say(f"Mail {id} is read again as soon as Santral runs.")
 
 
 # --- Edges ----------------------------------------------------------------------------------------------------------

@@ -7,14 +7,18 @@ together; making a channel opens no connection and loads no parser.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import hashlib
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
 
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
-from channels.errors import InDoubt, Malformed, Misconfigured, Refused, Unverified
+from channels.errors import InDoubt, Malformed, Retry, Unverified
 from channels.mail.process import Children, Job, TooMuch
 from channels.mail.tokens import message_id
 from channels.mail.values import Us
@@ -31,7 +35,11 @@ if TYPE_CHECKING:
 
 MOST_MAIL = 25 << 20  # bytes on the wire: what Gmail, Microsoft 365 and most others take
 MOST_FILES = MOST_MAIL * 72 // 100  # base64 makes 18 MB of files 24 MB of mail
-PLUS = frozenset({"gmail.com", "googlemail.com", "outlook.com", "office365.com", "yandex.com", "yandex.ru", "fastmail.com"})
+# Where mail to `name+anything@` is delivered to `name@` without being set up.
+PLUS = frozenset({"gmail.com", "outlook.com", "office365.com", "yandex.com", "yandex.ru", "fastmail.com"})
+FETCH_SECONDS = 10
+FETCH_MOST = 64 << 10  # bytes of a certificate or an answer to a confirmation
+HEAD = 64 << 10  # bytes of an unreadable mail that its stub is made of
 
 CAPABILITIES = Capabilities(
     max_text=200_000,  # a bound of ours: no provider names one for words
@@ -89,7 +97,9 @@ class Email:
 
     kind = "email"
 
-    def __init__(self, name: str, config: EmailConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, name: str, config: EmailConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.name = name
         self.config = config
         self.capabilities = replace(CAPABILITIES, rate=Rate(count=config.per_minute, per=timedelta(minutes=1)))
@@ -119,10 +129,27 @@ class Email:
         provider = self._provider()
         if provider is None:
             raise Malformed("this mailbox is not brought by a webhook")
+        if url := provider.confirmations(request):
+            digest = hashlib.sha256(url.encode()).digest()
+            return [
+                Letter(
+                    channel=self.name,
+                    external_id=f"confirm:{digest.hex()}",
+                    digest=digest,
+                    at=at,
+                    raw=b"",
+                    facts={"confirm": url},
+                )
+            ]
         return provider.parse(request, at)
 
     async def read(self, letter: Letter) -> Sequence[Event]:
-        facts = dict(letter.facts)
+        facts, raw = dict(letter.facts), letter.raw
+        if url := facts.get("confirm"):
+            await confirm(str(url))
+            return ()
+        if place := facts.get("s3"):
+            raw = await stored_at(place)
         if facts.get("cut"):
             facts["unreadable"] = f"it is too large to be shown ({int(facts.get('size', 0)) >> 20} MB)"
         job = Job(
@@ -130,14 +157,14 @@ class Email:
             external_id=letter.external_id,
             digest=letter.digest,
             at=letter.at,
-            raw=letter.raw,
+            raw=raw,
             facts=facts,
             us=self._us,
         )
         try:
             return await self._children.read(job)
         except TooMuch as error:
-            stub = replace(job, raw=letter.raw[: 64 << 10], facts={**facts, "unreadable": str(error)})
+            stub = replace(job, raw=raw[:HEAD], facts={**facts, "unreadable": str(error)})
             return await self._children.read(stub)
 
     async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
@@ -182,8 +209,6 @@ class Email:
             await self._mailbox.close()
         if self._smtp is not None:
             await self._smtp.close()
-        if self._inbound is not None:
-            await self._inbound.close()
 
     # parts, made when first needed
 
@@ -200,3 +225,105 @@ class Email:
             )
             self._mailbox = Mailbox(self.name, account, now=self._now)
         return self._mailbox
+
+    def _sender(self) -> Smtp:
+        if self._smtp is None:
+            from channels.mail.account import Account
+            from channels.mail.smtp import Smtp
+
+            account = Account.from_url(self.config.smtp)
+            token = self._box().token if account.xoauth2 and self.config.imap else None
+            signer = None
+            if self.config.dkim_key:
+                from channels.mail.sign import Signer
+
+                domain = self.config.dkim_domain or self.config.address.rpartition("@")[2]
+                signer = Signer(domain, self.config.dkim_selector, self.config.dkim_key)
+            self._smtp = Smtp(account, token=token, signer=signer, tls=trusting(self.config.cafile))
+        return self._smtp
+
+    async def _composed(self, message: Outgoing) -> Composed:
+        from channels.mail.compose import compose
+
+        return await asyncio.to_thread(compose, message, self._from(), self._now())  # 18 MB of files take a while
+
+    def _from(self) -> Sender:
+        from channels.mail.compose import Sender
+
+        config = self.config
+        plus = config.reply_token
+        return Sender(
+            address=config.address,
+            name=config.from_name,
+            by_team=config.senders,
+            ours=self._us.addresses,
+            reply_token=host_of(config.smtp) in PLUS if plus is None else plus,
+            bounce_address=config.bounce_address,
+        )
+
+    def _domain(self) -> str:
+        return self.config.address.rpartition("@")[2]
+
+    def _provider(self) -> Inbound | None:
+        if self._inbound is None and self.config.inbound:
+            from channels.mail.inbound import provider
+
+            secret = self.config.inbound_topic or self.config.inbound_secret
+            self._inbound = provider(self.config.inbound, self.name, secret, now=self._now, fetch=fetch)
+        return self._inbound
+
+
+# --- small functions
+
+
+def us(config: EmailConfig) -> Us:
+    """Which addresses and receivers are ours, as the parsers want to know it."""
+    addresses = {found.lower() for found in (config.address, *config.aliases, *config.mailboxes)}
+    return Us(
+        addresses=frozenset(addresses),
+        domains=frozenset(address.rpartition("@")[2] for address in addresses),
+        contact_forms=frozenset(found.lower() for found in config.contact_forms),
+        trusted_authserv=frozenset(found.lower() for found in config.trusted_authserv),
+    )
+
+
+def host_of(url: str) -> str:
+    """The registered part of a mail server's name, as far as `PLUS` needs it: its last two labels."""
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+
+
+def trusting(cafile: str) -> ssl.SSLContext | None:
+    """TLS that believes a private authority, None for the system's own."""
+    return ssl.create_default_context(cafile=cafile) if cafile else None
+
+
+async def fetch(url: str) -> bytes:
+    """GET a small document that Amazon's notifications name. Its host was checked by who asks for it."""
+    timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        answer.raise_for_status()
+        return await answer.content.read(FETCH_MOST)
+
+
+async def confirm(url: str) -> None:
+    """Tell Amazon that its topic is ours. Raises `Retry`."""
+    try:
+        await fetch(url)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Retry(f"Amazon could not be told that its topic is ours ({type(error).__name__})") from None
+
+
+async def stored_at(place: Mapping[str, Any]) -> bytes:
+    """A mail that Amazon SES put into a bucket; credentials and region come from the environment (AWS_…)."""
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    try:
+        store = S3Store(str(place.get("bucket", "")))
+        found = await store.get_async(str(place.get("key", "")))
+        return bytes(await found.bytes_async())
+    except (BaseError, OSError) as error:
+        raise Retry(f"the bucket did not hand the mail out ({type(error).__name__})") from None

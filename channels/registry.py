@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.channel import Capabilities, Channel
+from channels.email import CAPABILITIES as EMAIL
+from channels.email import Email, EmailConfig
 from channels.telegram import CAPABILITIES as TELEGRAM
 from channels.telegram import Telegram, TelegramConfig
 
@@ -24,6 +26,7 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "email": Kind(config=EmailConfig, adapter=Email, capabilities=EMAIL),
     "telegram": Kind(config=TelegramConfig, adapter=Telegram, capabilities=TELEGRAM),
 }
 

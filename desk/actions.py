@@ -20,6 +20,7 @@ from slack_sdk.errors import SlackApiError
 from desk import commands, notices
 from desk.blocks import Post
 from desk.events import SOURCE, Events
+from desk.originals import Original, window
 from desk.people import People, Someone
 from desk.slack import Slack, Unknown
 from desk.teams import Teams
@@ -78,6 +79,7 @@ class Actions:
             "reply_send": self.confirm_send,
             "reply_note": self.confirm_note,
             "note": self.open_note,
+            "show_original": self.show_original,
         }.items():
             self.app.action(action)(listener)
         for callback, listener in {
@@ -154,13 +156,36 @@ class Actions:
             async with self._database.connection() as c:
                 head = await table.head(c, conversation_id)
             name = head.name if head and head.name else say("word.customer")
-            try:
-                await self._slack.open_view(
-                    str(body["trigger_id"]), notices.note_modal(str(conversation_id), name, say)
-                )
-            except (Failed, Wait, Unknown, SlackApiError) as error:
-                log.info("slack.window_refused", error=type(error).__name__)
+            await self._open(body, notices.note_modal(str(conversation_id), name, say))
         await ack()
+
+    async def show_original(self, ack: Ack, body: Body) -> None:
+        """Open a message whole. Whoever can press the button reads the conversation anyway."""
+        someone = await self._people.who(str(body["user"]["id"]))
+        value = _value(body)
+        async with self._database.connection() as c:
+            found = await table.original(c, int(value)) if value.isdigit() else None
+        if found is not None:
+            original = Original(
+                sender=found.sender,
+                address=found.address,
+                channels=(found.channel, *found.also),
+                at=found.sent_at,
+                subject=found.subject,
+                text=found.text,
+                hidden=found.hidden,
+                proof=found.proof,
+                why=found.why,
+            )
+            await self._open(body, window(original, self._catalog.voice(someone.language)))
+        await ack()
+
+    async def _open(self, body: Body, view: Mapping[str, Any]) -> None:
+        """Open a window, which Slack allows for three seconds after the press."""
+        try:
+            await self._slack.open_view(str(body["trigger_id"]), view)
+        except (Failed, Wait, Unknown, SlackApiError) as error:
+            log.info("slack.window_refused", error=type(error).__name__)
 
     async def write_note(self, ack: Ack, body: Body) -> None:
         view = body["view"]

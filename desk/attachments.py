@@ -1,6 +1,6 @@
 """Puts the files that customers sent into their Slack threads.
 
-Rule: Slack shows a file some time after it has taken it, so a file handed over is asked about before it is handed again.
+Rule: Slack shows a file some time after it took it, so one handed over is asked about before it is handed over again.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from desk.blocks import (
     mrkdwn,
     person,
     plain_text,
+    sentence,
+    small,
 )
 from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_blocks, one_line, plain, shorten
 from templates.catalog import Voice
@@ -30,6 +32,7 @@ from templates.catalog import Voice
 POST_BLOCKS = 50  # what Slack takes in one message
 CARD_TEXT = 2_600  # beyond this a card is a wall, and the words are easier to read in the thread
 CARD_LINES = 10
+LONG = 4_200  # of one message in the thread: what any chat takes; of a longer one, a mail, a button shows the rest
 EXCERPT = 300
 CONTEXT_ELEMENTS = 10
 PAUSE = timedelta(minutes=1)  # messages closer together than this were written in one go
@@ -37,6 +40,7 @@ PAUSE = timedelta(minutes=1)  # messages closer together than this were written 
 _PRIORITIES = {"urgent": "🔴", "high": "🟠", "low": "⚪"}
 _FILES = 20  # attachments named in one line; the rest are counted
 _TAGS = 12
+_WARNINGS = 10
 
 
 class FileState(StrEnum):
@@ -58,8 +62,12 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One customer message to show. `channel` is a kind (`telegram`), `stub` the kind of what cannot be shown."""
+    """One customer message to show. `channel` is a kind (`telegram`), `stub` the kind of what cannot be shown.
 
+    With an `id`, a button offers the whole of what is cut here or `hidden`.
+    """
+
+    id: str = ""
     at: datetime
     sender: str = ""
     channel: str = ""
@@ -72,6 +80,13 @@ class Line:
     stub: str = ""
     edited: bool = False
     withdrawn: bool = False
+    hidden: bool = False  # a quoted past or a signature was left out
+    automatic: bool = False
+    unproven: bool = False  # nobody vouches for its sender
+    why: str = ""  # its sender was believed or not, in words
+    warnings: tuple[str, ...] = ()  # codes: `warning.{code}` in the catalogue
+    bystander: str = ""  # the address of a writer who is not the customer
+    also: tuple[str, ...] = ()  # channels by which it came as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +102,8 @@ class Card:
     channels: tuple[str, ...]  # kinds, the one last used first
     address: str = ""
     proof: Proof = Proof.CLAIMED
+    claims: str = ""  # the address they have not proven to be theirs
+    looks_like: str = ""  # the customer whose address that is
     language: str = ""  # BCP 47
     tags: tuple[str, ...] = ()
     priority: str = "normal"
@@ -109,11 +126,20 @@ def card(view: Card, say: Voice) -> Post:
     heard = next((said for line in view.opening if (said := plain(line.text or line.subject).strip())), "")
     blocks = [
         {"type": "header", "text": plain_text(shorten(title, 150))},
+        *_claim(view, say),
         *words,
         context(mrkdwn(_standing(view, say))),
         buttons(*_buttons(view, say)),
     ]
     return Post(text=escape(f"{title}: {shorten(heard, EXCERPT)}" if heard.strip() else title), blocks=blocks)
+
+
+def _claim(view: Card, say: Voice) -> list[Block]:
+    """The warning above all else: this may be somebody who only says to be the customer."""
+    if not view.claims:
+        return []
+    post = sentence(say, "card.claimed", address=view.claims)
+    return (post + small(say, "card.looks_like", name=view.looks_like) if view.looks_like else post).blocks
 
 
 def fits(lines: Sequence[Line], say: Voice) -> int:
@@ -148,7 +174,8 @@ def _count(messages: Sequence[Line], say: Voice, *, text: int, most: int, blocks
     taken = 0
     for line in messages[:most]:
         text -= _weight([line])
-        blocks -= len(_line(line, say, limit=TEXT_LIMIT, timed=True))
+        # As if it were cut: beside others it may be, and then it has a button more.
+        blocks -= len(_line(replace(line, hidden=True), say, limit=TEXT_LIMIT, timed=True))
         if text < 0 or blocks < 0:
             break
         taken += 1
@@ -156,7 +183,12 @@ def _count(messages: Sequence[Line], say: Voice, *, text: int, most: int, blocks
 
 
 def _weight(messages: Sequence[Line]) -> int:
-    return sum(len(line.text) + len(line.subject) for line in messages)
+    """Code points these messages take up, each cut where it would be cut by itself."""
+    return sum(min(len(line.text), _most(line)) + len(line.subject) for line in messages)
+
+
+def _most(line: Line) -> int:
+    return LONG if line.id else TEXT_LIMIT
 
 
 def _opening(view: Card, say: Voice) -> list[Block]:
@@ -220,8 +252,9 @@ def _buttons(view: Card, say: Voice) -> list[Block]:
 
 
 def _line(line: Line, say: Voice, *, limit: int, timed: bool) -> list[Block]:
+    limit = min(limit, _most(line))
     above = [mrkdwn(date(line.at, "{time}"))] if timed else []
-    above += [plain_text(text) for text in _about(line, say)]
+    above += [plain_text(text) for text in (*_warnings(line, say), *_about(line, say))]
     below = [plain_text(text) for text in _attachments(line, say)]
     if line.stub:
         kind = say.word("stub", line.stub)
@@ -232,11 +265,29 @@ def _line(line: Line, say: Voice, *, limit: int, timed: bool) -> list[Block]:
     said = literal_blocks(text, spans, limit=limit, more=f" {say('line.more')}")
     if not said and not below:
         below.append(plain_text(say("line.empty")))
-    return [*_contexts(above), *said, *_contexts(below)]
+    if line.also:
+        below.append(plain_text(say("line.also", channels=one_line(", ".join(line.also), 120))))
+    whole = line.id and (line.hidden or len(text) > limit)
+    more = [buttons(button(say, "show_original", line.id))] if whole else []
+    return [*_contexts(above), *said, *_contexts(below), *more]
 
 
 def _contexts(elements: Sequence[Block]) -> list[Block]:
     return [context(*elements[at : at + CONTEXT_ELEMENTS]) for at in range(0, len(elements), CONTEXT_ELEMENTS)]
+
+
+def _warnings(line: Line, say: Voice) -> list[str]:
+    """What to know before believing a message."""
+    told = []
+    if line.bystander:
+        told.append(f"👥 {say('line.bystander', who=one_line(line.bystander, 120))}")
+    if line.unproven:
+        why = one_line(line.why, 200)
+        told.append(f"⚠️ {say('line.unproven_why', why=why) if why else say('line.unproven')}")
+    told += [f"⚠️ {one_line(say.word('warning', code), 200)}" for code in line.warnings[:_WARNINGS]]
+    if line.automatic:
+        told.append(f"🤖 {say('line.automatic')}")
+    return told
 
 
 def _about(line: Line, say: Voice) -> list[str]:

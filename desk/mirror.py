@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from uuid import uuid4
 
 import orjson
@@ -104,14 +105,15 @@ class Mirror:
         if waiting is not None:
             return Ran(again=waiting)
         team = self._teams.of(head.conversation)
-        lines = [self._views.line(message) for message in said]
         if thread is None:
-            count = cards.fits(lines, self._views.say)
-            opening = tuple(message.position for message in said[:count])
-            shown = opening[-1] if opening else 0
-            post_id = uuid4()
+            run = _customers(said)
+            count = cards.fits([self._views.line(message) for message in run], self._views.say)
+            # Of a message too long for the card it shows the beginning; the thread shows it all.
+            opening = tuple(message.position for message in run[: max(count, 1)])
+            shown = opening[-1] if count else 0
         else:
-            opening, shown, post_id = thread.opening, thread.shown_position, uuid4()
+            opening, shown = thread.opening, thread.shown_position
+        post_id = uuid4()
         async with self._database.transaction() as c:
             await fence(c, piece)
             if thread is not None:
@@ -120,7 +122,7 @@ class Mirror:
             thread = await table.thread(c, head.conversation.id)
             opened = await table.said(c, head.conversation.id, opening)
         assert thread is not None
-        post = self._views.card(head, team, opened)
+        post = self._views.card(head, team, opened, _in_card(thread, opened))
         ts = await self._posting.begun(team.slack_channel, post, post_id, None)
         await self._opened(head, thread, ts, _hash(post))
         return Ran(again=self._now(), used=True)
@@ -138,11 +140,7 @@ class Mirror:
 
     async def _lines(self, piece: Piece, thread: Thread, said: Sequence[Said]) -> Ran:
         if said[0].direction == "in":
-            run = []
-            for message in said:
-                if message.direction != "in":
-                    break
-                run.append(message)
+            run = _customers(said)
             lines = [self._views.line(message) for message in run]
             count = cards.take_fitting(lines, self._views.say)
             post, last = cards.lines(lines[:count], self._views.say), run[count - 1].position
@@ -208,7 +206,7 @@ class Mirror:
             if head is None or thread is None or thread.ts is None:
                 return Ran()
             opened = await table.said(c, conversation_id, thread.opening)
-        post = self._views.card(head, self._teams.of(head.conversation), opened)
+        post = self._views.card(head, self._teams.of(head.conversation), opened, _in_card(thread, opened))
         if _hash(post) == thread.card_hash:
             return Ran()
         try:
@@ -263,6 +261,16 @@ class Mirror:
             return None
         complete = said[-1].created_at + ALBUM
         return complete if complete > self._now() else None
+
+
+def _customers(said: Sequence[Said]) -> list[Said]:
+    """The customer's messages up to what is none."""
+    return list(takewhile(lambda message: message.direction == "in", said))
+
+
+def _in_card(thread: Thread, opened: Sequence[Said]) -> int:
+    """How many of the opening messages the card was made to hold."""
+    return sum(message.position <= thread.card_position for message in opened)
 
 
 def _hash(post: Post) -> str:

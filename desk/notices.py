@@ -32,11 +32,14 @@ FAILURES = frozenset(
         "channel_gone",
         "gave_up",
         "in_doubt",
+        "mailbox_full",
+        "rejected_as_spam",
     }
 )
+# What machines tell us about a customer or about our messages to them; each is one small line.
+MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "calendar", "list", "loop"})
 # Why words in a thread did not go out.
 NOT_SENT = frozenset({"not_member", "guest", "outsider", "resolved_elsewhere", "blocked", "file_lost", "expired"})
-STATES = frozenset({"took", "took_over", "resolved", "reopened", "reopened_by_customer", "noted", "priority", "team"})
 
 _SECRETS = (
     re.compile(r"\d{5,}:[\w-]{20,}"),  # Telegram
@@ -89,13 +92,22 @@ def failure(
     detail: str = "",
     excerpt: str = "",
 ) -> Post:
-    """A message did not go out and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
+    """A message did not arrive and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
     known = reason if reason in FAILURES else "refused"
-    post = sentence(say, f"failure.{known}", customer=customer, channel=say.word("channel", channel)) + _quote(excerpt)
+    key = _fitting(say, f"failure.{known}", channel)
+    post = sentence(say, key, customer=customer, channel=say.word("channel", channel)) + _quote(excerpt)
     words = redacted(f"{code} {detail}")
     if words:
-        post += small(say, "failure.provider", words=Code(text=words))
-    return post + small(say, f"advice.{known}")
+        post += small(say, _fitting(say, "failure.provider", channel), words=Code(text=words))
+    return post + small(say, _fitting(say, f"advice.{known}", channel))
+
+
+def refuses_us(channel: str, kind: str, detail: str, say: Voice) -> Post:
+    """Alarm: a channel that has to be asked for its messages refuses us, so nothing comes in by it."""
+    post = sentence(say, _fitting(say, "refuses_us.what", kind), channel=channel)
+    if words := redacted(detail):
+        post += small(say, _fitting(say, "failure.provider", kind), words=Code(text=words))
+    return post + small(say, "refuses_us.advice")
 
 
 def parked(what: str, since: datetime, attempts: int, error: str, say: Voice) -> Post:
@@ -179,17 +191,9 @@ def unblocked(customer: str, channel: str, say: Voice) -> Post:
     return small(say, "customer.unblocked", customer=customer, channel=say.word("channel", channel))
 
 
-def merged(customer: str, other: str, say: Voice) -> Post:
-    """Two conversations turned out to be one person's: this thread goes on, `other` is what the second was called."""
-    return small(say, "customer.merged", customer=customer, other=other)
-
-
-def state_changed(who: str, what: str, say: Voice, **values: str) -> Post:
-    """A small line such as "Deniz took this". `what` is one of `STATES`; `values` are the words it names.
-
-    Give the agent's name rather than the id where it is known: an id rings for what they did themselves.
-    """
-    return small(say, f"change.{what}", who=person(who), **values)
+def machine(what: str, customer: str, words: str, say: Voice) -> Post:
+    """A machine wrote, about a customer or in their name. `what` is one of `MACHINES`, `words` how it begins."""
+    return small(say, f"event.{what}", customer=customer, words=one_line(words) or "…")
 
 
 def taken(name: str, say: Voice) -> Post:
@@ -202,32 +206,29 @@ def taken(name: str, say: Voice) -> Post:
 
 def note_modal(conversation: str, customer: str, say: Voice) -> dict[str, Any]:
     """The window for an internal note. Its text comes back in `values["text"]["text"]["value"]`."""
-    return _modal("note", conversation, say, label=say("modal.note_label", customer=one_line(customer, 80)))
-
-
-def reply_modal(conversation: str, customer: str, channel: str, say: Voice, text: str = "") -> dict[str, Any]:
-    """The window for a reply to the customer."""
-    name = say.word("channel", channel)
-    label = say("modal.reply_label", customer=one_line(customer, 80), channel=one_line(name, 40))
-    return _modal("reply", conversation, say, label=label, text=text)
-
-
-def _modal(kind: str, conversation: str, say: Voice, *, label: str, text: str = "") -> dict[str, Any]:
     field: Block = {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": MODAL_TEXT}
-    if text:
-        field["initial_value"] = text[:MODAL_TEXT]
+    label = plain_text(say("modal.note_label", customer=one_line(customer, 80)))
     return {
         "type": "modal",
-        "callback_id": kind,
+        "callback_id": "note",
         "private_metadata": conversation,
-        "title": plain_text(say(f"modal.{kind}_title")),
-        "submit": plain_text(say(f"modal.{kind}_submit")),
+        "title": plain_text(say("modal.note_title")),
+        "submit": plain_text(say("modal.note_submit")),
         "close": plain_text(say("modal.close")),
         "blocks": [
-            {"type": "input", "block_id": "text", "label": plain_text(label), "element": field},
-            context(plain_text(say(f"modal.{kind}_hint"))),
+            {"type": "input", "block_id": "text", "label": label, "element": field},
+            context(plain_text(say("modal.note_hint"))),
         ],
     }
+
+
+def _fitting(say: Voice, key: str, kind: str) -> str:
+    """The text for a kind of channel where there is one of its own: `failure.unreachable-email`."""
+    try:
+        say.template(f"{key}-{kind}")
+    except KeyError:
+        return key
+    return f"{key}-{kind}"
 
 
 def _send_or_note(key: str, say: Voice) -> Post:

@@ -27,9 +27,11 @@ __all__ = [
     "mark",
     "marks",
     "one_line",
+    "pieces",
     "plain",
     "read",
     "shorten",
+    "topic",
 ]
 
 Block = dict[str, Any]
@@ -39,6 +41,8 @@ TEXT_LIMIT = 9_000  # of one customer message in one post; Slack refuses a post 
 FALLBACK_LIMIT = 3_500  # chat.update refuses a text beyond 4,000
 NAME_LIMIT = 80  # code points of a username
 LINK_LIMIT = 2_000
+SUBJECT_LIMIT = 1_000
+PREFIXES = 20  # taken off one subject
 SPAN_LIMIT = 500  # no app sends more; it keeps hostile formatting from taking time
 
 WORD_JOINER = "\u2060"  # invisible; breaks up what Slack might read as a mention, and does not break the line
@@ -67,6 +71,14 @@ _STYLES = {
     SpanKind.CODE: "code",
 }
 _SECTION, _PRE, _QUOTE = "rich_text_section", "rich_text_preformatted", "rich_text_quote"
+
+# What mail programs put before a subject, in lower case: English, German, Nordic, Turkish, French, Spanish, Portuguese,
+# Italian, Polish, Czech, Hungarian, Finnish, Dutch, Greek, Russian, Arabic, Hebrew, Chinese, Japanese, Korean.
+_REPLIES = frozenset("""
+    re fw fwd aw wg antw antwort sv vs vl ynt ilt i tr rv res enc rif odp pd vá továbbítás doorst απ πρθ
+    ha на отв ответ пер رد הועבר תשובה 回复 答复 回覆 转发 轉寄 返信 転送 회신 전달
+""".split())  # fmt: skip  # noqa: SIM905
+_COUNTER = re.compile(r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^?\d{1,3})$")
 
 NOTE = "memo"  # the reaction on what stays inside the team
 _MARKS = {
@@ -158,6 +170,29 @@ def literal_blocks(
             rest = rest[len(piece) :]
             room -= len(piece)
     return blocks
+
+
+def pieces(text: str, size: int = ELEMENT_LIMIT) -> Iterator[str]:
+    """A text of any length, literal, in parts of at most `size` code points with something to see in each."""
+    left = _literal(text).strip()
+    at = 0
+    while at < len(left):
+        end = at + _boundary(left[at : at + size + 1], size)
+        if left[at:end].strip(WORD_JOINER).strip():
+            yield left[at:end]
+        at = end
+
+
+def topic(subject: str) -> str:
+    """What a subject is about, to be compared: without Re, Fwd and their like in any language, case and spacing."""
+    left = " ".join(subject[:SUBJECT_LIMIT].split())
+    for _ in range(PREFIXES):
+        label, colon, rest = left.replace("：", ":", 1).partition(":")
+        word = _COUNTER.sub("", label.strip()).casefold().replace("\u0307", "")
+        if not colon or word not in _REPLIES:
+            break
+        left = rest.strip()
+    return left.casefold()
 
 
 def mark(status: Status) -> str:

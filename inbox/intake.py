@@ -211,7 +211,7 @@ class Intake:
         self._committed(events)
 
     async def _store_received(self, c: Connection, received: list[Received], now: datetime, group: _Group) -> None:
-        received = await self._first_copies(c, received, group)
+        received, copies = await self._first_copies(c, received)
         elsewhere: dict[arrivals.Name, int] = {}  # a bystander's message to the conversation it is shown in
         settled = await identity.settle(c, received)
         first: dict[arrivals.Key, Received] = {}
@@ -222,8 +222,21 @@ class Intake:
             first.setdefault(key(message.sender), message)
             if filed.conversation_id is not None:
                 elsewhere[message.channel, message.external_id] = filed.conversation_id
-        if not unique:
-            return
+        if unique:
+            await self._store_unique(c, unique, first, elsewhere, now, group)
+        for copy in copies:
+            if (conversation_id := await identities.also_came(c, copy.once, copy.channel)) is not None:
+                group.touched.add(conversation_id)
+
+    async def _store_unique(
+        self,
+        c: Connection,
+        unique: Mapping[arrivals.Name, Received],
+        first: Mapping[arrivals.Key, Received],
+        elsewhere: Mapping[arrivals.Name, int],
+        now: datetime,
+        group: _Group,
+    ) -> None:
         known = await arrivals.find_or_create(c, first)
         start = {found.conversation.id: found.conversation for found in known.values()}
         for conversation_id in sorted(set(elsewhere.values()) - set(start)):
@@ -249,18 +262,17 @@ class Intake:
             for address, proof in row.message.proofs:
                 await self._prove(c, found_address, address, proof, group)
 
-    async def _first_copies(self, c: Connection, received: list[Received], group: _Group) -> list[Received]:
-        """Drop what came before by another way, and note on the first copy that it did."""
+    async def _first_copies(self, c: Connection, received: list[Received]) -> tuple[list[Received], list[Received]]:
+        """Part what came before by another way from what did not."""
         if not any(message.once for message in received):
-            return received
+            return received, []
         first = await identities.first_copies(c, [message for message in received if message.once])
-        kept = []
+        kept: list[Received] = []
+        copies: list[Received] = []
         for message in received:
-            if not message.once or (message.channel, message.external_id) in first:
-                kept.append(message)
-            elif (conversation_id := await identities.also_came(c, message.once, message.channel)) is not None:
-                group.touched.add(conversation_id)
-        return kept
+            known = message.once and (message.channel, message.external_id) not in first
+            (copies if known else kept).append(message)
+        return kept, copies
 
     def _decided(
         self,

@@ -22,7 +22,7 @@ from inbox.intake import Away, Intake, Overloaded
 from inbox.store import letters as table
 from inbox.store import work
 from inbox.store.database import Connection, Database, away
-from inbox.store.letters import ASIDE, Kept, Unread
+from inbox.store.letters import Kept, Unread
 from inbox.store.work import Piece
 from inbox.work import LeaseLost, Ran, Unavailable, back_off
 
@@ -171,4 +171,4 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 
 def _outcome(events: Sequence[Event]) -> str:
     """What a letter became, as its row says it."""
-    return type(events[0]).__name__.lower() if events else ASIDE
+    return type(events[0]).__name__.lower() if events else "nothing"

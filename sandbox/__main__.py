@@ -1,4 +1,4 @@
-"""`python -m sandbox`: the demo page with both emulators, for a Santral that runs elsewhere.
+"""`python -m sandbox`: the demo page with all emulators, for a Santral that runs elsewhere; `… mail`: mail alone.
 
 Rule: what Santral must be configured with is printed; nothing of Santral is imported.
 """
@@ -11,11 +11,17 @@ import sys
 from aiohttp import web
 
 from sandbox import cast
+from sandbox.mail.__main__ import main as mail_alone
 from sandbox.page import Options, application
 
 
 def main() -> None:
-    said = argparse.ArgumentParser(prog="sandbox", description="Customers' phones and the shop's Slack on one page.")
+    if sys.argv[1:2] == ["mail"]:
+        mail_alone(sys.argv[2:])
+        return
+    said = argparse.ArgumentParser(
+        prog="sandbox", description="Customers' phones and mailboxes and the shop's Slack on one page."
+    )
     said.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT")
     said.add_argument("--app-url", default="http://127.0.0.1:8090", help="where Santral listens")
     said.add_argument("--database", default="", metavar="DSN", help="Santral's PostgreSQL, read to show its rows")
@@ -24,6 +30,9 @@ def main() -> None:
     said.add_argument("--slack-app-token", default=cast.SLACK_APP_TOKEN)
     said.add_argument("--slack-signing-secret", default=cast.SLACK_SIGNING_SECRET)
     said.add_argument("--socket-mode", action="store_true", help="Slack reaches Santral by Socket Mode")
+    said.add_argument("--imap-port", type=int, default=1143, help="of the shop's mailbox")
+    said.add_argument("--smtp-port", type=int, default=1587)
+    said.add_argument("--mailbox-password", default=cast.MAILBOX_PASSWORD)
     chosen = said.parse_args()
     host, _, port = chosen.listen.rpartition(":")
     if not host or not port.isdigit():
@@ -36,6 +45,7 @@ def main() -> None:
         f"Telegram's api_url:  {options.base}/telegram\n"
         f"Slack's api_url:     {options.base}/slack/api/\n"
         f"The Slack channel:   {cast.SUPPORT_CHANNEL}\n"
+        f"The mailbox:         {cast.MAILBOX} at imap://{host}:{options.imap_port}, smtp://{host}:{options.smtp_port}\n"
     )
     sys.stdout.flush()
     web.run_app(

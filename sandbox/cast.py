@@ -1,4 +1,4 @@
-"""The invented shop, its customers with their phones, and its people in Slack. Nobody here exists.
+"""The invented shop, its customers with their phones and mailboxes, and its people in Slack. Nobody here exists.
 
 Rule: ids are fixed, so that a configuration can name them; phone numbers come from ranges nobody is given.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandbox.mail import World as Mail
 from sandbox.slack import World as Slack
 from sandbox.telegram import World as Telegram
 
@@ -20,6 +21,8 @@ TELEGRAM_TOKEN = "4711:demo"  # noqa: S105  # of the emulator
 SLACK_BOT_TOKEN = "xoxb-demo"  # noqa: S105
 SLACK_APP_TOKEN = "xapp-demo"  # noqa: S105
 SLACK_SIGNING_SECRET = "demo-signing-secret"  # noqa: S105
+MAILBOX = "support@kumbara.example"
+MAILBOX_PASSWORD = "demo-mailbox"  # noqa: S105
 
 TEAM = "T08KUMBARA0"
 SUPPORT_CHANNEL = "C08KUMBARA1"
@@ -58,6 +61,30 @@ class Person:
     city: str
     phone: str
     hint: str
+    look: Look
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """A customer who writes mail, with the program `client`. `hint` is shown while they have not written yet."""
+
+    key: str
+    first_name: str
+    last_name: str
+    address: str
+    client: str
+    client_name: str
+    language: str
+    language_name: str
+    city: str
+    signature: str
+    subject: str
+    hint: str
+    away: str  # what their vacation note says
     look: Look
 
     @property
@@ -136,6 +163,40 @@ JONAS = Person(
 )
 PEOPLE = (AYSE, DMITRY, EMILY, JONAS)
 
+ZEYNEP = Writer(
+    key="zeynep",
+    first_name="Zeynep",
+    last_name="Kaya",
+    address="zeynep.kaya@posta.example",
+    client="gmail",
+    client_name="Gmail",
+    language="tr",
+    language_name="Türkçe",
+    city="Bursa",
+    signature="Zeynep Kaya\nNilüfer, Bursa",
+    subject="Siparişim hakkında",
+    hint="Merhaba,\n\nsiparişim ne zaman gelir?",
+    away="Merhaba,\n\n29 Kasım'a kadar izindeyim, döndüğümde yazarım.\n\nZeynep Kaya",
+    look=Look(sky=("#fde2c8", "#d9775f"), skin="#edc09a", hair="scarf", tint="#3f7f86", shirt="#2c5f66"),
+)
+HANNA = Writer(
+    key="hanna",
+    first_name="Hanna",
+    last_name="Vogel",
+    address="hanna.vogel@brief.example",
+    client="outlook",
+    client_name="Outlook",
+    language="de",
+    language_name="Deutsch",
+    city="Köln",
+    signature="Mit freundlichen Grüßen\nHanna Vogel\n\nTel. 030 23125 006",
+    subject="Frage zu meiner Bestellung",
+    hint="Guten Tag,\n\nkönnen Sie mir sagen, wann meine Bestellung kommt?",
+    away="Guten Tag,\n\nich bin bis zum 29. November im Urlaub und lese keine E-Mails.\n\nHanna Vogel",
+    look=Look(sky=("#d3e8f5", "#6d93b8"), skin="#f6d9c6", hair="bun", tint="#d8b26a", shirt="#8a4a5e", glasses=True),
+)
+WRITERS = (ZEYNEP, HANNA)
+
 DENIZ = Agent(
     key="deniz",
     id="U08DENIZ001",
@@ -190,6 +251,8 @@ def plain() -> Json:
         "bot": {"name": BOT_NAME, "username": BOT_USERNAME},
         "support_channel": SUPPORT_CHANNEL,
         "people": [{**asdict(person), "name": person.name} for person in PEOPLE],
+        "writers": [{**asdict(writer), "name": writer.name} for writer in WRITERS],
+        "mailbox": MAILBOX,
         "agents": [asdict(agent) for agent in AGENTS],
         "shortcuts": [{"callback_id": name, "name": label} for name, label in SHORTCUTS],
         "topics": TOPICS,
@@ -207,6 +270,19 @@ def enter_telegram(world: Telegram, token: str) -> None:
             username=person.username,
             language_code=person.language,
             phone=person.phone,
+        )
+
+
+def enter_mail(world: Mail, password: str) -> None:
+    """Open the mailboxes of the shop and of the customers who write mail."""
+    world.add_account(MAILBOX, name=SHOP, password=password)
+    for writer in WRITERS:
+        world.add_account(
+            writer.address,
+            name=writer.name,
+            client=writer.client,
+            language=writer.language,
+            signature=writer.signature,
         )
 
 

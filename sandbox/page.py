@@ -1,4 +1,4 @@
-"""The demo page's server: both emulators under one address, the page, one stream of what happens, and the stories.
+"""The demo page's server: all emulators under one address, the page, one stream of what happens, and the stories.
 
 Rule: the page is told only that a side changed and fetches it whole, so that a lost line or a reconnect cannot show
 anything twice or leave anything out. Requests from other sites' pages are refused.
@@ -22,7 +22,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox import cast, slack, telegram, trail
+from sandbox import cast, mail, slack, telegram, trail
+from sandbox.mail.control import plain as mail_state
 from sandbox.rows import TABLES, Rows
 from sandbox.slack.state import state as slack_state
 from sandbox.stories import STORIES, Scene, Stage, Story, perform
@@ -64,6 +65,9 @@ class Options:
     slack_app_token: str = field(default=cast.SLACK_APP_TOKEN, repr=False)
     slack_signing_secret: str = field(default=cast.SLACK_SIGNING_SECRET, repr=False)
     socket_mode: bool = False
+    imap_port: int = 0  # 0: any free one
+    smtp_port: int = 0
+    mailbox_password: str = field(default=cast.MAILBOX_PASSWORD, repr=False)
 
     @property
     def base(self) -> str:
@@ -139,7 +143,7 @@ class Board:
 
 
 class Page:
-    """One demo: its two worlds, who looks at it, and the story that plays."""
+    """One demo: its worlds, who looks at it, and the story that plays."""
 
     def __init__(self, options: Options, *, pace: float = 1.0, patience: float = 30.0) -> None:
         """`pace` stretches the stories' reading time, `patience` is how many seconds they wait for something."""
@@ -148,6 +152,7 @@ class Page:
         self.patience = patience
         self.telegram = telegram.World()
         self.slack = slack.World(f"{options.base}/slack")
+        self.mail = mail.World()
         self.board = Board()
         self.rows = Rows(options.database, self._went) if options.database else None
         self.health: Json = {"ready": False, "gone": False, "detail": ""}
@@ -170,6 +175,7 @@ class Page:
                 "cast": cast.plain(),
                 "telegram": self.telegram.state("/telegram"),
                 "slack": slack_state(self.slack, "/slack"),
+                "mail": mail_state(self.mail, "/mail"),
                 "health": self.health,
                 "stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES],
                 "scene": self.scene.plain() if self.scene else None,
@@ -228,6 +234,9 @@ class Page:
         """Furnish the worlds and watch everything, for as long as the application runs."""
         options = self.options
         cast.enter_telegram(self.telegram, options.telegram_token)
+        cast.enter_mail(self.mail, options.mailbox_password)
+        host = options.listen.rpartition(":")[0]
+        await self.mail.start(host, imap_port=options.imap_port, smtp_port=options.smtp_port)
         await cast.enter_slack(
             self.slack,
             {
@@ -244,6 +253,7 @@ class Page:
         watches: list[Coroutine[Any, Any, None]] = [
             self._watch_telegram(),
             self._watch_slack(),
+            self._watch_mail(),
             self._watch_health(),
             self._watch_troubles(),
         ]
@@ -266,6 +276,15 @@ class Page:
                 if entry := trail.from_telegram(record):
                     self._went(entry)
                 self._changed("telegram")
+
+    async def _watch_mail(self) -> None:
+        async with contextlib.aclosing(self.mail.journal.listen()) as records:
+            async for record in records:
+                if entry := trail.from_mail(record):
+                    self._went(entry)
+                else:
+                    self._changed("mail")
+                self._pulse()
 
     async def _watch_slack(self) -> None:
         queue: asyncio.Queue[Json | None] = asyncio.Queue()
@@ -315,6 +334,8 @@ class Page:
         said = ["Slack is down"] if self.slack.is_down else []
         if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in self.telegram.troubles.plain()):
             said.append("Telegram misbehaves")
+        if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in self.mail.troubles.plain()):
+            said.append("The mail server misbehaves")
         return said
 
     def _went(self, entry: Json) -> None:
@@ -341,6 +362,7 @@ class Page:
         self._stage = Stage(
             telegram=self.telegram,
             slack=self.slack,
+            mail=self.mail,
             show=self._show,
             scene=scene,
             pace=self.pace,
@@ -390,11 +412,12 @@ async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def application(options: Options, page: Page | None = None) -> web.Application:
-    """Make the whole demo: the page at /, Telegram under /telegram, Slack under /slack."""
+    """Make the whole demo: the page at /, Telegram under /telegram, Slack under /slack, the mailboxes under /mail."""
     page = page or Page(options)
     app = web.Application(client_max_size=BODY_AT_MOST, middlewares=[own_pages_only])
     app.add_subapp("/telegram/", telegram.application(page.telegram))
     app.add_subapp("/slack/", slack.application(page.slack))
+    app.add_subapp("/mail/", mail.application(page.mail))
     app.router.add_get("/", page.index)
     app.router.add_get("/demo/state", page.state)
     app.router.add_get("/demo/stream", page.stream)

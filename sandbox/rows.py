@@ -19,7 +19,7 @@ from sandbox import trail
 
 Json = dict[str, Any]
 
-TABLES = ("messages", "deliveries", "work", "slack_posts")
+TABLES = ("letters", "messages", "deliveries", "work", "slack_posts")
 NEWEST = 80  # rows of a table looked at
 BUSY = 0.2  # seconds between two looks while something happens
 QUIET = 2.0

@@ -1,4 +1,4 @@
-"""Stories played on both emulators, step by step, with a sentence for each on what to look at.
+"""Stories played on the emulators, step by step, with a sentence for each on what to look at.
 
 Rule: a step waits until what it speaks of is there to be seen, and never for a length of time it hopes to be enough.
 """
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox import cast
-from sandbox.cast import Agent, Person
+from sandbox.cast import Agent, Person, Writer
+from sandbox.mail import World as Mail
+from sandbox.mail.reading import Seen
 from sandbox.slack import World as Slack
 from sandbox.slack.workspace import Message
 from sandbox.telegram import World as Telegram
@@ -73,6 +75,7 @@ class Stage:
 
     telegram: Telegram
     slack: Slack
+    mail: Mail
     show: Callable[[Scene], None]
     scene: Scene
     pace: float = 1.0
@@ -126,6 +129,14 @@ class Stage:
         """Whether the person's phone shows this from the shop."""
         chat = self.telegram.state()["chats"].get(str(person.id), [])
         return any(one["from"] == "bot" and text in (one["text"] + one["caption"]) for one in chat) or None
+
+    def mails(self, writer: Writer, subject: str, text: str) -> None:
+        self.mail.deliver(writer.address, cast.MAILBOX, subject, text)
+
+    def got(self, writer: Writer, text: str) -> Seen | None:
+        """The newest mail in their inbox that says this."""
+        found = [one for one in self.mail.inbox(writer.address) if text in one.own]
+        return found[-1] if found else None
 
     # the desk
 
@@ -460,6 +471,99 @@ async def _take(stage: Stage) -> None:
     await stage.read()
 
 
+async def _letter(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Zeynep writes a mail, with her signature below.", look="phone", person="zeynep")
+    await stage.breathe()
+    stage.mails(cast.ZEYNEP, f"Sipariş {order}", "Merhaba,\n\nkumbaranın mavisi var mı? Değiştirmek istiyorum.")
+    place = await stage.until("her mail on the desk", lambda: stage.found(order))
+    stage.now(
+        "On the desk stand the subject and her words. The signature is folded away, not lost.",
+        look="desk",
+        agent=cast.MARTA.id,
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    await stage.read()
+    answer = f"Merhaba Zeynep Hanım, mavisi var. {order} için değişimi bugün başlatıyoruz."
+    written = await stage.answers(cast.MARTA, place.thread, answer)
+    got = await stage.says_yes(
+        cast.MARTA, place.thread, written, lambda: stage.got(cast.ZEYNEP, answer), "the answer in Zeynep's mailbox"
+    )
+    stage.now(
+        "Marta's answer is a mail like a person's: no ticket number, no furniture.", look="phone", person="zeynep"
+    )
+    await stage.read()
+    thanks = f"Çok teşekkür ederim, kutuyu {order} numarasıyla yarın yolluyorum."
+    stage.now("Zeynep answers. Gmail puts everything said before below her words, as mail programs do.", look="phone")
+    stage.mail.deliver(cast.ZEYNEP.address, cast.MAILBOX, text=thanks, in_reply_to=got.message_id)
+    await stage.until("her answer on the desk", lambda: stage.found(thanks))
+    stage.now("In Slack there is what she wrote, and only that. The past is one click away.", look="desk")
+    await stage.read()
+    if stage.count("tarihinde şunu yazdı") or stage.count("Nilüfer, Bursa"):
+        raise Stuck("the desk to show her own words alone")
+
+
+async def _forged(stage: Stage) -> None:
+    order = _marker()
+    stage.now("Hanna writes from her own mailbox. Her provider vouches for her.", look="phone", person="hanna")
+    await stage.breathe()
+    stage.mails(cast.HANNA, f"Bestellung {order}", f"Guten Tag,\n\nwann kommt meine Bestellung {order}?")
+    known = await stage.until("her mail on the desk", lambda: stage.found(f"Bestellung {order}?"))
+    stage.now(
+        "Her conversation: authenticated, so the team may speak about her order.",
+        look="desk",
+        channel=cast.SUPPORT_CHANNEL,
+        thread=known.thread,
+    )
+    await stage.read()
+    stage.now("Now a stranger writes in her name, from elsewhere. Anybody can put any From on a mail.", look="drawer")
+    wish = f"Bitte erstatten Sie {order} auf mein neues Konto."
+    stage.mail.deliver(cast.HANNA.address, cast.MAILBOX, f"Erstattung {order}", wish, spoofed=True)
+    forged = await stage.until("the forged mail on the desk", lambda: stage.found(wish))
+    if forged.thread == known.thread:
+        raise Stuck("the forged mail to stay out of her conversation")
+    stage.now(
+        "It stays apart from her conversation, marked: nobody vouches for this sender.",
+        look="desk",
+        thread=forged.thread,
+    )
+    await stage.read()
+
+
+async def _away(stage: Stage) -> None:
+    order = _marker()
+    stage.mail.add_account(cast.HANNA.address, vacation=cast.HANNA.away).answered.clear()
+    stage.now("Hanna writes on her last day, and switches her vacation note on.", look="phone", person="hanna")
+    await stage.breathe()
+    stage.mails(cast.HANNA, f"Rechnung {order}", f"Guten Tag,\n\nbitte senden Sie mir die Rechnung zu {order}.")
+    place = await stage.until("her mail on the desk", lambda: stage.found(f"Rechnung zu {order}"))
+    stage.now(
+        "Deniz answers. She is gone already; her mailbox answers in her place.",
+        look="desk",
+        agent=cast.DENIZ.id,
+        channel=cast.SUPPORT_CHANNEL,
+        thread=place.thread,
+    )
+    answer = f"Guten Tag, die Rechnung zu {order} ist unterwegs."
+    written = await stage.answers(cast.DENIZ, place.thread, answer)
+    await stage.says_yes(
+        cast.DENIZ, place.thread, written, lambda: stage.got(cast.HANNA, answer), "the answer in Hanna's mailbox"
+    )
+    sent = len(stage.mail.sent)
+
+    def told() -> bool | None:
+        """Whether the thread tells of the note."""
+        after = (one for one in stage.messages() if one.thread_ts == place.thread and one.bot_id and one.ts > written)
+        return any("Urlaub" in _words(one) or "Automatische Antwort" in _words(one) for one in after) or None
+
+    await stage.until("a line about the note in the thread", told)
+    stage.now("The note is a small line in the thread. It wakes nobody, and no program answers it.", look="desk")
+    await stage.read()
+    if len(stage.mail.sent) != sent:
+        raise Stuck("nobody to answer the note")
+
+
 STORIES = (
     Story(
         id="three",
@@ -478,6 +582,15 @@ STORIES = (
     Story(id="blocks", title="Blocked", about="The customer blocks the bot", steps=3, play=_blocks),
     Story(id="album", title="An album", about="Three pictures at once", steps=3, play=_album),
     Story(id="mention", title="<!channel>", about="A customer tries to mention everybody", steps=2, play=_mention),
+    Story(
+        id="letter",
+        title="Only what she wrote",
+        about="A mail with a signature and everything said before below it",
+        steps=5,
+        play=_letter,
+    ),
+    Story(id="forged", title="In her name", about="A stranger writes in a customer's name", steps=4, play=_forged),
+    Story(id="away", title="On vacation", about="A vacation note that nobody answers", steps=3, play=_away),
     Story(id="take", title="Two press Take", about="Two agents press Take at the same instant", steps=3, play=_take),
 )
 
@@ -498,3 +611,6 @@ async def perform(story: Story, stage: Stage) -> None:
     finally:
         stage.telegram.troubles.clear()
         stage.slack.troubles.clear()
+        stage.mail.troubles.clear()
+        for writer in cast.WRITERS:
+            stage.mail.add_account(writer.address, vacation="")

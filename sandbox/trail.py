@@ -29,6 +29,28 @@ def from_telegram(record: Json) -> Json | None:
     return None
 
 
+def from_mail(record: Json) -> Json | None:
+    """Turn a record of the mail world into an entry; None for what the page shows elsewhere."""
+    if record["type"] != "call":
+        return None
+    protocol, _, what = record["method"].partition(" ")
+    pushed = what == "EXISTS"
+    name = {"EXISTS": "new mail", "DATA": "mail", "UID FETCH": "fetch", "AUTH": "login"}.get(what, what.lower())
+    text = record.get("text") or ""
+    return _entry(
+        record,
+        "m",
+        **{"from": "mail" if pushed else "santral"},
+        to="santral" if pushed else "mail",
+        lane="mail",
+        name=f"{protocol}: {name}",
+        text=_quoted(text) if what == "DATA" else text,
+        status=record["status"],
+        ok=record["ok"],
+        detail={"account": record["account"], "to": record.get("recipients"), "answer": record["answer"] or None},
+    )
+
+
 def from_slack(record: Json) -> Json | None:
     """Turn a record of the Slack emulator into an entry; None for what the page shows elsewhere."""
     match record["type"]:

@@ -85,8 +85,8 @@ def past(quoted: Quoted) -> list[str]:
     """The lines to quote, as many as fit."""
     text = _CONTROLS.sub("", _even(quoted.text)).strip()
     if len(text) > MOST_QUOTED:
-        cut = max(text.rfind(pause, MOST_QUOTED // 2, MOST_QUOTED) for pause in "\n ")
-        text = text[: cut if cut > 0 else MOST_QUOTED].rstrip() + "\n…"
+        cuts = [text.rfind(pause, MOST_QUOTED // 2, MOST_QUOTED) for pause in "\n "]
+        text = text[: next((cut for cut in cuts if cut > 0), MOST_QUOTED)].rstrip() + "\n…"
     return [line.rstrip() for line in text.split("\n")]
 
 

@@ -44,7 +44,7 @@ _DEAD = frozenset({"5.2.1", "5.4.4", "5.4.310"})  # disabled; its domain does no
 _DAEMON = re.compile(r"(?:mailer|mail)[-_. ]?daemon|mdaemon(?!\w)|microsoftexchange[0-9a-f]{8}|mail[-_. ]?delivery")
 _CODE = re.compile(r"(?<![\d.])([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d)")
 _REPLY_CODE = re.compile(r"(?<![\d.#])([45]\d\d)[ -](?:[#(]{0,2}([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d))?")
-_REPLY_ONLY = re.compile(r"(?<![\w.,:/-])(42[1-9]|4[35][0-9]|5[05]\d)(?![\w.,:/])")
+_REPLY_ONLY = re.compile(r"(?<![\w.,:/-])(42[1-9]|4[35][0-9]|5[05]\d)(?![\w.,/]|:\S)")
 _ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'@=|*]{1,64}@[^\s<>()\[\]\\,;:\"'@=|*/?&]{1,253}")
 _LONE = re.compile(r"[\s<\[(\"'>*•·-]*(?:smtp:|mailto:|to:|rcpt to:)?[\s<\[(\"']*$")
 _ID = re.compile(r"message-id:\s{0,20}(<[^<>\s]{1,250}>)", re.IGNORECASE)

@@ -92,7 +92,7 @@ _PREFIXES = (
 _PREFIX = re.compile(
     rf"(?:{'|'.join(map(re.escape, _PREFIXES))})(?:\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d{{1,3}})? ?[:：] ?", re.I
 )
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}")
+_MEDIA_TYPE = re.compile(r"(?:application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}")
 _KNOWN_TYPES = mimetypes.MimeTypes(filenames=())  # the same on every machine
 
 
@@ -194,22 +194,28 @@ def bare_subject(subject: str) -> str:
 
 def _recipients(message: Outgoing, sender: Sender) -> tuple[list[Mailbox], list[Mailbox]]:
     """A machine's words go to the customer alone, RFC 3834 4; copies that need more than ASCII only where To does."""
-    context, ours = message.context, sender.mailboxes
-    found = [fields.address(text) for text in _texts(context, "to", MOST_CC)]
-    answered = [text for text in dict.fromkeys(found) if text and text.lower() not in ours]
-    to = answered or [fields.address(message.to.value)]
-    if not to[0]:
+    context, ours, machine = message.context, sender.mailboxes, message.author is Author.BOT
+    wanted = _boxes(context, "to", ours)
+    to = list(wanted.values()) or [Mailbox(address=fields.address(message.to.value))]
+    if not to[0].address:
         raise Unreachable(NO_ADDRESS)
-    if message.author is Author.BOT:
-        to = to[:1]
-    known = {text.lower() for text in to} | ours
-    cc: dict[str, str] = {}
-    for text in _texts(context, "cc", MOST_CC) if message.author is not Author.BOT else ():
-        copy = fields.address(text)
-        if copy and copy.lower() not in known and (copy.isascii() or not "".join(to).isascii()):
-            cc.setdefault(copy.lower(), copy)
-    name = _text(context, "name") if len(to) == 1 else ""
-    return [Mailbox(name=name, address=text) for text in to], [Mailbox(address=copy) for copy in cc.values()]
+    if len(to) == 1:
+        to = [Mailbox(name=to[0].name or _text(context, "name"), address=to[0].address)]
+    ascii_only = "".join(box.address for box in to).isascii()
+    known = ours | {box.address.lower() for box in to}
+    cc = [box for box in _boxes(context, "cc", known).values() if box.address.isascii() or not ascii_only]
+    return (to[:1], []) if machine else (to, cc)
+
+
+def _boxes(context: Mapping[str, Any], key: str, known: frozenset[str]) -> dict[str, Mailbox]:
+    """What of `a@b` and `Name <a@b>` is an address and not known yet, each once."""
+    found: dict[str, Mailbox] = {}
+    for text in _texts(context, key, MOST_CC):
+        name, opened, inside = text.strip().removesuffix(">").rpartition("<")
+        address = fields.address(inside)
+        if address and address.lower() not in known:
+            found.setdefault(address.lower(), Mailbox(name=name.strip(' "') if opened else "", address=address))
+    return found
 
 
 def _from(message: Outgoing, sender: Sender) -> Mailbox:
@@ -237,7 +243,7 @@ def _mail_from(message: Outgoing, sender: Sender, whom: Mailbox) -> str:
 def _subject(message: Outgoing, sender: Sender) -> str:
     """The customer's with one Re:, or a new one where somebody chose one."""
     theirs, chosen = bare_subject(_text(message.context, "subject")), bare_subject(message.subject)
-    subject = chosen or theirs or fields.line(sender.name) or sender.address.rpartition("@")[2]
+    subject = chosen or theirs or fields.line(sender.name, MOST_SUBJECT) or sender.address.rpartition("@")[2]
     answers = bool(fields.reference(_text(message.context, "message_id")))
     return f"Re: {subject}" if answers and (not chosen or chosen == theirs) else subject
 
@@ -335,16 +341,17 @@ def _joined(start: str, parameters: Iterable[str]) -> Sequence[str]:
 
 
 def _media_type(told: str, name: str) -> str:
-    """What the file says it is, or what its name says; a mail within a mail travels as a file (RFC 2046 5.2.1)."""
+    """What the file says it is, or what its name says; a mail within a mail is no part of ours but a file."""
     media_type = told.partition(";")[0].strip().lower()
     if not _MEDIA_TYPE.fullmatch(media_type) or media_type == "application/octet-stream":
         media_type = _KNOWN_TYPES.guess_type(name)[0] or "application/octet-stream"
-    return "application/octet-stream" if media_type.startswith(("message/", "multipart/")) else media_type
+    return media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
 
 
 def filename(name: str) -> str:
-    """A file name that is only a name: no folders, no controls, at most 150 characters with its ending kept."""
+    """A file name that every system can store: no folders, no controls, at most 150 characters, its ending kept."""
     name = fields.line(re.split(r"[/\\]", name[-4 * MOST_FILENAME :])[-1]).strip(". ")
+    name = re.sub(r'[<>:"|?*]', "_", name)
     if len(name) <= MOST_FILENAME:
         return name
     stem, dot, ending = name.rpartition(".")

@@ -77,7 +77,10 @@ class Keys:
 
         try:
             answer = self._resolve().resolve(name, TXT, search=False, raise_on_no_answer=False)
-        except (Timeout, NoNameservers, NoResolverConfiguration, OSError):
+        except NoNameservers as error:
+            errors = error.kwargs.get("errors") or ()
+            return None, all(len(tried) < 5 or tried[4] is None for tried in errors)  # nobody answered anything
+        except (Timeout, NoResolverConfiguration, OSError):
             return None, True
         except (DNSException, ValueError):  # no such name, or a name that is none
             return None, False

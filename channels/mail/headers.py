@@ -169,7 +169,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _COMMENT = re.compile(r"\(((?:[^()\\]|\\.)*)\)", re.DOTALL)
 _ANGLE = re.compile(r"<([^<>]*)>")
 _PLAIN = re.compile(r'[^"(<,;:]+')
-_BARE = re.compile(r"[^\s<>()\",;:]{1,200}@[^\s<>()\",;:]{1,250}")
+_BARE = re.compile(r'(?:"[^"\s]{1,64}"|[^\s<>()",;:]{1,200})@[^\s<>()",;:]{1,250}')
 _ADDRESS = re.compile(r'(?:"[^"\s]{1,64}"|[^\s"<>(),;:@]{1,200})@[^\s"<>(),;:@]{1,250}\Z')
 _LONE = re.compile(r"mailto:|^'+|'+$", re.IGNORECASE)
 
@@ -182,6 +182,7 @@ class _Entry:
     bare: str = ""  # of that, what was not quoted: an address here is seen as the sender's by some programs
     comment: str = ""
     angles: list[str] | None = None
+    grouped: bool = False
 
 
 def addresses(values: Iterable[str]) -> tuple[Mailbox, ...]:
@@ -214,10 +215,8 @@ def sender(values: Sequence[str]) -> tuple[tuple[Mailbox, ...], str]:
 def _read(value: str) -> tuple[list[Mailbox], str]:
     """Return the mailboxes of one header and what is odd about it."""
     value = value[:_MOST_RAW]
-    trouble = "The From line holds hidden characters." if _DISGUISES.search(value) or charsets.clean(value) != value else ""
     entries, broken = _entries(value)
-    if broken:
-        trouble = trouble or "The From line is broken."
+    trouble = "The From line is broken." if broken or charsets.clean(value) != value else ""
     found: list[Mailbox] = []
     for entry in entries[: 4 * MOST_RECIPIENTS]:
         mailboxes, odd = _mailboxes(entry)
@@ -233,15 +232,16 @@ def _read(value: str) -> tuple[list[Mailbox], str]:
 
 def _entries(value: str) -> tuple[list[_Entry], bool]:
     """Split at the commas and semicolons that separate; tell whether a quote or bracket is left open."""
-    entries, entry, at, broken = [_Entry()], _Entry(), 0, False
-    entries[0] = entry
+    entry, at, broken = _Entry(), 0, False
+    entries = [entry]
     while at < len(value) and len(entries) <= 4 * MOST_RECIPIENTS:
         letter = value[at]
         if letter in ",;":
-            entry = _Entry()
+            entry = _next(entry)
             entries.append(entry)
         elif letter == ":" and entry.angles is None and "@" not in entry.phrase:
-            entry.phrase = entry.bare = ""  # the name of a group, or `mailto`
+            entry.grouped = entry.phrase.strip().lower() != "mailto"
+            entry.phrase = entry.bare = ""
         elif letter == '"' and not broken and (found := _QUOTED.match(value, at)):
             at = found.end()
             if value[at : at + 1] == "@":
@@ -272,6 +272,13 @@ def _entries(value: str) -> tuple[list[_Entry], bool]:
     return entries, broken
 
 
+def _next(entry: _Entry) -> _Entry:
+    """Begin an entry. Words without an address belong to it: `Doe, John <john@example.com>` lacks only quotes."""
+    if entry.angles is None and "@" not in entry.phrase and entry.phrase.strip() and len(entry.phrase) < 100:
+        return _Entry(phrase=f"{entry.phrase.strip()},")
+    return _Entry()
+
+
 def _mailboxes(entry: _Entry) -> tuple[list[Mailbox], str]:
     """Read one entry. What stands in angle brackets is where an answer goes; the words before it are only a name."""
     bare = [text for text in map(_address, _BARE.findall(entry.bare[:2000])) if text]
@@ -279,7 +286,8 @@ def _mailboxes(entry: _Entry) -> tuple[list[Mailbox], str]:
         if not bare:
             return [], ""
         name = entry.comment or _BARE.sub(" ", entry.phrase)
-        return [Mailbox(address=address, name=_name(name)) for address in bare], ""
+        odd = "The From line holds hidden characters." if _DISGUISES.search(entry.bare) else ""
+        return [Mailbox(address=address, name=_name(name)) for address in bare], odd
     inside = [text for text in map(_address, entry.angles) if text]
     if not inside:
         odd = "The From line has no address in its brackets." if bare else ""
@@ -287,8 +295,12 @@ def _mailboxes(entry: _Entry) -> tuple[list[Mailbox], str]:
     odd = ""
     if any(address not in inside for address in bare):
         odd = "The From line names one address and hides another one behind it."
+    elif any(_DISGUISES.search(text) for text in entry.angles):
+        odd = "The From line holds hidden characters."
     elif any(re.search(r"[\s(\"]", text.strip()) or text.count("@") > 1 for text in entry.angles):
         odd = "The From line is broken."
+    elif entry.grouped:
+        odd = "The From line names a group."
     name = _name(entry.phrase) or _name(entry.comment)
     return [Mailbox(address=address, name=name) for address in inside], odd
 
@@ -300,9 +312,11 @@ def _address(text: str) -> str:
         text = text.rpartition(":")[2]
     text = _COMMENT.sub("", text) if "(" in text else text
     text = "".join(text.split()).rstrip(".").lower()
+    if text.startswith('"') and (found := re.match(r'"([\w.+-]{1,64})"@', text)):
+        text = found[1] + text[found.end() - 1 :]
     return text if len(text) <= 320 and _ADDRESS.match(text) else ""
 
 
 def _name(text: str) -> str:
-    name = decoded(text).strip(" '\"")
+    name = decoded(text).strip(" '\"<>,")
     return name[:300]

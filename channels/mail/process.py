@@ -63,7 +63,9 @@ class Children:
                 answer: tuple[Event, ...] | str = pickle.loads(await _ask(child, pickle.dumps(job, -1)))  # noqa: S301
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
             await _end(child)
-            raise TooMuch("it took too long" if isinstance(error, TimeoutError) else "it took too much memory") from error
+            raise TooMuch(
+                "it took too long" if isinstance(error, TimeoutError) else "it took too much memory"
+            ) from error
         except BaseException:
             await _end(child)  # an answer that nobody waits for any more would be the next mail's
             raise

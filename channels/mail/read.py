@@ -327,9 +327,7 @@ def _about(channel: str, external_id: str, at: datetime, read: Reading, status: 
 def _complaint(channel: str, at: datetime, read: Reading) -> list[Event]:
     """Somebody called our mail spam: nothing more is sent there, whichever way we know the address."""
     return [
-        OptedOut(
-            channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why="marked as spam"
-        )
+        OptedOut(channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why="marked as spam")
         for fate in read.verdict.fates
         if fate.recipient
         for kind in (PROVEN, CLAIMED)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 from aiosmtpd.lmtp import LMTP
@@ -238,8 +238,8 @@ class _Smtp(SMTP):
         if len(self._keeper.lines) < MOST_CONNECTIONS:
             self._keeper.lines.add(self)
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.WriteTransport):
-            transport.write(b"421 4.3.2 Too many connections, please try again later\r\n")
+        else:
+            cast(asyncio.WriteTransport, transport).write(b"421 4.3.2 Too many connections, please try again later\r\n")
             transport.close()
 
     def eof_received(self) -> bool | None:

@@ -1,7 +1,7 @@
 """What receivers wrote about a mail's authentication: Authentication-Results and the ARC chain, read tolerantly.
 
-Rule: anybody can write these fields. Only those are returned that the trusted receiver must have written itself; comments
-are comments, and what cannot be read is left out rather than guessed.
+Rule: anybody can write these fields. Only those are returned that the trusted receiver must have written itself;
+comments are comments, and what cannot be read is left out rather than guessed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # --- facts
 
 MOST_RESULTS = 100
+MOST_BLOCK = 20  # fields of one receiver; milters write one each
+MOST_HOPS = 50  # Received fields
 MOST_SETS = 50  # RFC 8617 ends a chain there
 MICROSOFT = ""  # Microsoft 365 writes its results without an authserv-id
 _MICROSOFT_HOSTS = ("outlook.com", "office365.com", "office.com", "microsoft.com", "exchangelabs.com")
@@ -175,7 +177,7 @@ def _result(words: Sequence[str], comment: str) -> Result | None:
     method = _METHOD.match(pairs[0][0])
     if method is None:
         return None
-    properties = {}
+    properties: dict[str, str] = {}
     for name, value in pairs[1:50]:
         properties.setdefault(name, value)
     return Result(method=method[1], value=pairs[0][1], properties=properties, comment=comment[:1000])
@@ -199,23 +201,26 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
     They are the topmost ones, and above them stand only Received fields of that receiver itself. A receiver that puts
     everything in one field has written just that one: what follows may be the sender's.
     """
-    first = next((place for place, (name, _) in enumerate(headers.fields) if name == "authentication-results"), None)
-    if first is None or not known:
-        return (), -1
-    hops = [value for name, value in headers.fields[:first] if name == "received"]
     found: list[Results] = []
-    for name, value in headers.fields[first:]:
-        if name in _BESIDE:
-            continue
-        if name != "authentication-results" or len(found) == MOST_RESULTS:
+    hops: list[str] = []
+    first = -1
+    for place, (name, value) in enumerate(headers.fields):
+        if name == "received" and not found:
+            hops.append(value)
+        elif name == "authentication-results" and known:
+            results = parse(value)
+            if trusted(results.authserv, known) and all(_own_hop(hop, results.authserv) for hop in hops):
+                first = place if first < 0 else first
+                found.append(results)
+                if len({result.method for result in results.found} & {"spf", "dkim", "dmarc"}) > 1:
+                    break
+            elif found:
+                break
+        elif found and name not in _BESIDE:
             break
-        results = parse(value)
-        if not trusted(results.authserv, known) or not all(_own_hop(hop, results.authserv) for hop in hops):
+        if len(found) == MOST_BLOCK or len(hops) > MOST_HOPS:
             break
-        found.append(results)
-        if len({result.method for result in results.found} & {"spf", "dkim", "dmarc"}) > 1 and hops:
-            break
-    return tuple(found), first if found else -1
+    return tuple(found), first
 
 
 def _own_hop(received: str, authserv: str) -> bool:
@@ -235,7 +240,7 @@ def _own_hop(received: str, authserv: str) -> bool:
 
 
 def sealed(headers: Headers, below: int, sealers: frozenset[str]) -> Results | None:
-    """What the newest sealer saw, if it is one of `sealers`: of the chain as it arrived, below our receiver's results."""
+    """What the newest sealer saw, if it is one of `sealers`. The chain as it came is below our receiver's results."""
     fields = headers.fields[below + 1 :]
     seals: dict[int, str] = {}
     judged: dict[int, str] = {}

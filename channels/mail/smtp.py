@@ -1,6 +1,6 @@
 """Sending over SMTP: one account, a few connections kept warm, and for every mail exactly one outcome.
 
-Rule: one mail at a time over a connection, and one that has said nothing for a while may have been closed: what fails on
+Rule: one mail at a time over a connection, and one that was quiet for a while may have been closed: what fails on
 it before the text was handed over goes once more over a fresh one.
 """
 

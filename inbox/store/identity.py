@@ -32,13 +32,14 @@ class Owner:
 
 async def first_copies(c: Connection, messages: Sequence[Received | Automated]) -> set[Name]:
     """Which of these are no copy of a message that came another way. A message come the same way twice is no copy."""
-    wanted = sorted({(m.once, m.channel, m.external_id) for m in messages})
+    wanted = [(m.once, m.channel, m.external_id) for m in messages]
     rows = await c.fetch(
         """
         with made as (
             insert into copies (once, channel, external_id)
             select distinct on (once) once, channel, external_id
-            from unnest($1::text[], $2::text[], $3::text[]) as t (once, channel, external_id) order by once
+            from unnest($1::text[], $2::text[], $3::text[]) with ordinality as t (once, channel, external_id, number)
+            order by once, number
             on conflict (once) do nothing returning once, channel, external_id
         )
         select channel, external_id from made

@@ -1,6 +1,6 @@
 """IMAP commands as they are written: lines with literals in, tokens out.
 
-Rule: atoms and quoted strings become `str`, literals `bytes`, parentheses lists; what a command means is not known here.
+Rule: atoms and quoted strings become `str`, literals `bytes`, parentheses lists; what they mean is not known here.
 """
 
 from __future__ import annotations

@@ -25,11 +25,13 @@ MAX_BODY = 64 << 20
 SHOWN = 60  # mails of a folder that a page is told of
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")  # never SVG: it runs scripts
 PAPER = (
-    "<!doctype html><meta charset=utf-8><base target=_blank><style>:root{color-scheme:light}"
-    "body{margin:0;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;color:#1d1c1d;background:#fff}"
-    "p{margin:0 0 .7em}img{max-width:100%}blockquote{margin:0 0 0 .6em;padding-left:.8em;border-left:2px solid #ccc;"
-    "color:#5c5650}a{color:#1264a3}</style>"
+    "<!doctype html><meta charset=utf-8><base target=_blank><style>:root{color-scheme:light dark}"
+    "body{margin:0;font:14px/1.5 -apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Ubuntu,'Helvetica Neue',Arial,"
+    "sans-serif;overflow-wrap:anywhere}p{margin:0 0 .7em}img{max-width:100%}blockquote{margin:0 0 0 .5em;"
+    "padding-left:.8em;border-left:2px solid #8886;opacity:.8}a{color:#1264a3}"
+    "@media(prefers-color-scheme:dark){a{color:#7ab7f2}}"
 )
+COLOURED = ":root{color-scheme:light}body{padding:10px;background:#fff;color:#1d1c1d}"  # of a mail that brings colours
 FRAMED = {
     "Content-Security-Policy": "sandbox allow-same-origin allow-popups; default-src 'none'; "
     "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
@@ -139,7 +141,6 @@ def _mails(account: Account, base: str) -> Iterator[Json]:
 def _mail(account: Account, folder: Folder, stored: Stored, base: str) -> Json:
     seen = look(stored.raw)
     url = f"{base}/control/mails/{account.address}/{folder.name}/{stored.uid}"
-    own = seen.own if stored.own is None else stored.own
     return {
         "uid": stored.uid,
         "folder": folder.name,
@@ -151,10 +152,10 @@ def _mail(account: Account, folder: Folder, stored: Stored, base: str) -> Json:
         "from": {"name": seen.sender_name, "address": seen.sender_address},
         "to": seen.to,
         "subject": seen.subject,
-        "text": own,
+        "text": seen.own,
         "past": bool(seen.past) or without_past(seen.html_body)[1],
         "hidden": seen.past,
-        "html": f"{url}/html" if seen.html and stored.own is None else "",
+        "html": f"{url}/html" if seen.html and folder.use != "\\Sent" else "",
         "automatic": seen.header("Auto-Submitted").lower() not in ("", "no"),
         "files": [
             {"name": file.name, "media_type": file.media_type, "size": len(file.data), "url": f"{url}/files/{number}"}
@@ -274,7 +275,9 @@ class _Control:
         seen = look(self._asked(request).raw)
         words = seen.html_body or f"<pre>{html.escape(seen.text)}</pre>"
         shown = words if request.query.get("past") else without_past(words)[0]
-        return web.Response(text=PAPER + shown, content_type="text/html", charset="utf-8", headers=FRAMED)
+        coloured = COLOURED if "color" in words.lower() else ""
+        page = f"{PAPER}{coloured}</style>{shown}"
+        return web.Response(text=page, content_type="text/html", charset="utf-8", headers=FRAMED)
 
     async def file(self, request: web.Request) -> web.Response:
         files = look(self._asked(request).raw).files

@@ -31,7 +31,7 @@ ALWAYS = {"CAPABILITY", "NOOP", "LOGOUT", "ID"}
 BEFORE = {"LOGIN", "AUTHENTICATE"}
 SELECTED = {"CHECK", "CLOSE", "UNSELECT", *UID_COMMANDS}
 FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
-_TOLD = {"LOGIN", "AUTHENTICATE", "SELECT", "EXAMINE", "APPEND"}  # what a page shows even when nothing came of it
+_TOLD = {"LOGIN", "AUTHENTICATE", "APPEND"}  # what a page shows even when nothing came of it
 
 
 class Session:

@@ -1,7 +1,6 @@
 """What the mail world consists of: accounts, their folders and mails, and the limits on them.
 
-Rule: a mail is kept as the bytes that were delivered, its receiver's trace headers on top; nothing is kept beside them
-but what no server would tell (what its writer typed).
+Rule: a mail is kept as the bytes that were delivered, its receiver's trace headers on top.
 """
 
 from __future__ import annotations
@@ -62,13 +61,12 @@ class Settings:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Stored:
-    """A mail in a folder. `own` is what its writer typed, of mail written by a mail program of this world."""
+    """A mail in a folder: the bytes as delivered, and what IMAP keeps beside them."""
 
     uid: int
     raw: bytes = field(repr=False)
     at: datetime
     flags: set[str] = field(default_factory=set)
-    own: str | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -82,8 +80,8 @@ class Folder:
     mails: dict[int, Stored] = field(default_factory=dict)  # by UID, rising
     watchers: set[asyncio.Event] = field(default_factory=set)
 
-    def add(self, raw: bytes, at: datetime, flags: Iterable[str] = (), own: str | None = None) -> Stored:
-        stored = Stored(uid=self.next_uid, raw=raw, at=at, flags=set(flags), own=own)
+    def add(self, raw: bytes, at: datetime, flags: Iterable[str] = ()) -> Stored:
+        stored = Stored(uid=self.next_uid, raw=raw, at=at, flags=set(flags))
         self.mails[stored.uid] = stored
         self.next_uid += 1
         self.stir()

@@ -186,7 +186,7 @@ class View:
             target = named(self._account, arguments[1])
         except No as error:
             raise No(f"[TRYCREATE] {error}") from None
-        copies = [target.add(one.raw, one.at, one.flags, one.own) for one in chosen]
+        copies = [target.add(one.raw, one.at, one.flags) for one in chosen]
         if not copies:
             return "done"
         olds, news = (",".join(str(one.uid) for one in mails) for mails in (chosen, copies))

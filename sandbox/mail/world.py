@@ -215,7 +215,7 @@ class World:
         raw = clients.write(account, draft)
         extra = headers.items() if isinstance(headers, Mapping) else headers
         raw = b"".join(f"{key}: {value}\r\n".encode() for key, value in extra) + raw
-        copy = None if spoofed else account.folder("Sent").add(raw, self.now(), {"\\Seen"}, own=text)
+        copy = None if spoofed else account.folder("Sent").add(raw, self.now(), {"\\Seen"})
         for recipient in recipients:
             self.arrive(raw, recipient, mail_from=address, honest=None if spoofed else account)
         self.tell("written", account=address, subject=subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -31,8 +32,12 @@ def strings(value: object) -> Iterator[str]:
 
 def view(made: Mapping[str, Any]) -> list[str]:
     found = _blocks(made["blocks"], 100)
-    for part in ("title", "submit", "close"):
+    for part in {"title", "submit", "close"} & set(made):
         found += _text(made[part], 24, kinds=("plain_text",))
+    if any(block["type"] == "input" for block in made["blocks"]) and "submit" not in made:
+        found.append("an input and nothing to submit it")
+    if len(json.dumps(made)) > 250_000:  # "view_too_large", and Slack's SDK sends what is not ASCII escaped
+        found.append(f"a view of {len(json.dumps(made))} bytes")
     if len(made["private_metadata"]) > 3000 or len(made["callback_id"]) > 255:
         found.append("view ids too long")
     return found
@@ -70,6 +75,8 @@ def _blocks(blocks: Sequence[Mapping[str, Any]], most: int) -> list[str]:
                     found += _button(element)
             case "rich_text":
                 found += _rich(block)
+            case "divider":
+                found += [] if set(block) <= {"type", "block_id"} else ["divider"]
             case "input":
                 found += _text(block["label"], 2000, kinds=("plain_text",))
                 if len(block["element"].get("initial_value", "")) > block["element"]["max_length"]:

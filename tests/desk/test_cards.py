@@ -59,6 +59,14 @@ line = st.builds(
     stub=hostile,
     edited=st.booleans(),
     withdrawn=st.booleans(),
+    id=st.sampled_from(["", "17"]),
+    hidden=st.booleans(),
+    automatic=st.booleans(),
+    unproven=st.booleans(),
+    why=hostile,
+    warnings=st.lists(st.sampled_from(["bidi", "spam_folder"]) | hostile, max_size=12).map(tuple),
+    bystander=hostile,
+    also=st.lists(hostile, max_size=3).map(tuple),
 )
 some_lines = st.lists(line, min_size=1, max_size=14)
 voices = st.sampled_from([CATALOG.voice(lang) for lang in CATALOG.languages])
@@ -161,6 +169,8 @@ def test_a_card_is_within_slacks_limits_whatever_a_customer_does(
         opening=tuple(opening),
         shown=shown,
         address=other,
+        claims=other,
+        looks_like=name,
         tags=(other, "a`b"),
         language=other[:20],
         agent=other,
@@ -260,7 +270,7 @@ NOTICES: dict[str, Build] = {
     "withdrawn": lambda text, say: notices.withdrawn(text, AT, text, say),
     "blocked": lambda text, say: notices.blocked(text, text, say),
     "unblocked": lambda text, say: notices.unblocked(text, text, say),
-    "merged": lambda text, say: notices.merged(text, text, say),
+    "refuses_us": lambda text, say: notices.refuses_us(text, "email", text, say),
     "undone": lambda _, say: notices.undone(say),
     "too_late": lambda _, say: notices.too_late(say),
     "settled": lambda text, say: notices.settled(text, say, arrived=True),
@@ -282,10 +292,14 @@ NOTICES: dict[str, Build] = {
         for why in sorted(notices.NOT_SENT)
     },
     **{
-        f"change.{what}": lambda text, say, what=what: notices.state_changed(  # type: ignore[misc]
-            text, what, say, priority=text, team=text
+        f"failure.{reason} by mail": lambda text, say, reason=reason: notices.failure(  # type: ignore[misc]
+            reason, text, "email", say, code=text, detail=text, excerpt=text
         )
-        for what in sorted(notices.STATES)
+        for reason in [*sorted(notices.FAILURES), "never heard of"]
+    },
+    **{
+        f"event.{what}": lambda text, say, what=what: notices.machine(what, text, text, say)  # type: ignore[misc]
+        for what in sorted(notices.MACHINES)
     },
 }
 
@@ -367,4 +381,3 @@ def test_no_notice_carries_a_secret(secret: str) -> None:
 @given(hostile, voices)
 def test_windows_are_within_slacks_limits(text: str, say: Any) -> None:
     assert limits.view(notices.note_modal("17", text, say)) == []
-    assert limits.view(notices.reply_modal("17", text, text, say, text="x" * 5_000)) == []

@@ -109,7 +109,8 @@ async def office(post: Post, **more: Any) -> AsyncIterator[Office]:
     settings = {"protocol": "lmtp", "host": "127.0.0.1", "port": 0, "recipients": OURS, **more}
     bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(listen("mail", Listener(**settings), post.receive, lambda: AT, bound.set_result))
-    await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {task, bound}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         await task
     try:

@@ -16,7 +16,7 @@ from inbox.store.messages import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A message as the desk shows it."""
+    """A message as the desk shows it: the beginning of its text, and whether there is more that is `hidden`."""
 
     id: int
     position: int
@@ -24,8 +24,13 @@ class Said:
     channel: str
     author: str
     author_name: str
+    address_kind: str
+    address: str
     subject: str
+    previous_subject: str  # of the last message before it that had one
     text: str
+    hidden: bool
+    automatic: bool
     body: Mapping[str, Any]
     album: str
     sent_at: datetime
@@ -47,13 +52,22 @@ class Head:
     silenced: bool
     channels: tuple[str, ...]
     phone: str = ""
+    looks_like: str = ""  # the customer whose proven address this one claims to be
 
 
-_SAID = """
-select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subject, m.text, m.body, m.album, m.sent_at,
-       m.created_at, m.edited_at, m.withdrawn_at,
+MOST = 20_000  # code points of a text: more than any post shows, and a mail may be ten times as long
+
+_SAID = f"""
+select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subject, left(m.text, {MOST}) as text,
+       m.body - 'hidden' - 'html' as body, coalesce(m.body ->> 'hidden', '') <> '' as hidden, m.automatic, m.album,
+       m.sent_at, m.created_at, m.edited_at, m.withdrawn_at,
+       coalesce(w.kind, '') as address_kind, coalesce(w.value, '') as address,
+       case when m.subject = '' then '' else coalesce((
+           select b.subject from messages b
+           where b.conversation_id = m.conversation_id and b.position < m.position and b.direction = 'in' and b.subject <> ''
+           order by b.position desc limit 1), '') end as previous_subject,
        coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
-from messages m
+from messages m left join addresses w on w.id = m.address_id
 """
 
 
@@ -116,7 +130,10 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
             (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
             (select array_agg(channel order by latest desc) from (
                 select channel, max(position) as latest from messages m
-                where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels
+                where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels,
+            case when a.kind like '%-claimed' then (
+                select y.name from addresses x join customers y on y.id = x.customer_id
+                where x.kind = left(a.kind, -8) and x.value = a.value and x.customer_id <> p.id) end as looks_like
         from conversations c join customers p on p.id = c.customer_id left join addresses a on a.id = c.address_id
         where c.id = $1
         """,
@@ -133,6 +150,7 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
         silenced=bool(row["silenced"]),
         channels=tuple(row["channels"] or ()),
         phone=row["phone"] or "",
+        looks_like=row["looks_like"] or "",
     )
 
 
@@ -158,3 +176,33 @@ async def words_of(c: Connection, channel: str, external_id: str) -> str:
         "select left(text, 300) from messages where channel = $1 and external_id = $2", channel, external_id
     )
     return str(found or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A message whole, with what is known of its way."""
+
+    sender: str
+    address: str
+    channel: str
+    also: tuple[str, ...]
+    sent_at: datetime
+    subject: str
+    text: str
+    hidden: str
+    proof: Proof
+    why: str
+
+
+async def original(c: Connection, message_id: int) -> Original | None:
+    """A customer's message with all that the thread leaves out."""
+    row = await c.fetchrow(
+        """
+        select m.author_name as sender, coalesce(a.value, '') as address, m.channel, m.sent_at, m.subject, m.text,
+            coalesce(m.body -> 'also', '[]') as also, coalesce(m.body ->> 'hidden', '') as hidden,
+            coalesce((m.body ->> 'proof')::int, a.proof, 0) as proof, coalesce(m.body ->> 'why', '') as why
+        from messages m left join addresses a on a.id = m.address_id where m.id = $1 and m.direction = 'in'
+        """,
+        message_id,
+    )
+    return Original(**{**dict(row), "also": tuple(row["also"]), "proof": Proof(row["proof"])}) if row else None

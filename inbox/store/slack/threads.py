@@ -17,7 +17,10 @@ from inbox.store.slack.notices import notice_shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """The Slack thread of a conversation. `ts` is None while the outcome of its first post is unknown."""
+    """The Slack thread of a conversation. `ts` is None while the outcome of its first post is unknown.
+
+    Of the `opening` messages, its card was made to hold those up to `card_position`.
+    """
 
     conversation_id: int
     slack_channel: str
@@ -25,6 +28,7 @@ class Thread:
     post_id: UUID
     opening: tuple[int, ...]
     shown_position: int
+    card_position: int
     card_hash: str
 
 
@@ -42,8 +46,9 @@ class Begun:
 async def thread(c: Connection, conversation_id: int) -> Thread | None:
     row = await c.fetchrow(
         """
-        select conversation_id, slack_channel, ts, post_id, opening, shown_position, card_hash
-        from slack_threads where conversation_id = $1
+        select t.conversation_id, t.slack_channel, t.ts, t.post_id, t.opening, t.shown_position, t.card_hash,
+            coalesce(p.last_position, t.shown_position) as card_position
+        from slack_threads t left join slack_posts p on p.id = t.post_id where t.conversation_id = $1
         """,
         conversation_id,
     )

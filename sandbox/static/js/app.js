@@ -9,12 +9,17 @@ import { drawTravelled } from "./travelled.js";
 import { drawStories } from "./stories.js";
 
 export const store = {
-  cast: null, telegram: null, slack: null, health: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
+  cast: null, telegram: null, slack: null, mail: null, health: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
   ui: { person: null, agent: null, channel: null, thread: null, home: false, drawer: localStorage.getItem("drawer") !== "shut", entry: null, tab: "phones" },
 };
 
 export function chosenPerson() {
-  return store.cast?.people.find((person) => person.key === store.ui.person) || store.cast?.people[0];
+  return everybody().find((person) => person.key === store.ui.person) || store.cast?.people[0];
+}
+
+// Those with a phone and those with a mailbox.
+export function everybody() {
+  return [...(store.cast?.people || []), ...(store.cast?.writers || [])];
 }
 
 let due = false;
@@ -88,6 +93,7 @@ function fetcher(path, take) {
 
 const refresh = {
   telegram: fetcher("/telegram/control/state", (state) => (store.telegram = state)),
+  mail: fetcher("/mail/control/state", (state) => (store.mail = state)),
   slack: fetcher("/slack/control/state", (state) => { store.slack = state; followNewest(); }),
 };
 
@@ -141,7 +147,7 @@ async function start() {
   const answer = await fetch("/demo/state");
   const state = await answer.json();
   const first = !store.cast;
-  Object.assign(store, { cast: state.cast, telegram: state.telegram, slack: state.slack, health: state.health, stories: state.stories, scene: state.scene, troubles: state.troubles, log: [] });
+  Object.assign(store, { cast: state.cast, telegram: state.telegram, slack: state.slack, mail: state.mail, health: state.health, stories: state.stories, scene: state.scene, troubles: state.troubles, log: [] });
   knowEmoji(state.emoji);
   for (const entry of state.log) take(entry);
   if (first) {

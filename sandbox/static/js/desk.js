@@ -319,7 +319,7 @@ export function drawDesk() {
   const box = document.getElementById("channel-list");
   const rows = store.ui.home ? homeView() : [
     roots.length ? dayLine(roots[0].ts) : h("div", { class: "sl-nothing", key: "nothing" }, svg(appMark(48)), h("p", {}, channel.id === store.cast.support_channel
-      ? "Nobody has written yet. Type on a phone on the left: the conversation appears here as one thread." : `This is the beginning of #${channel.name}.`)),
+      ? "Nobody has written yet. Write as a customer on the left: the conversation appears here as one thread." : `This is the beginning of #${channel.name}.`)),
     ...inOrder([...roots, ...ephemerals(channel, null)]).map((message, at, all) => oneMessage(channel, message, all[at - 1], "channel"))];
   const spot = `${channel.id}${store.ui.home}`;
   patchAtEnd(box, rows, { jump: here.last !== spot });

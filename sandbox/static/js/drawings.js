@@ -26,6 +26,9 @@ export const icons = {
   picture: line(`<rect x="3" y="4" width="14" height="12" rx="2"/><path d="m4 14 4-4 3 3 2-2 3 3"/><circle cx="13" cy="7.8" r="1"/>`, 18),
   lock: line(`<rect x="5" y="9" width="10" height="7" rx="1.5"/><path d="M7 9V7a3 3 0 0 1 6 0v2"/>`, 14),
   eye: line(`<path d="M2.5 10S5.5 5 10 5s7.5 5 7.5 5-3 5-7.5 5-7.5-5-7.5-5z"/><circle cx="10" cy="10" r="2"/>`, 14),
+  mail: line(`<rect x="2.5" y="4.500" width="15" height="11" rx="2"/><path d="m3.5 6 6.500 5 6.500-5"/>`),
+  clock: line(`<circle cx="10" cy="10" r="6.5"/><path d="M10 6.500V10l2.500 1.500"/>`, 18),
+  mask: line(`<path d="M3 6.500c4-1.500 10-1.500 14 0 .3 5-2 8-4.500 8-1.500 0-1.800-1.500-2.500-1.500S9 14.500 7.500 14.500C5 14.500 2.700 11.500 3 6.500z"/><path d="M5.800 9.300c.8-.7 2-.7 2.700 0m3 0c.8-.7 2-.7 2.700 0"/>`, 18),
   tick: `<svg viewBox="0 0 18 12" width="15" height="10" fill="none" stroke="currentColor" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="m2 6.5 3.3 3.3L12 2.5"/></svg>`,
   ticks: `<svg viewBox="0 0 18 12" width="15" height="10" fill="none" stroke="currentColor" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="m1 6.5 3.3 3.3L11 2.5m-3.2 6 1.3 1.3 6.8-7.3"/></svg>`,
 };

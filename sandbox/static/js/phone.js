@@ -3,7 +3,8 @@
 import { h, svg, patch, patchAtEnd, clock, post, fileBody, bytes } from "./dom.js";
 import { icons, portrait, shopMark } from "./drawings.js";
 import { openThreadOf } from "./desk.js";
-import { store, chosenPerson, redraw, say } from "./app.js";
+import { drawMail, unread as unreadMail } from "./mail.js";
+import { store, chosenPerson, everybody, redraw, say } from "./app.js";
 
 const here = { reply: null, edit: null, menu: null, attach: false, seen: {}, last: null, files: [] };
 const pictures = ["broken.png", "parcel.png", "receipt.png"];
@@ -35,33 +36,44 @@ export function drawPhone() {
   const person = chosenPerson();
   if (!person) return;
   patch(document.getElementById("people"), [people(person)]);
+  document.getElementById("phone").hidden = Boolean(person.address);
+  document.getElementById("mailer").hidden = !person.address;
+  if (person.address) {
+    drawMail(person);
+    return;
+  }
   patch(document.getElementById("phone-head"), head(person));
   patchAtEnd(document.getElementById("phone-chat"), bubbles(person), { jump: here.last !== person.id });
   here.last = person.id;
   patch(document.getElementById("phone-foot"), foot(person));
 }
 
+function unreadOf(person, current) {
+  if (person.address) return unreadMail(person);
+  const fromShop = chatOf(person).filter((message) => message.from === "bot" && !message.deleted).length;
+  if (person.key === current.key) here.seen[person.id] = fromShop;
+  return fromShop - (here.seen[person.id] ?? (here.seen[person.id] = fromShop));
+}
+
 function people(current) {
-  return h("div", { class: "people-row", role: "tablist", "aria-label": "Customers" }, store.cast.people.map((person) => {
-    const chat = chatOf(person);
-    const fromShop = chat.filter((message) => message.from === "bot" && !message.deleted).length;
-    if (person.id === current.id) here.seen[person.id] = fromShop;
-    const unread = fromShop - (here.seen[person.id] ?? (here.seen[person.id] = fromShop));
+  const all = everybody();
+  return h("div", { class: "people-row", role: "tablist", "aria-label": "Customers" }, all.map((person) => {
+    const unread = unreadOf(person, current);
     return h("button", {
-      key: person.id, type: "button", role: "tab", class: "person", "aria-selected": person.id === current.id ? "true" : "false",
-      "data-person": person.key, title: `${person.name}, ${person.city}`,
+      key: person.key, type: "button", role: "tab", class: "person", "aria-selected": person.key === current.key ? "true" : "false",
+      "data-person": person.key, title: `${person.name}, ${person.city}, ${person.address ? "by mail" : "on Telegram"}`,
       on: {
         click: () => choose(person),
         keydown: (event) => {
           const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
           if (!step) return;
-          const at = store.cast.people.findIndex((one) => one.id === current.id);
-          choose(store.cast.people[(at + step + store.cast.people.length) % store.cast.people.length]);
+          const at = all.findIndex((one) => one.key === current.key);
+          choose(all[(at + step + all.length) % all.length]);
           setTimeout(() => document.querySelector(".person[aria-selected=true]")?.focus());
         },
       },
-      tabindex: person.id === current.id ? "0" : "-1",
-    }, svg(portrait(person.look, 40), { class: "person-face" }), h("span", { class: "person-name" }, person.first_name),
+      tabindex: person.key === current.key ? "0" : "-1",
+    }, h("span", { class: "person-face" }, svg(portrait(person.look, 40)), person.address ? svg(icons.mail, { class: "person-mail" }) : null), h("span", { class: "person-name" }, person.first_name),
       h("span", { class: "person-language" }, person.language_name),
       unread > 0 ? h("span", { class: "badge", "aria-label": `${unread} new` }, unread) : null);
   }));

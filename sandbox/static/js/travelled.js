@@ -4,7 +4,8 @@ import { h, svg, patch, patchAtEnd } from "./dom.js";
 import { icons } from "./drawings.js";
 import { store, redraw } from "./app.js";
 
-const lines = { telegram: 26, santral: 92, database: 158, slack: 224 };
+// Telegram and the mailboxes share the customers' line.
+const lines = { telegram: 26, mail: 26, santral: 92, database: 158, slack: 224 };
 const width = 250;
 const here = { filter: "all", shown: 250 };
 
@@ -13,7 +14,7 @@ function arrow(entry) {
   const to = lines[entry.to];
   const kind = entry.lane;
   const state = entry.ok === false ? "failed" : entry.ok === null || entry.ok === undefined ? "open" : "";
-  const rails = Object.entries(lines).map(([name, x]) => h("line", { class: `rail-${name}`, x1: x, x2: x, y1: 0, y2: 26 }));
+  const rails = Object.entries(lines).filter(([name]) => name !== "mail").map(([name, x]) => h("line", { class: `rail-${name}`, x1: x, x2: x, y1: 0, y2: 26 }));
   if (from === undefined || to === undefined) return h("svg", { class: "lanes", width, height: 26, viewBox: `0 0 ${width} 26` }, rails);
   const step = to > from ? 1 : -1;
   const body = from === to
@@ -28,7 +29,7 @@ function stamp(at) {
   return `${when.toLocaleTimeString("en-GB")}.${String(when.getMilliseconds()).padStart(3, "0")}`;
 }
 
-const words = { telegram: "Telegram", santral: "Santral", database: "PostgreSQL", slack: "Slack" };
+const words = { telegram: "Telegram", mail: "Mail", santral: "Santral", database: "PostgreSQL", slack: "Slack" };
 
 function row(entry, before) {
   const gap = before && entry.at - before.at > 2;
@@ -56,7 +57,7 @@ function json(value, depth = 0) {
   return [many ? "[\n" : "{\n", ...items.flatMap(([name, one], at) => [pad, many ? "" : h("span", { class: "j-key" }, `${JSON.stringify(name)}`), many ? "" : ": ", ...json(one, depth + 1), at < items.length - 1 ? ",\n" : "\n"]), "  ".repeat(depth), many ? "]" : "}"];
 }
 
-const filters = [["all", "Everything"], ["telegram", "Telegram"], ["database", "Database"], ["slack", "Slack"]];
+const filters = [["all", "Everything"], ["telegram", "Telegram"], ["mail", "Mail"], ["database", "Database"], ["slack", "Slack"]];
 
 function passes(entry) {
   return here.filter === "all" || entry.from === here.filter || entry.to === here.filter;
@@ -77,7 +78,7 @@ export function drawTravelled() {
   ].filter(Boolean));
   if (!store.ui.drawer) return;
   const part = all.slice(-here.shown);
-  const rows = part.length ? part.map((entry, at) => row(entry, part[at - 1])) : [h("li", { key: "nothing", class: "went-nothing" }, "Type on a phone, or play a story: each request, row and answer is drawn here as it goes.")];
+  const rows = part.length ? part.map((entry, at) => row(entry, part[at - 1])) : [h("li", { key: "nothing", class: "went-nothing" }, "Write as a customer, or play a story: each request, row and answer is drawn here as it goes.")];
   patchAtEnd(document.getElementById("went"), rows, { scroller: document.getElementById("went-list") });
   const entry = store.log.find((one) => one.id === store.ui.entry);
   const inspector = document.getElementById("inspector");
