@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -49,7 +49,7 @@ CAPABILITIES = Capabilities(
     formatting=True,
     quotes=True,
     receipts=frozenset({"delivered", "read"}),
-    max_request=40 << 20,  # SendGrid posts up to 30 MB, Postmark 35 MB
+    max_request=75 << 20,  # Postmark posts a mail of 35 MB raw, and its files beside it
     rate=Rate(count=60, per=timedelta(minutes=1)),
 )
 
@@ -84,7 +84,7 @@ class EmailConfig:
     oauth_refresh_token: str = field(default="", repr=False)
     oauth_scope: str = ""
     listen: str = ""
-    inbound: str = ""
+    inbound: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = ""
     inbound_secret: str = field(default="", repr=False)
     inbound_topic: str = ""
 
@@ -172,7 +172,8 @@ class Email:
             return
         from channels.mail.receiver import Listener, listen
 
-        listener = Listener.from_url(self.config.listen, recipients=self._us.addresses)
+        ours = {*self._us.addresses, *filter(None, [self.config.bounce_address])}
+        listener = Listener.from_url(self.config.listen, recipients=frozenset(ours))
         await listen(self.name, listener, receive, self._now)
 
     # out
@@ -269,7 +270,10 @@ class Email:
             from channels.mail.inbound import provider
 
             secret = self.config.inbound_topic or self.config.inbound_secret
-            self._inbound = provider(self.config.inbound, self.name, secret, now=self._now, fetch=fetch)
+            # Mailgun repeats a mail for eight hours under its first signature; a token is stored once however old.
+            self._inbound = provider(
+                self.config.inbound, self.name, secret, now=self._now, fetch=fetch, fresh=timedelta(hours=12)
+            )
         return self._inbound
 
 
@@ -305,7 +309,13 @@ async def fetch(url: str) -> bytes:
         session.get(url, allow_redirects=False) as answer,
     ):
         answer.raise_for_status()
-        return await answer.content.read(FETCH_MOST)
+        parts, size = [], 0
+        async for part in answer.content.iter_chunked(FETCH_MOST):
+            parts.append(part)
+            size += len(part)
+            if size > FETCH_MOST:
+                break
+        return b"".join(parts)
 
 
 async def confirm(url: str) -> None:
@@ -322,7 +332,8 @@ async def stored_at(place: Mapping[str, Any]) -> bytes:
     from obstore.store import S3Store
 
     try:
-        store = S3Store(str(place.get("bucket", "")))
+        region = {"region": str(place["region"])} if place.get("region") else {}
+        store = S3Store(str(place.get("bucket", "")), **region)
         found = await store.get_async(str(place.get("key", "")))
         return bytes(await found.bytes_async())
     except (BaseError, OSError) as error:

@@ -41,7 +41,8 @@ TEXT_LIMIT = 9_000  # of one customer message in one post; Slack refuses a post 
 FALLBACK_LIMIT = 3_500  # chat.update refuses a text beyond 4,000
 NAME_LIMIT = 80  # code points of a username
 LINK_LIMIT = 2_000
-SUBJECT_LIMIT = 1_000
+SUBJECT_LIMIT = 1_000  # of which so much tells what it is about:
+TOPIC_LIMIT = 200
 PREFIXES = 20  # taken off one subject
 SPAN_LIMIT = 500  # no app sends more; it keeps hostile formatting from taking time
 
@@ -192,7 +193,7 @@ def topic(subject: str) -> str:
         if not colon or word not in _REPLIES:
             break
         left = rest.strip()
-    return left.casefold()
+    return left.casefold()[:TOPIC_LIMIT]
 
 
 def mark(status: Status) -> str:

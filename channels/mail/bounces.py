@@ -25,6 +25,7 @@ _NOTICE = 20_000  # characters of a notice that are looked through
 _LINES = 150  # that flufl.bounce is given; its patterns are quadratic in a line's length
 _LINE = 200
 _DETAIL = 500
+_FIELD = 10_000  # characters of one field of a report
 
 _COMPLAINTS = frozenset({"abuse", "fraud", "complaint", "opt-out", "opt-out-list", "other", ""})
 _OUTCOMES = {
@@ -84,10 +85,11 @@ def _verdict(
 
 
 def null_sender(mail: Mail, envelope: Envelope) -> bool:
-    """Whether it was sent so that nothing can be answered to it: MAIL FROM:<>."""
+    """Whether it was sent so that nothing can be answered to it: MAIL FROM:<>, in some logs by another name."""
     if envelope.mail_from is not None:
         return envelope.mail_from.strip() in ("", "<>")
-    return mail.headers.first("return-path").strip() == "<>"
+    path = mail.headers.first("return-path").strip(" <>").lower()
+    return path.startswith("mailer-daemon") or (not path and "return-path" in mail.headers)
 
 
 def marked(mail: Mail, envelope: Envelope) -> tuple[UUID, ...]:
@@ -138,12 +140,14 @@ def _blocks(text: str) -> Iterator[Mapping[str, str]]:
                 yield fields
             fields, last = {}, ""
         elif line[0] in " \t" and last:
-            if len(fields[last]) < 2_000:
+            if len(fields[last]) < _FIELD:
                 fields[last] += " " + line.strip()
         else:
             name, colon, value = line.partition(":")
             last = name.strip().lower() if colon else ""
-            if last:
+            if last in fields and len(fields[last]) < _FIELD:  # Original-Rcpt-To comes once for each
+                fields[last] += ", " + value.strip()
+            elif last:
                 fields[last] = value.strip()
     if fields:
         yield fields
@@ -213,12 +217,15 @@ def _sign(mail: Mail, envelope: Envelope, notice: str, known: bool) -> str:
     titled = bool(words.SUBJECT.match(subject))
     begun = bool(words.OPENING.search(folded(notice[:1_200])))
     proven = known or bool(_first_code(notice) or _reply(notice))
-    local = mail.from_[0].address.partition("@")[0] if mail.from_ else ""
+    sender = mail.from_[0].address if mail.from_ else mail.headers.first("from").lower()[-100:].rpartition("<")[2]
+    local = sender.partition("@")[0].strip()
     daemon = bool(_DAEMON.match(local))
     automatic = _auto_submitted(mail) or null_sender(mail, envelope) or mail.media_type == "multipart/report"
     if daemon and (titled or begun or proven or automatic):
         return "written by a mail system"
-    named = local == "postmaster" or bool(mail.from_ and words.DAEMON_NAME.match(folded(mail.from_[0].name[:100])))
+    named = local in ("postmaster", "post_master") or bool(
+        mail.from_ and words.DAEMON_NAME.match(folded(mail.from_[0].name[:100]))
+    )
     if (named or automatic) and (titled or (begun and proven) or (words.VAGUE.match(subject) and proven)):
         return "sent by a machine, with the words of a delivery report"
     opens = words.OPENING.search(folded("\n".join(notice.strip().splitlines()[:3])[:400]))
@@ -237,7 +244,8 @@ def _parts(mail: Mail) -> tuple[str, str]:
     text = mail.text[: 2 * _NOTICE]
     place = 0
     for line in text.splitlines(keepends=True):
-        if place > 0 and words.COPY.match(folded(line[:120]) if line[:1] in "-=*_+~ >" else line[:30].lower()):
+        ruled = line.lstrip()[:1] in ("-", "=", "*", "_", "+", "~", ">")
+        if place > 0 and words.COPY.match(folded(line[:120]) if ruled else line[:30].lower()):
             return text[:place][:_NOTICE], text[place:]
         place += len(line)
     return text[:_NOTICE], ""
@@ -247,10 +255,11 @@ def _told(mail: Mail, us: Us, notice: str, copy: str) -> tuple[Fate, ...]:
     """What a notice without RFC 3464 fields tells of its recipients."""
     subject = folded(mail.subject[:300])
     said = subject + "\n" + folded(notice[:4_000])
-    outcome = "delayed" if words.DELAYED.search(said) else "delivered" if words.DELIVERED.search(said) else "failed"
-    code = _first_code(notice)
-    if outcome == "delayed" and code.startswith("5"):
-        outcome = "failed"
+    code = _first_code(notice) or _reply(notice)
+    outcome = "failed"
+    if not code.startswith("5"):
+        outcome = "delayed" if words.DELAYED.search(said) else outcome
+        outcome = "delivered" if not code and words.DELIVERED.search(said) else outcome
     failed = [address for value in mail.headers.all("x-failed-recipients") for address in _addresses(value)]
     recipients = [address for address in failed if not _ours(address, us)] or _named(mail, us, notice)
     recipients = recipients or _flufl(mail, us) or _any_named(mail, us, notice)
@@ -306,6 +315,7 @@ def _flufl(mail: Mail, us: Us) -> list[str]:
 def _foreign(addresses: Iterable[str], mail: Mail, us: Us) -> list[str]:
     """Those that may be a customer's: not ours, not the mail system's own, no Message-ID."""
     system = {mailbox.address for mailbox in (*mail.from_, *mail.sender)}
+    ids = {mail.message_id.lower(), *(name.lower() for name in _ID.findall(mail.all_text))}
     kept = (
         address
         for address in (_tidy(address) for address in addresses)
@@ -313,7 +323,7 @@ def _foreign(addresses: Iterable[str], mail: Mail, us: Us) -> list[str]:
         and not _ours(address, us)
         and address not in system
         and not re.match(r"postmaster@|abuse@|mailer-daemon@|helpdesk@", address)
-        and f"<{address}>" not in (mail.message_id.lower(), *(i.message_id.lower() for i in mail.enclosed))
+        and f"<{address}>" not in ids
     )
     return list(dict.fromkeys(kept))[:MOST_FATES]
 

@@ -28,7 +28,7 @@ _GROUPS = {
     "cp1252": "iso88591 latin1 l1 cp819 ibm819 isoir100 csisolatin1 iso88591windows30latin1 ansi westeuropean",
     "cp1254": "iso88599 latin5 l5 isoir148 csisolatin5 turkish",
     "cp874": "iso885911 tis620 windows874 dos874",
-    "gb18030": "gb2312 gbk xgbk isogb2312 gb231280 csgb2312 csiso58gb231280 chinese isoir58 euccn xeuccn gb cp936 ms936",
+    "gb18030": "gb2312 gbk xgbk isogb2312 gb231280 csgb2312 csiso58gb231280 chinese isoir58 euccn xeuccn cp936",
     "hz": "hz hzgb2312",
     "big5hkscs": "big5 big5hkscs cnbig5 xxbig5 csbig5 cp950",
     "cp932": "shiftjis sjis xsjis mskanji csshiftjis windows31j ms932 cp932",
@@ -50,7 +50,19 @@ _WIDE = frozenset({"utf-16-le", "utf-16-be", "utf-7", "iso-2022-jp", "hz"})  # A
 _LATIN = frozenset({"cp1252", "cp1254"})
 _CYRILLIC = ("cp1251", "koi8-r")
 _MULTIBYTE = frozenset({"utf-8", "gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"}) | _WIDE
-_LIKELY = ("cp125", "iso8859_", "koi8", "cp86", "cp87", "cp9", "gb18030", "big5", "euc", "utf", "hz")  # in mail, if unlabelled
+_LIKELY = (
+    "cp125",
+    "iso8859_",
+    "koi8",
+    "cp86",
+    "cp87",
+    "cp9",
+    "gb18030",
+    "big5",
+    "euc",
+    "utf",
+    "hz",
+)  # in mail, if unlabelled
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 _NOT_LABEL = re.compile(r"[^a-z0-9]")
@@ -132,7 +144,7 @@ def _mostly(data: bytes, name: str) -> str:
     text = _japanese(data) if name == "iso-2022-jp" else data.decode(name, "replace")
     bad = text.count("\ufffd")
     good = sum(1 for letter in text[:DETECTED] if letter > "\x7f") - bad
-    return text if bad <= 2 and good >= 4 * bad or bad * 10 <= good else ""
+    return text if (bad <= 2 and good >= 4 * bad) or bad * 10 <= good else ""
 
 
 def _guessed(data: bytes, name: str, turkish: bool) -> str:
@@ -195,11 +207,15 @@ _ICELANDIC = str.maketrans("ðþýÐÞÝ", "ğşıĞŞİ")
 _SIGNS = re.compile("[ðþýÐÞÝ]")
 _NOT_TURKISH = re.compile("[æáéíóúÆÁÉÍÓÚøåØÅ]")
 _TURKISH_WORDS = frozenset(
-    """ve bir bu şu için ile çok daha ama ben biz siz sen bana benim size sizin nasıl neden nerede hala hâlâ değil var yok
-    kadar gibi sonra önce olarak olan oldu ise mi mı mu mü da de iade kargo sipariş siparişim siparişimi siparişi ürün ürünü
-    fatura adres adet numara numarası merhaba selam sayın iyi günler lütfen teşekkür teşekkürler ederim saygılar saygılarımla
-    istiyorum gelmedi geldi aldım almadım yardım hakkında henüz bugün yarın fiyat ödeme değişim beden renk kırık yanlış hatalı
-    bilgi müşteri satış sayfa yazılım ilgili tarih tarihinde""".split()
+    re.findall(
+        r"\S+",
+        """ve bir bu şu için ile çok daha ama ben biz siz sen bana benim size sizin nasıl neden nerede hala hâlâ
+        değil var yok kadar gibi sonra önce olarak olan oldu ise mi mı mu mü da de iade kargo sipariş siparişim
+        siparişimi siparişi ürün ürünü fatura adres adet numara numarası merhaba selam sayın iyi günler lütfen
+        teşekkür teşekkürler ederim saygılar saygılarımla istiyorum gelmedi geldi aldım almadım yardım hakkında
+        henüz bugün yarın fiyat ödeme değişim beden renk kırık yanlış hatalı bilgi müşteri satış sayfa yazılım
+        ilgili tarih tarihinde""",
+    )
 )
 
 

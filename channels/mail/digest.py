@@ -1,13 +1,13 @@
 """Whether two mails are the same mail: a fingerprint of the bytes below what each receiver writes on top.
 
-Rule: a mail to two of our mailboxes, or one that came over two ways, has one digest; two mails written apart never have.
+Rule: a mail to two of our mailboxes, or one that came over two ways, has one digest; two mails written apart have two.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-# Written by each server that a mail passes, above what it found. DKIM-Signature is missing: the sender's own is among it.
+# Written by each server that a mail passes, above what it found. No DKIM-Signature: the first of them is the sender's.
 TRACE = frozenset(
     {
         b"return-path",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 INBOX = "INBOX"
 
-# As providers and mail programs call them, in the languages they are sold in. Compared folded, so without marks of case.
+# As providers and mail programs call them, in the languages they are sold in. Compared without regard to case.
 SPAM_NAMES = (
     "Junk",
     "Spam",

@@ -19,7 +19,9 @@ from channels.mail.values import MOST_HEADER, MOST_RECIPIENTS, MOST_REFERENCES, 
 _MOST_RAW = 4 * MOST_HEADER  # characters of an encoded header: an encoded letter takes up to twelve
 
 # Direction marks, overrides and isolates, zero-width space, word joiner: they make a name look like another one.
-_DISGUISES = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_DISGUISES = re.compile(
+    "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 # --- words
 
@@ -98,7 +100,7 @@ def media_type(value: str) -> str:
 
 
 def parameters(value: str) -> dict[str, str]:
-    """Read the parameters of a Content-Type or Content-Disposition, split and percent-encoded ones (RFC 2231) joined."""
+    """Read the parameters of a Content-Type or Content-Disposition, the split and encoded ones of RFC 2231 too."""
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
     for found in _PARAMETER.finditer(value[:_MOST_RAW]):

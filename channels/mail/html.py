@@ -28,18 +28,26 @@ _MOST_MISNESTED = 300_000  # tags times formatting left open: how many nodes the
 _MOST_QUOTED = 20  # levels of quotes that are drawn
 _MOST_URL = 500
 
-_DROPPED = frozenset({"style", "script", "head", "title", "template", "svg", "math", "select", "object", "iframe", "audio"})
+_DROPPED = frozenset(
+    {"style", "script", "head", "title", "template", "svg", "math", "select", "object", "iframe", "audio"}
+)
 _DROPPED_TOO = frozenset({"video", "canvas", "map", "datalist", "noframes", "applet", "colgroup"})
 _BLOCKS = frozenset(
-    """address article aside body caption center dd details dialog dir div dl dt fieldset figcaption figure footer form
-    header hgroup legend li main menu nav ol section summary table tbody tfoot thead tr ul""".split()
+    re.findall(
+        r"\S+",
+        """address article aside body caption center dd details dialog dir div dl dt fieldset figcaption figure footer
+        form header hgroup legend li main menu nav ol section summary table tbody tfoot thead tr ul""",
+    )
 )
-_PARAGRAPHS = frozenset("p h1 h2 h3 h4 h5 h6 pre blockquote dl".split())
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_SELF_CLOSING = _VOID | frozenset("p li td th tr tbody thead tfoot dd dt option html head body".split())
-_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+_LISTS = frozenset({"ul", "ol", "menu", "dir"})
+_PARAGRAPHS = frozenset(re.findall(r"\S+", "p h1 h2 h3 h4 h5 h6 pre blockquote dl"))
+_VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta param source track wbr"))
+_SELF_CLOSING = _VOID | frozenset(re.findall(r"\S+", "p li td th tr tbody thead tfoot dd dt option html head body"))
+_FORMATTING = frozenset(re.findall(r"\S+", "a b big code em font i nobr s small strike strong tt u"))
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,40})[^<>]*>?")
-_HIDDEN = re.compile(r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE
+)
 _INDENTED = re.compile(r"border\s{0,9}:\s{0,9}(?:none|0)", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\r\n\f\xa0\u200b\ufeff]+")
 _FILE_LIKE = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|svg|heic|tiff?)$", re.IGNORECASE)
@@ -51,9 +59,9 @@ def tamed(html: str) -> str:
     if html.count("<") < _MOST_OPEN:
         return html
     open_tags: dict[str, int] = {}
-    level = formatting = worst = number = 0
+    level = formatting = worst = 0
     deep: list[tuple[int, int]] = []
-    for number, found in enumerate(_TAG.finditer(html), 1):
+    for found in _TAG.finditer(html):
         name = found[2].lower()
         if name in _SELF_CLOSING:
             continue
@@ -69,7 +77,7 @@ def tamed(html: str) -> str:
             level += 1
             formatting += name in _FORMATTING
             worst = max(worst, formatting)
-    if worst * number > _MOST_MISNESTED and worst > 12:
+    if worst * html.count("<") > _MOST_MISNESTED and worst > 12:
         return _TAG.sub(lambda found: "" if found[2].lower() in _FORMATTING else found[0], html)
     if not deep:
         return html
@@ -210,7 +218,9 @@ class _Text:
             self.blank()
         elif tag in _BLOCKS or tag in _PARAGRAPHS:
             self.end_line()
-        if tag in ("ul", "ol", "menu", "dir"):
+        if tag in _LISTS:
+            if not self.lists:
+                self.blank()
             self.lists.append(1 if tag == "ol" else -1)
         elif tag == "li":
             self.marker = self.bullet()
@@ -227,8 +237,10 @@ class _Text:
             return
         if tag in _BLOCKS or tag in _PARAGRAPHS:
             self.end_line()
-        if tag in ("ul", "ol", "menu", "dir") and self.lists:
+        if tag in _LISTS and self.lists:
             self.lists.pop()
+            if not self.lists:
+                self.blank()
         elif tag == "li":
             self.marker = ""
         elif tag == "tr" and self.cells:
@@ -334,9 +346,12 @@ def _picture(kind: str, data: str, number: int) -> File | None:
 
 _CLEANER = nh3.Cleaner(
     tags=set(
-        """a abbr address b bdi bdo big blockquote br caption center cite code col colgroup dd del dfn div dl dt em
-        figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike strong sub sup table
-        tbody td tfoot th thead tr tt u ul var wbr""".split()
+        re.findall(
+            r"\S+",
+            """a abbr address b bdi bdo big blockquote br caption center cite code col colgroup dd del dfn div dl dt em
+            figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike strong sub
+            sup table tbody td tfoot th thead tr tt u ul var wbr""",
+        )
     ),
     clean_content_tags={"script", "style", "head", "title", "template", "select", "object", "iframe", "svg", "math"},
     attributes={

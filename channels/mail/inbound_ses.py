@@ -56,6 +56,7 @@ class Ses:
             raise ValueError("the secret of SES has to be the ARN of its SNS topic: arn:aws:sns:region:account:name")
         self._channel = channel
         self._topic = secret
+        self._region = found["region"]
         self._host = f"sns.{found['region']}.amazonaws.com" + (".cn" if found["china"] == "-cn" else "")
         self._certificates = Certificates(fetch, now)
 
@@ -102,7 +103,7 @@ class Ses:
             coded = word(action.get("encoding")).upper() == "BASE64"
             raw = decoded(content) if coded else content.encode("utf-8", "replace")
         elif id and isinstance(bucket, str) and isinstance(key, str):
-            elsewhere = {"bucket": word(bucket), "key": word(key)}
+            elsewhere = {"bucket": word(bucket), "key": word(key), "region": self._region}
         else:
             kind = word(about.get("notificationType") or about.get("eventType"))
             return (

@@ -78,7 +78,7 @@ OPENING = re.compile(
         "message you sent was rejected|a message that you sent was rejected|this is the mail delivery agent at",
         "could not deliver mail|unable to deliver the message|mail server could not deliver|undeliverable mail",
         "has not yet been delivered|delivery attempt|sorry to have to inform you|permanent error",
-        "permanent fatal errors",
+        "permanent fatal errors|error message below",
         "teslim edilemedi|iletilemedi|ulaştırılamadı|teslim edilemiyor|gönderdiğiniz ileti|otomatik olarak oluşturul",
         "не доставлено|не было доставлено|не удалось доставить|не может быть доставлено|создано автоматически",
         "сгенерировано автоматически|не удалось отправить|не удается доставить|не доставлена|не может быть доставлен",
@@ -106,9 +106,9 @@ DELAYED = re.compile(
 )
 DELIVERED = re.compile(
     phrases(
-        "successful mail delivery|successfully delivered|was successfully delivered|delivered to the following",
+        "successful mail delivery|was successfully delivered|has been successfully delivered",
         "delivery to these recipients or groups is complete|başarıyla teslim edildi|успешно доставлен",
-        "erfolgreich zugestellt|remis avec succès|se ha entregado|entregado correctamente",
+        "erfolgreich zugestellt|remis avec succès|entregado correctamente",
     )
 )
 UNKNOWN = re.compile(
@@ -124,7 +124,8 @@ UNKNOWN = re.compile(
         "mailbox unavailable|mailbox is unavailable|mailbox is disabled|mailbox disabled|account is disabled",
         "account has been disabled|account disabled|user disabled|is inactive|inactive user|recipient address rejected",
         "address does not exist|addresses does not exist|no longer available|no longer valid|recipient rejected",
-        "host not found|domain not found|domain name not found|no such domain|domain does not exist|nxdomain",
+        "host not found|host unknown|unknown host|domain not found|domain name not found|no such domain|nxdomain",
+        "domain does not exist",
         "recipnotfound|recipientnotfound|address not found|email address could not be found|wasn't found at",
         "kullanıcı bulunamadı|böyle bir kullanıcı|adres bulunamadı|alıcı bulunamadı|kullanıcı mevcut değil",
         "hesap mevcut değil",
@@ -171,13 +172,13 @@ DAEMON_NAME = re.compile(
     )
 )
 COPY = re.compile(
-    r"[-=*_+~ >]{2,}[^\n]{0,80}"
+    r"[-=*_+~>][-=*_+~ >]{1,100}[^\n]{0,80}"
     + phrases(
         "copy|original|returned|below this line|header|included|enclosed|kopie|copie|copia|kopia|копия|исходн|оригинал",
         "orijinal|özgün|kopyası|ursprüngliche|weitergeleitete|forwarded|message text",
         "transcript of session follows (not",
     )
-    + r"|return-path: |received: (?:from|by) |-----boundary"
+    + r"|return-path: ?\S|received: ?(?:from|by) |message-id: ?<|original message follows|-----boundary"
 )
 
 # --- vacation notes

@@ -250,7 +250,7 @@ class _Walk:
         limit = following[1][0] if following else len(self.raw)
         begin = min(start, limit)
         if self.raw[begin : begin + 1] == b"\n" or self.raw[begin : begin + 2] == b"\r\n":
-            fields, body = [], self.raw.find(b"\n", begin) + 1
+            fields, body = list[RawField](), self.raw.find(b"\n", begin) + 1
         else:
             bound = min(limit, begin + MOST_HEADERS)
             ended = _END.search(self.raw, begin, bound)
@@ -269,7 +269,9 @@ class _Walk:
             return
         if len(self.stack) >= MOST_DEPTH:
             if not any("deep" in defect for defect in self.defects):
-                self.defects.append(f"This mail is nested more than {MOST_DEPTH} parts deep. What lies deeper was not read.")
+                self.defects.append(
+                    f"This mail is nested more than {MOST_DEPTH} parts deep. What lies deeper was not read."
+                )
             return
         told = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")[:250]
         body = max(0, part.start - 1)
@@ -324,7 +326,9 @@ def leaves(root: Part) -> Iterator[Part]:
 
 # --- transfer encodings
 
-_NOT_BASE64 = bytes(byte for byte in range(256) if not (chr(byte).isascii() and chr(byte).isalnum()) and byte not in b"+/=")
+_NOT_BASE64 = bytes(
+    byte for byte in range(256) if not (chr(byte).isascii() and chr(byte).isalnum()) and byte not in b"+/="
+)
 _ALPHABET = bytes(set(range(256)) - set(_NOT_BASE64))
 _SPACE = b" \t\r\n\x0b\x0c"
 

@@ -102,7 +102,7 @@ class _Cut:
     def hide(self, lines: Collection[int], why: str) -> None:
         for line in lines:
             self.hidden[line] = True
-        self.why.append(why)
+        self.why.append(str(why))
 
     def from_mark(self, mark: Mark) -> bool:
         """Hide what the first mark introduces. False: that would be everything there is."""
@@ -161,7 +161,7 @@ class _Cut:
         """Hide a quotation at the end that nothing introduces."""
         page = self.page
         end = len(self.lines) - 1
-        while end >= 0 and (not page.bare[end] and page.depth[end] == 0 or _sent_from(page, end)):
+        while end >= 0 and ((not page.bare[end] and page.depth[end] == 0) or _sent_from(page, end)):
             end -= 1
         start = end + 1
         quoted = 0
@@ -233,7 +233,7 @@ class _Cut:
             rest = own[place + 1 :]
             if self.page.depth[line]:
                 return None
-            if self.lines[line] == "-- ":
+            if self.lines[line] == "-- ":  # the one sign that all programs agree on
                 return line if rest and rest[-1] - line <= MOST_SIGNATURE else None
             bare = self.page.bare[line]
             if bare in {"--", "—", "–", "-"} or self.page.ruler(line):
@@ -245,16 +245,18 @@ def _signs(lines: Sequence[str], *, named: bool) -> bool:
     """Whether lines below a stroke are a signature: ways to reach somebody, or (`named`) a name alone."""
     if not 0 < len(lines) <= MOST_SIGNATURE:
         return False
-    contacts = 0
+    contacts = small = 0
     for line in lines:
         rest = _PHONE.sub(" ", _CONTACT.sub(" ", line))
         count = len(_WORD.findall(rest))
         if rest != line and count <= 3:
             contacts += 1
-        elif count > 6 or len(line) > 80 or line[-1] in ".!?:;," or line[0].islower():
+        elif count > 6 or len(line) > 80 or line[-1] in "!?:;," or (line[-1] == "." and len(line.split()[-1]) > 5):
             return False
+        else:
+            small += line[0].islower()
     if contacts:
-        return True
+        return small < contacts
     name = _WORD.findall(lines[0])
     return named and len(lines) <= 2 and 2 <= len(name) <= 4 and all(word[0].isupper() for word in name)
 

@@ -213,21 +213,36 @@ class Page:
         return None
 
     def _begin(self, start: int, end: int, joined: str) -> int:
-        """Go on upwards where the line above was cut by its width and not by its writer."""
-        while start > 0 and end - start < MOST_WRAPS - 1 and not words.BEGINS.match(self.bare[start]):
-            above = self.bare[start - 1]
-            if not above or self.depth[start - 1] != self.depth[end] or _ends_sentence(above):
+        """Go on upwards to where the attribution begins, however short the lines are that it was broken into."""
+        best = start
+        for above in range(start - 1, max(-1, end - MOST_WRAPS), -1):
+            piece = self.bare[above]
+            if not piece or self.depth[above] != self.depth[end] or _ends_sentence(piece):
                 break
-            open_ = above.count("<") > above.count(">") or joined.startswith(("<", "(", "["))
-            if not open_ and not (
-                self._wrapped(start) and (words.BEGINS.match(above) or start - 1 == 0 or not self.bare[start - 2])
-            ):
+            dated = _dated(joined)
+            if dated and (self._opens(above + 1) or not self._goes_on(above, joined)):
                 break
-            joined = f"{above} {joined}"
+            joined = f"{piece} {joined}"
             if len(joined) > LONGEST or not is_attribution(joined, followed=True, ours=self.ours):
                 break
-            start -= 1
-        return start
+            if _dated(joined):
+                best = above
+        return best
+
+    def _opens(self, line: int) -> bool:
+        """Whether a line begins as attributions do, and so has nothing above it."""
+        bare = self.bare[line]
+        return not bare[0].isdigit() and words.BEGINS.match(bare) is not None and _dated(bare)
+
+    def _goes_on(self, above: int, joined: str) -> bool:
+        """Whether the line above is the part of an attribution that its continuation lacks."""
+        piece = self.bare[above]
+        begins = words.BEGINS.match(piece) is not None
+        if piece.count("<") > piece.count(">") or joined[0] in "<([" or (begins and re.search(r"\d", piece)):
+            return True
+        if _ADDRESS.search(piece) and not _ADDRESS.search(joined):
+            return True
+        return self._wrapped(above + 1) and (begins or above == 0 or not self.bare[above - 1])
 
     def _followed(self, end: int) -> bool:
         """Whether a quotation with `>` comes next; inside of one, yes."""
@@ -235,6 +250,10 @@ class Page:
             return True
         following = self.after(end)
         return following is not None and self.depth[following] > 0
+
+
+def _dated(text: str) -> bool:
+    return any(pattern.search(text) for pattern in (_CLOCK, _YEAR, _DAY))
 
 
 def _ends_sentence(text: str) -> bool:

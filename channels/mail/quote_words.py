@@ -83,7 +83,7 @@ PROSE = re.compile(
     r"j'ai|j’ai|vous|nous|mon|ma|votre|notre|yo|usted|ustedes|nosotros|io|ho|voi|vostro|você|meu|minha|"
     r"я|мне|меня|вы|вам|вас|ваш|ваша|ваше|мы|нам|мой|моя|это|что|ben|bana|benim|siz|size|sizden|sizin|biz|bize|bizim|"
     r"ik|mij|mijn|jullie|uw|mnie|mój|moja|jag|jeg|"
-    r"bu|şu (?!mesaj|ileti))(?!\w)"
+    r"bu)(?!\w)"
 )
 YOU_WROTE = re.compile(r"(?<!\w)(?:you|вы|Вы|Sie|vous|Você|você) (?:wrote|писали|schrieben|écriviez)(?!\w)")
 
@@ -161,7 +161,7 @@ SENT_FROM = re.compile(
     re.IGNORECASE,
 )
 DEVICE = re.compile(
-    r"i-?phone|i-?pad|i-?pod|apple|android|samsung|galaxy|huawei|honor|xiaomi|redmi|mi \d|poco|oppo|vivo|realme|oneplus|"
+    r"i-?phon|i-?pad|i-?pod|apple|android|samsung|galaxy|huawei|honor|xiaomi|redmi|mi \d|poco|oppo|vivo|realme|oneplus|"
     r"nokia|lumia|windows|htc|sony|xperia|lg|motorola|moto|pixel|nexus|blackberry|palm|treo|outlook|yahoo|mail|gmail|"
     r"proton|tutanota|tuta|spark|airmail|newton|hey|mobile|mobil|phone|telefon|handy|cell|tablet|smartphone|device|"
     r"handheld|gerät|appareil|móvil|celular|cellulare|téléphone|telefoon|teléfono|telefone|komórk|телефон|смартфон|айфон|"

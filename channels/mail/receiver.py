@@ -11,11 +11,12 @@ import logging
 import re
 import socket
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import structlog
 from aiosmtpd.lmtp import LMTP
@@ -52,6 +53,19 @@ class Listener:
     port: int  # 0: any free one
     most_bytes: int = 50 << 20  # of one mail, advertised as SIZE
     recipients: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_url(cls, url: str, *, recipients: Iterable[str]) -> Listener:
+        """Read `lmtp://127.0.0.1:8024`. Raises ValueError, in words for a person."""
+        try:
+            found = urlsplit(url)
+            protocol, host, port = found.scheme, found.hostname, found.port
+        except ValueError:
+            protocol, host, port = "", None, None
+        if protocol not in ("lmtp", "smtp") or not host or port is None:
+            raise ValueError("the place to listen at has to be lmtp://host:port, or smtp:// where LMTP is not known")
+        spoken: Literal["lmtp", "smtp"] = "lmtp" if protocol == "lmtp" else "smtp"
+        return cls(protocol=spoken, host=host, port=port, recipients=frozenset(recipients))
 
     def takes(self, recipient: str) -> bool:
         local, _, domain = plain(recipient).rpartition("@")

@@ -1,10 +1,10 @@
-"""What a child process does with one mail. Kept apart from `process.py` so that the parent loads none of the parsers."""
+"""What a child process does with one mail. Apart from `process.py`, so that the parent loads none of the parsers."""
 
 from __future__ import annotations
 
 from channels.mail import read
 from channels.mail.dns import Keys
-from channels.mail.inbound import envelope
+from channels.mail.arrival import envelope
 from channels.mail.process import Job
 from channels.message import Event
 

@@ -6,12 +6,10 @@ Rule: pure. Each carries the headers its kind carries in the wild, so that a pro
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.nonmultipart import MIMENonMultipart
-from email.mime.text import MIMEText
 from email.utils import format_datetime
 
 from sandbox.mail.clients import POLICY, message_id
@@ -77,40 +75,44 @@ def report(fate: Fate, sent: bytes, recipient: str, host: str, at: datetime) -> 
     action, status, diagnostic = _REPORTS[fate]
     about = message_from_bytes(head(sent))
     late = action == "delayed"
-    whole = MIMEMultipart("report", policy=POLICY)
-    whole.set_param("report-type", "delivery-status")
-    whole["From"] = f"Mail Delivery Subsystem <mailer-daemon@{host}>"
-    whole["To"] = _return_path(about)
-    whole["Subject"] = f"Delivery Status Notification ({'Delay' if late else 'Failure'})"
-    whole["Date"] = format_datetime(at)
-    whole["Message-ID"] = f"<{secrets.token_hex(12)}@{host}>"
-    whole["Auto-Submitted"] = "auto-replied"
-    whole["In-Reply-To"] = whole["References"] = str(about.get("Message-ID", ""))
+    boundary = secrets.token_hex(12)
     words = (
-        f"Your message to {recipient} has not been delivered yet. It will be tried for 46 more hours.\n"
+        f"Your message to {recipient} has not been delivered yet. It will be tried for 46 more hours."
         if late
-        else f"Your message to {recipient} could not be delivered.\n\nThe other server said:\n{diagnostic}\n"
+        else f"Your message to {recipient} could not be delivered.\n\nThe other server said:\n{diagnostic}"
     )
-    whole.attach(MIMEText(words, "plain", "utf-8", policy=POLICY))
-    status_part = MIMENonMultipart("message", "delivery-status", policy=POLICY)
-    lines = [
-        f"Reporting-MTA: dns; {host}",
-        f"Arrival-Date: {format_datetime(at)}",
-        "",
-        f"Final-Recipient: rfc822; {recipient}",
-        f"Action: {action}",
-        f"Status: {status}",
-        f"Remote-MTA: dns; mx.{recipient.rpartition('@')[2]}",
-        f"Diagnostic-Code: smtp; {diagnostic}",
-    ]
+    fields = {
+        "From": f"Mail Delivery Subsystem <mailer-daemon@{host}>",
+        "To": _return_path(about),
+        "Subject": f"Delivery Status Notification ({'Delay' if late else 'Failure'})",
+        "Date": format_datetime(at),
+        "Message-ID": f"<{secrets.token_hex(12)}@{host}>",
+        "Auto-Submitted": "auto-replied",
+        "In-Reply-To": str(about.get("Message-ID", "")),
+        "References": str(about.get("Message-ID", "")),
+        "MIME-Version": "1.0",
+        "Content-Type": f'multipart/report; report-type=delivery-status; boundary="{boundary}"',
+    }
+    told = {
+        "Final-Recipient": f"rfc822; {recipient}",
+        "Action": action,
+        "Status": status,
+        "Remote-MTA": f"dns; mx.{recipient.rpartition('@')[2]}",
+        "Diagnostic-Code": f"smtp; {diagnostic}",
+    }
     if late:
-        lines.append(f"Will-Retry-Until: {format_datetime(at + timedelta(hours=46))}")
-    status_part.set_payload("\n".join(lines) + "\n")
-    whole.attach(status_part)
-    original = MIMENonMultipart("text", "rfc822-headers", policy=POLICY)
-    original.set_payload(head(sent).decode("utf-8", "replace").replace("\r\n", "\n"))
-    whole.attach(original)
-    return whole.as_bytes()
+        told["Will-Retry-Until"] = format_datetime(at + timedelta(hours=46))
+    parts = [
+        ("text/plain; charset=us-ascii", words),
+        ("message/delivery-status", f"Reporting-MTA: dns; {host}\n\n{_lines(told)}"),
+        ("text/rfc822-headers", head(sent).decode("ascii", "replace").replace("\r\n", "\n").strip()),
+    ]
+    body = "".join(f"--{boundary}\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts)
+    return f"{_lines(fields)}\n\n{body}--{boundary}--\n".replace("\n", "\r\n").encode("ascii", "replace")
+
+
+def _lines(fields: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in fields.items())
 
 
 def _plain_report(sent: bytes, recipient: str, host: str, at: datetime) -> bytes:

@@ -48,6 +48,7 @@ class World:
         self.host = "127.0.0.1"
         self._servers: list[asyncio.Server] = []
         self._later: set[asyncio.TimerHandle] = set()
+        self._talks: set[asyncio.Task[Any]] = set()
 
     # life
 
@@ -71,16 +72,22 @@ class World:
             server.close()
         for session in tuple(self.sessions):
             session.cut()
+        if self._talks:
+            await asyncio.wait(self._talks, timeout=2)
         self._servers = []
         self.journal.close()
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session(self, reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
         self.sessions.add(session)
+        self._talks.add(task)
         try:
             await session.serve()
         finally:
             self.sessions.discard(session)
+            self._talks.discard(task)
 
     def reset(self) -> None:
         """Forget everybody and everything, settings included, and hang up on everybody."""

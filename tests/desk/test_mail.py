@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from channels.message import Proof
 from desk import notices
 from desk.blocks import Post
-from desk.cards import LONG, Card, Line, card, fits, lines, take_fitting
+from desk.cards import LONG, Line, fits, lines, take_fitting
 from desk.originals import Original, window
+from desk.teams import Team
 from desk.views import Views
 from desk.words import WORD_JOINER, pieces, topic
-from inbox.changes import Conversation, Priority
+from inbox.changes import Conversation
 from inbox.store.slack import Head, Said
 from templates.catalog import Catalog
 from tests.desk import limits
@@ -28,6 +29,7 @@ AT = datetime(2026, 1, 5, 10, 20, tzinfo=UTC)
 CATALOG = Catalog.load("en")
 EN = CATALOG.voice("en")
 voices = st.sampled_from([CATALOG.voice(lang) for lang in CATALOG.languages])
+TEAM = Team(name="support", slack_channel="C1")
 VIEWS = Views({"support": "email", "bot": "telegram"}, EN)
 MAIL = Said(
     id=4,
@@ -51,23 +53,7 @@ MAIL = Said(
     withdrawn_at=None,
 )
 HEAD = Head(
-    conversation=Conversation(
-        id=17,
-        customer_id=3,
-        state="open",  # type: ignore[arg-type]
-        priority=Priority.NORMAL,
-        tags=frozenset(),
-        team="support",
-        agent="",
-        language="tr",
-        address_id=1,
-        channel="support",
-        last_position=1,
-        waiting_since=AT,
-        last_in_at=AT,
-        last_out_at=None,
-        resolved_at=None,
-    ),
+    conversation=Conversation(id=17, customer_id=3, team="support", language="tr", channel="support", waiting_since=AT),
     name="Ayşe Yılmaz",
     address_kind="email",
     address="ayse@ornek.com.tr",
@@ -174,21 +160,15 @@ def test_somebody_else_in_a_customers_conversation_is_named_by_address(body: dic
 
 def test_the_card_of_a_claimed_address_warns_above_all_else() -> None:
     claimed = replace(HEAD, address_kind="email-claimed", proof=Proof.CLAIMED, looks_like="Ayşe Y.")
-    post = VIEWS.card(claimed, _team(), [MAIL], 1)
+    post = VIEWS.card(claimed, TEAM, [MAIL], 1)
     assert broken(post) == []
     warning = " ".join(limits.strings(post.blocks[1:3]))
     for words in ("Not proven to be", "ayse@ornek.com.tr", "no order details", "Looks like customer Ayşe Y."):
         assert words in warning
     assert "ayse@ornek.com.tr (? not proven)" in seen(post)
-    proven = seen(VIEWS.card(HEAD, _team(), [MAIL], 1))
+    proven = seen(VIEWS.card(HEAD, TEAM, [MAIL], 1))
     assert "Not proven" not in proven and "ayse@ornek.com.tr (✓ sender confirmed)" in proven
     assert "E-mail" in proven
-
-
-def _team() -> Any:
-    from desk.teams import Team
-
-    return Team(name="support", slack_channel="C1")
 
 
 # what is left out of the thread
@@ -213,7 +193,7 @@ def test_mails_in_one_post_each_have_their_own_button() -> None:
 def test_a_mail_too_long_for_the_card_begins_there_and_goes_on_in_the_thread() -> None:
     long = replace(MAIL, text="Once upon a time " * 500)
     assert fits([VIEWS.line(long)], EN) == 0
-    said = seen(VIEWS.card(HEAD, _team(), [long], 0))
+    said = seen(VIEWS.card(HEAD, TEAM, [long], 0))
     assert "Once upon a time" in said and "Continues in the thread" in said
 
 
@@ -244,7 +224,12 @@ def test_the_window_shows_where_a_mail_came_from_and_all_its_words() -> None:
     )
     assert limits.view(made) == []
     said = " ".join(limits.strings(made["blocks"]))
-    for words in ("Ayşe Yılmaz <ayse@ornek.com.tr>", "support, sales", "Re: Order 17", "sender confirmed: DMARC passed"):
+    for words in (
+        "Ayşe Yılmaz <ayse@ornek.com.tr>",
+        "support, sales",
+        "Re: Order 17",
+        "sender confirmed: DMARC passed",
+    ):
         assert words in said
     texts = [block["text"] for block in made["blocks"] if block["type"] == "section"]
     assert [text["text"] for text in texts] == ["Where is it?\n:tada: *really*", "> Your order has left\n-- \nAyşe"]
@@ -252,7 +237,9 @@ def test_the_window_shows_where_a_mail_came_from_and_all_its_words() -> None:
 
 
 def test_what_does_not_fit_the_window_is_counted() -> None:
-    whole = Original(sender="", address="a@example.com", channels=("support",), at=AT, text="слово " * 40_000, hidden="> past")
+    whole = Original(
+        sender="", address="a@example.com", channels=("support",), at=AT, text="слово " * 40_000, hidden="> past"
+    )
     made = window(whole, EN)
     assert limits.view(made) == []
     texts = [block["text"]["text"] for block in made["blocks"] if block["type"] == "section"]
@@ -324,13 +311,22 @@ def failure(code: str, detail: str = "", channel: str = "support") -> Post:
 
 def test_a_bounce_says_what_happened_what_the_server_said_and_what_can_be_done() -> None:
     post = failure("unreachable", "5.1.1 user unknown")
-    for words in ("❌", "Ayşe Yılmaz", "mailbox does not exist", "5.1.1 user unknown", "Your order has left", "right address"):
+    for words in (
+        "❌",
+        "Ayşe Yılmaz",
+        "mailbox does not exist",
+        "5.1.1 user unknown",
+        "Your order has left",
+        "right address",
+    ):
         assert words in seen(post)
     assert "blocked us" in seen(failure("unreachable", channel="bot"))
 
 
 def test_every_reason_by_mail_reads_differently_and_none_blames_the_customer_for_our_name() -> None:
-    told = {code: failure(code).text for code in ("unreachable", "mailbox_full", "rejected_as_spam", "refused", "gave_up")}
+    told = {
+        code: failure(code).text for code in ("unreachable", "mailbox_full", "rejected_as_spam", "refused", "gave_up")
+    }
     assert len(set(told.values())) == len(told)
     assert "Whoever runs Santral" in told["rejected_as_spam"]
 
@@ -344,7 +340,14 @@ def test_a_mailbox_that_refuses_us_is_an_alarm_with_a_way_out_and_no_secret() ->
     notice = {"notice": "mailbox", "channel": "support", "detail": "AUTHENTICATIONFAILED password=hunter2"}
     post = VIEWS.alarm(notice)
     assert broken(post) == []
-    for words in ("The mailbox", "support", "refuses us", "AUTHENTICATIONFAILED", "New mail is not being read", "santral check"):
+    for words in (
+        "The mailbox",
+        "support",
+        "refuses us",
+        "AUTHENTICATIONFAILED",
+        "New mail is not being read",
+        "santral check",
+    ):
         assert words in seen(post) + post.text
     assert "hunter2" not in seen(post)
     assert "mail" not in VIEWS.alarm({**notice, "channel": "bot", "detail": ""}).text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,9 +60,11 @@ class Office:
     def __init__(self, port: int, task: asyncio.Task[None]) -> None:
         self.port = port
         self.task = task
+        self.talks: list[Talk] = []
 
     async def talk(self) -> Talk:
         talk = Talk(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.talks.append(talk)
         talk.greeting = await talk.hear()
         return talk
 
@@ -100,8 +102,10 @@ class Talk:
         await self.begin(*recipients, **more)
         return await self.say(mail.removesuffix(b"\r\n"), b".")
 
-    def hang_up(self) -> None:
+    async def hang_up(self) -> None:
         self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
 
 
 @asynccontextmanager
@@ -113,9 +117,12 @@ async def office(post: Post, **more: Any) -> AsyncIterator[Office]:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         await task
+    running = Office(bound.result()[1], task)
     try:
-        yield Office(bound.result()[1], task)
+        yield running
     finally:
+        for talk in running.talks:
+            await talk.hang_up()
         task.cancel()
         await asyncio.wait({task}, timeout=PATIENCE)
         assert task.done()
@@ -129,7 +136,6 @@ async def test_a_mail_arrives_byte_for_byte_with_its_envelope() -> None:
     async with office(post) as running:
         talk = await running.talk()
         assert (await talk.deliver(MAIL, "Destek@ornek.com.tr", hello="LHLO mx.example.net")).startswith("250 2.6.0")
-        talk.hang_up()
     letter = post.only
     assert letter.raw == MAIL
     assert letter.channel == "mail"
@@ -180,7 +186,6 @@ async def test_the_null_sender_is_told_as_such() -> None:
     async with office(post) as running:
         talk = await running.talk()
         await talk.deliver(MAIL, "sales@example.com", sender="")
-        talk.hang_up()
     assert post.only.facts["mail_from"] == ""
     assert envelope(post.only.facts).mail_from == ""
 
@@ -191,7 +196,6 @@ async def test_lines_of_any_length_and_leading_dots_survive() -> None:
     async with office(post) as running:
         talk = await running.talk()
         said = await talk.deliver(mail.replace(b"\r\n.", b"\r\n.."), "sales@example.com")
-        talk.hang_up()
     assert said.startswith("250")
     assert post.only.raw == mail
 
@@ -204,7 +208,6 @@ async def test_what_only_looks_like_the_end_of_a_mail_smuggles_no_second_one(end
         talk = await running.talk()
         assert (await talk.deliver(MAIL + b"one" + end + smuggled, "sales@example.com")).startswith("250")
         assert (await talk.say("NOOP")).startswith("250"), "one mail, one reply"
-        talk.hang_up()
     assert post.only.facts["mail_from"] == AYSE
     assert b"Subject: two" in post.only.raw
 
@@ -217,7 +220,6 @@ async def test_commands_may_come_all_at_once() -> None:
         assert "PIPELINING" in await talk.say(*words)
         assert [(await talk.hear())[:3] for _ in words[1:]] == ["250", "250", "354"]
         assert (await talk.say(MAIL, ".")).startswith("250")
-        talk.hang_up()
     assert len(post.letters) == 1
 
 
@@ -239,7 +241,6 @@ async def test_yes_is_said_only_when_the_mail_is_stored() -> None:
         assert not answer.done()
         may.set()
         assert (await answer).startswith("250")
-        talk.hang_up()
     assert len(post.letters) == 1
 
 
@@ -256,8 +257,6 @@ async def test_what_failed_here_comes_again_and_is_stored_once(lost: str) -> Non
         assert (await talk.hear()).startswith("451 4.3.0")
         again = await running.talk()
         assert (await again.deliver(MAIL, "destek@ornek.com.tr", "sales@example.com")).startswith("250")
-        talk.hang_up()
-        again.hang_up()
     assert post.only.raw == MAIL
 
 
@@ -269,7 +268,6 @@ async def test_other_recipients_other_bytes_and_another_sender_are_other_deliver
         await talk.deliver(MAIL, "destek@ornek.com.tr")
         await talk.deliver(MAIL, "sales@example.com", sender="x@example.net")
         await talk.deliver(MAIL + b"PS\r\n", "sales@example.com")
-        talk.hang_up()
     assert len(post.letters) == 4
     assert len({letter.digest for letter in post.letters.values()}) == 2
 
@@ -284,7 +282,6 @@ async def test_lmtp_answers_for_each_recipient(size: str) -> None:
         replies = [first, await talk.hear(), await talk.hear()]
         assert {reply[:3] for reply in replies} == {"250" if size == "small" else "552"}
         assert (await talk.say("NOOP")).startswith("250"), "the conversation goes on in step"
-        talk.hang_up()
     assert len(post.letters) == (size == "small")
 
 
@@ -294,7 +291,6 @@ async def test_the_size_is_advertised_and_a_larger_mail_is_refused_before_it_com
         assert "SIZE 1234567" in await talk.say("LHLO mx.example.net")
         assert (await talk.say(f"MAIL FROM:<{AYSE}> SIZE=1234568")).startswith("552")
         assert (await talk.say(f"MAIL FROM:<{AYSE}> SIZE=1234567")).startswith("250")
-        talk.hang_up()
 
 
 @pytest.mark.parametrize("stranger", ["nobody@example.com", "ayse@gmail.example", "destek@ornek.com.tr.evil.example"])
@@ -306,7 +302,6 @@ async def test_nothing_is_relayed_and_no_unknown_mailbox_is_accepted(stranger: s
         await talk.say(f"MAIL FROM:<{AYSE}>")
         assert (await talk.say(f"RCPT TO:<{stranger}>")).startswith("550 5.1.1")
         assert (await talk.say("DATA")).startswith("503")
-        talk.hang_up()
     assert not post.letters
 
 
@@ -317,7 +312,6 @@ async def test_a_mail_that_goes_in_circles_is_stopped(hops: int, answer: str) ->
     async with office(post) as running:
         talk = await running.talk()
         assert (await talk.deliver(b"Received: by mx\r\n" * hops + MAIL + body, "sales@example.com")).startswith(answer)
-        talk.hang_up()
     assert len(post.letters) == (hops == 25)
 
 
@@ -326,7 +320,6 @@ async def test_lmtp_is_not_taken_for_smtp() -> None:
         talk = await running.talk()
         assert (await talk.say("EHLO mx.example.net")).startswith("500")
         assert (await talk.say("HELO mx.example.net")).startswith("500")
-        talk.hang_up()
 
 
 @pytest.mark.parametrize(
@@ -350,7 +343,6 @@ async def test_nonsense_is_answered_and_forgotten(words: bytes) -> None:
         await talk.say("LHLO \xff\x00mx")
         assert (await talk.say(words))[:3] in ("252", "451", "500", "503", "553")
         assert (await talk.deliver(MAIL, "sales@example.com")).startswith("250")
-        talk.hang_up()
     assert post.only.raw == MAIL
 
 
@@ -360,11 +352,9 @@ async def test_who_goes_away_in_the_middle_leaves_nothing_behind() -> None:
         talk = await running.talk()
         await talk.begin("sales@example.com")
         talk.writer.write(MAIL)
-        talk.hang_up()
-        await talk.writer.wait_closed()
+        await talk.hang_up()
         again = await running.talk()
         assert (await again.deliver(MAIL + b"whole\r\n", "sales@example.com")).startswith("250")
-        again.hang_up()
     assert post.only.raw.endswith(b"whole\r\n")
 
 
@@ -374,13 +364,10 @@ async def test_too_many_connections_are_asked_to_come_later() -> None:
         one_more = await running.talk()
         assert one_more.greeting.startswith("421 4.3.2")
         assert await one_more.hear() == ""
-        talks[0].hang_up()
-        await talks[0].writer.wait_closed()
+        await talks[0].hang_up()
         async with asyncio.timeout(PATIENCE):
             while not (await running.talk()).greeting.startswith("220"):
                 pass
-        for talk in talks:
-            talk.hang_up()
 
 
 # --- beginning and end
@@ -414,6 +401,21 @@ async def test_what_is_being_taken_is_taken_to_its_end() -> None:
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", running.port)
     assert len(post.letters) == 1
+
+
+@pytest.mark.parametrize("protocol", ["lmtp", "smtp"])
+def test_the_place_to_listen_at_is_a_url(protocol: str) -> None:
+    listener = Listener.from_url(f"{protocol}://[::1]:8024", recipients=OURS)
+    assert (listener.protocol, listener.host, listener.port) == (protocol, "::1", 8024)
+    assert listener.takes("sales@example.com")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:8024", "http://127.0.0.1:80", "lmtp://127.0.0.1", "lmtp://a:99999", "lmtp://:24"]
+)
+def test_a_place_that_is_none_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ValueError, match="lmtp://host:port"):
+        Listener.from_url(url, recipients=OURS)
 
 
 # --- for whom
