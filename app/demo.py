@@ -1,4 +1,4 @@
-"""`santral demo`: the real program between emulators of Telegram and Slack, with a page to play both sides.
+"""`santral demo`: the real program between emulators of Telegram, mail and Slack, with a page to play all sides.
 
 Rule: nothing is faked inside Santral. It runs as `serve`, in a process of its own, configured by a file like anyone's.
 """
@@ -15,6 +15,7 @@ import webbrowser
 from asyncio.subprocess import Process
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -24,6 +25,7 @@ from app.postgres import DataDirTaken, find, running
 
 TOKEN = "4711:demo-token-of-the-emulated-telegram"  # noqa: S105 - of the emulator
 SECRET = "demo-webhook-secret"  # noqa: S105 - of the emulator
+MAILBOX, MAILBOX_PASSWORD = "support@kumbara.example", "demo-mailbox"
 FOLDER = Path("var") / "demo"
 PATIENCE = 60.0  # seconds a slow machine may need before we say that something is wrong
 END = 12.0  # seconds `serve` gets to end, two more than it promises
@@ -60,6 +62,14 @@ token = "{token}"
 receive = "webhook"
 secret = "{secret}"
 api_url = "{page}/telegram"
+
+[[channels]]
+name = "mail"
+kind = "email"
+address = "{mailbox}"
+imap = "imap://{login}@127.0.0.1:{imap}"
+smtp = "smtp://{login}@127.0.0.1:{smtp}"
+trusted_authserv = ["mx.kumbara.example"]
 """
 
 
@@ -83,6 +93,7 @@ async def _demo(port: int, browser: bool) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     page, app = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{_free_port()}"
+    imap, smtp = _free_port(), _free_port()
     folder = _fresh_folder()
     async with AsyncExitStack() as stack:
         with console.status("Starting PostgreSQL…") as status:
@@ -93,14 +104,16 @@ async def _demo(port: int, browser: bool) -> None:
             config = folder / "santral.toml"
             config.write_text(
                 CONFIG.format(
-                    app=app, port=app.rpartition(":")[2], database=database.dsn, page=page, token=TOKEN, secret=SECRET
+                    app=app, port=app.rpartition(":")[2], database=database.dsn, page=page, token=TOKEN, secret=SECRET,
+                    mailbox=MAILBOX, login=f"{quote(MAILBOX, safe='')}:{MAILBOX_PASSWORD}", imap=imap, smtp=smtp,
                 ),
                 encoding="utf-8",
-            )
+            )  # fmt: skip
             status.update("Opening the phones and the desk…")
             emulators = await _start(
                 folder / "page.log", "-m", "sandbox", "--listen", f"127.0.0.1:{port}", "--app-url", app,
                 "--database", database.dsn, "--telegram-token", TOKEN,
+                "--imap-port", str(imap), "--smtp-port", str(smtp), "--mailbox-password", MAILBOX_PASSWORD,
             )  # fmt: skip
             stack.push_async_callback(_end, emulators)
             await _answers(f"{page}/", emulators, folder / "page.log", stop)
@@ -114,7 +127,7 @@ async def _demo(port: int, browser: bool) -> None:
         if stop.is_set():
             return
         console.print(f"\n  [bold]Santral is running:[/] [link={page}/]{page}/[/link]")
-        console.print("  Phones on the left, Slack on the right.")
+        console.print("  Customers' phones and mailboxes on the left, Slack on the right.")
         console.print(f"  [dim]Its log: {FOLDER / 'santral.log'}[/]")
         console.print("  Ctrl-C ends it.\n")
         if browser:

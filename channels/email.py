@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from channels.mail.compose import Composed, Sender
     from channels.mail.imap import Mailbox
     from channels.mail.inbound import Inbound
+    from channels.mail.oauth import OAuth
     from channels.mail.sign import Signer
     from channels.mail.smtp import Smtp
 
@@ -110,6 +111,7 @@ class Email:
         self._smtp: Smtp | None = None
         self._signer: Signer | None = None
         self._inbound: Inbound | None = None
+        self._oauth: OAuth | None = None
 
     def __repr__(self) -> str:
         return f"Email({self.name!r}, {self.config!r})"
@@ -222,7 +224,7 @@ class Email:
                 folders=self.config.folders,
                 first_hours=self.config.import_hours,
                 cafile=self.config.cafile,
-                oauth=oauth(self.config),
+                oauth=self._tokens(),
             )
             self._mailbox = Mailbox(self.name, account, now=self._now)
         return self._mailbox
@@ -233,7 +235,7 @@ class Email:
             from channels.mail.smtp import Smtp
 
             account = Account.from_url(self.config.smtp)
-            token = self._box().token if account.xoauth2 and self.config.imap else None
+            token = self._token if account.xoauth2 else None
             signer = None
             if self.config.dkim_key:
                 from channels.mail.sign import Signer
@@ -242,6 +244,27 @@ class Email:
                 signer = Signer(domain, self.config.dkim_selector, self.config.dkim_key)
             self._smtp = Smtp(account, token=token, signer=signer, tls=trusting(self.config.cafile))
         return self._smtp
+
+    def _tokens(self) -> OAuth | None:
+        """Where access tokens come from, one place for both servers."""
+        if self._oauth is None and self.config.oauth_token_url:
+            from channels.mail.oauth import OAuth
+
+            self._oauth = OAuth(
+                token_url=self.config.oauth_token_url,
+                client_id=self.config.oauth_client_id,
+                client_secret=self.config.oauth_client_secret,
+                refresh_token=self.config.oauth_refresh_token,
+                scope=self.config.oauth_scope,
+            )
+        return self._oauth
+
+    async def _token(self) -> str:
+        """An access token: from OAuth, or the one that stands in the URL."""
+        tokens = self._tokens()
+        if tokens is None:
+            return unquote(urlsplit(self.config.smtp).password or "")
+        return await asyncio.to_thread(tokens.token, self._now())
 
     async def _composed(self, message: Outgoing) -> Composed:
         from channels.mail.compose import compose

@@ -73,3 +73,12 @@ async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
     await made.open()
     yield made
     await made.close()
+
+
+@pytest_asyncio.fixture
+async def mail_world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """As `world`, with a world of mail whose servers run too: `mail_world.mail` plays customers with mailboxes."""
+    made = World(database_url, tmp_path, mail=True)
+    await made.open()
+    yield made
+    await made.close()

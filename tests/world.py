@@ -1,4 +1,4 @@
-"""Santral between two emulators: what scenario tests drive and look at.
+"""Santral between its emulators: what scenario tests drive and look at.
 
 Both sides are only touched as people and providers touch them: a customer writes, an agent presses, Slack shows.
 """
@@ -21,12 +21,14 @@ from app.config import Config
 from app.config import load as load_config
 from app.serve import running
 from inbox.store.database import Database
+from sandbox import mail as mail_sandbox
 from sandbox import slack as slack_sandbox
 from sandbox import telegram as telegram_sandbox
 
 TOKEN = "4711:abcdefghijklmnopqrstuvwxyz0123456789"
 SECRET = "webhook-secret"
 SUPPORT = "C0SUPPORT1"
+MAILBOX, MAILBOX_PASSWORD = "support@kumbara.example", "sandbox mailbox password"
 AYSE, MEHMET = "U0AYSE0001", "U0MEHMET01"  # agents of the emulated workspace
 ROLES = frozenset({"web", "work", "pull"})
 PATIENCE = 15.0  # seconds a condition may take on a slow machine; nothing waits this long when all is well
@@ -61,9 +63,12 @@ def free_port() -> int:
 
 
 class World:
-    """`await start()` runs Santral, `await stop()` ends it gracefully; between both it may be restarted."""
+    """`await start()` runs Santral, `await stop()` ends it gracefully; between both it may be restarted.
 
-    def __init__(self, database_url: str, folder: Path) -> None:
+    With `mail=True` there is a world of mail as well, and the shop's mailbox in it is a channel named "mail".
+    """
+
+    def __init__(self, database_url: str, folder: Path, *, mail: bool = False) -> None:
         self.database_url = database_url
         self.folder = folder
         self.port = free_port()
@@ -79,13 +84,29 @@ class World:
         self.team: dict[str, Any] = {"ask_first": False, "undo_seconds": 0}
         self.channel: dict[str, Any] = {"receive": "webhook", "secret": SECRET}
         self.workspace: dict[str, Any] = {"posts_per_second": 200}
+        self._mail = mail_sandbox.World() if mail else None
+        self.mail_channel: dict[str, Any] = {}  # keys of the mail channel; what `open` puts there may be changed
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def mail(self) -> mail_sandbox.World:
+        assert self._mail is not None, "this world has no mail: take the fixture mail_world"
+        return self._mail
+
     async def open(self) -> None:
         """Start the emulators, with one bot, a few customers' phones and the default workspace."""
+        if self._mail is not None:
+            self.mail.add_account(MAILBOX, name="Kumbara", password=MAILBOX_PASSWORD)
+            await self.mail.start()
+            self.mail_channel |= {
+                "address": MAILBOX,
+                "imap": self.mail.imap_url(MAILBOX),
+                "smtp": self.mail.smtp_url(MAILBOX),
+                "trusted_authserv": ["mx.kumbara.example"],
+            }
         self.telegram_url = await self._host(telegram_sandbox.application(self.telegram))
         self.slack_url = await self._host(slack_sandbox.application(self.slack))
         self.telegram.add_bot(token=TOKEN, username="kumbara_bot", name="Kumbara")
@@ -122,10 +143,12 @@ class World:
         }
         team = {"name": "support", "slack_channel": SUPPORT, **self.team}
         channel = {"name": "bot", "kind": "telegram", "token": token, "api_url": self.telegram_url, **self.channel}
+        channels = [channel, *([{"name": "mail", "kind": "email", **self.mail_channel}] if self._mail else [])]
+        written = [f"[[channels]]\n{table({k: v for k, v in one.items() if v is not None})}\n" for one in channels]
         return (
             f"{table({k: v for k, v in top.items() if v is not None})}\n[shop]\n{table(shop)}\n"
             f"[slack]\n{table({k: v for k, v in slack.items() if v is not None})}\n"
-            f"[[teams]]\n{table(team)}\n[[channels]]\n{table({k: v for k, v in channel.items() if v is not None})}\n"
+            f"[[teams]]\n{table(team)}\n{''.join(written)}"
         )
 
     def config_file(self) -> Path:
@@ -198,6 +221,8 @@ class World:
             await self.stop()
         await self.telegram.close()
         await self.slack.close()
+        if self._mail is not None:
+            await self._mail.close()
         for runner in self._runners:
             await runner.cleanup()
 

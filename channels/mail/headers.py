@@ -288,7 +288,8 @@ def _mailboxes(entry: _Entry) -> tuple[list[Mailbox], str]:
         if not bare:
             return [], ""
         name = entry.comment or _BARE.sub(" ", entry.phrase)
-        odd = "The From line holds hidden characters." if _DISGUISES.search(entry.bare) else ""
+        odd = "The From line names a group." if entry.grouped else ""
+        odd = "The From line holds hidden characters." if _DISGUISES.search(entry.bare) else odd
         return [Mailbox(address=address, name=_name(name)) for address in bare], odd
     inside = [text for text in map(_address, entry.angles) if text]
     if not inside:

@@ -19,7 +19,7 @@ SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=5)  # between two tr
 SOONEST, LATEST = timedelta(minutes=1), timedelta(minutes=15)  # between two logins after a refused one
 
 # Host names' ends to what their provider wants. A password for people opens none of these mailboxes.
-APP_PASSWORD = (  # noqa: S105 - advice
+APP_ADVICE = (
     "Turn on two-step verification and make an app password at {where}, and put that into `imap` instead of the "
     "password you sign in with. Or use OAuth (?auth=xoauth2)."
 )
@@ -28,8 +28,8 @@ MICROSOFT = (
     "(docs/channels/email.md, Microsoft 365). IMAP must be on for this mailbox in the Exchange admin centre."
 )
 ADVICE: dict[str, str] = {
-    "gmail.com": APP_PASSWORD.format(where="myaccount.google.com/apppasswords"),
-    "googlemail.com": APP_PASSWORD.format(where="myaccount.google.com/apppasswords"),
+    "gmail.com": APP_ADVICE.format(where="myaccount.google.com/apppasswords"),
+    "googlemail.com": APP_ADVICE.format(where="myaccount.google.com/apppasswords"),
     "office365.com": MICROSOFT,
     "outlook.com": MICROSOFT,
     "hotmail.com": MICROSOFT,
@@ -43,7 +43,7 @@ ADVICE: dict[str, str] = {
 }
 ADVICE["yandex.ru"] = ADVICE["yandex.com.tr"] = ADVICE["yandex.com"]
 ANY = "Look at the user name and the password in `imap`, and that the provider has IMAP turned on for this mailbox."
-TOKEN = (  # noqa: S105 - advice
+OAUTH_ADVICE = (
     "The access token is refused. Look at oauth_scope and that the person who granted it owns this mailbox: IMAP needs "
     "https://mail.google.com/ (Google) or https://outlook.office.com/IMAP.AccessAsUser.All (Microsoft)."
 )
@@ -85,7 +85,7 @@ class LoginRefused(Exception):
         self.failure = failure
 
 
-def lost(error: Exception, host: str, port: int, stage: str) -> Lost:
+def lost(error: Exception, host: str, port: int, stage: str, secrets: Iterable[str] = ()) -> Lost:
     """What an error of the line, of TLS or of the protocol means. `stage` says what was being done."""
     match error:
         case Lost():
@@ -99,14 +99,15 @@ def lost(error: Exception, host: str, port: int, stage: str) -> Lost:
         case ConnectionRefusedError():
             return Lost(f"{host} takes no connections on port {port}. Look at host and port in `imap`.")
         case TimeoutError():
-            words = (
-                f"{host} did not answer in time" if stage != "connect" else f"{host}:{port} cannot be reached in time"
-            )
+            words = f"{host}:{port} cannot be reached in time" if stage == "connect" else f"{host} fell silent"
             return Lost(f"{words}. A firewall may be in between.")
         case OSError():
             return Lost(f"The line to {host} broke ({error.strerror or type(error).__name__}).")
         case _:
-            return Lost(f"{host} hung up: {shortened(str(error))}")
+            first = error.args[0] if error.args else ""
+            said = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+            said = "" if "socket error" in said else shortened(said.removeprefix("* BYE "), secrets)
+            return Lost(f"{host} hung up{': ' + said if said else ''}.")
 
 
 def refused(said: str, host: str, *, oauth: bool, secrets: Iterable[str] = ()) -> SendFailed:
@@ -117,7 +118,7 @@ def refused(said: str, host: str, *, oauth: bool, secrets: Iterable[str] = ()) -
         return Retry(f"{host} lets nobody in just now: {words}", whole_channel=True)
     if any(piece in low for piece in OFF):
         return Misconfigured(f"{IMAP_OFF} {host} says: {words}")
-    fix = TOKEN if oauth else next((advice for end, advice in ADVICE.items() if belongs(host, end)), ANY)
+    fix = OAUTH_ADVICE if oauth else next((advice for end, advice in ADVICE.items() if belongs(host, end)), ANY)
     return Misconfigured(f"{host} refuses the login: {words}. {fix}")
 
 

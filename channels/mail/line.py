@@ -216,7 +216,7 @@ class Line:
         protocol = self.client.protocol
         if protocol is None or protocol.transport is None:
             raise ConnectionResetError
-        cast(asyncio.WriteTransport, protocol.transport).set_write_buffer_limits(high=0)
+        cast(asyncio.WriteTransport, protocol.transport).set_write_buffer_limits(high=1, low=0)
         for start in range(0, len(data), CHUNK):
             protocol.write(data[start : start + CHUNK])
             # aiosmtplib's flow control has no public name; its own `data` writes everything at once.

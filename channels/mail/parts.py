@@ -94,16 +94,14 @@ def top(raw: bytes) -> Top:
     if at < 0:
         return Top([], 0)
     found = _END.search(raw, at, at + MOST_HEADERS)
-    if found:
-        fields, end = read(raw, at, found.end())
-        defect = "" if len(fields) < _MOST_FIELDS else "too many"
-    else:
-        fields, _ = read(raw, at, min(len(raw), at + MOST_HEADERS))
-        later = _END.search(raw, at)
+    bound = found.end() if found else min(len(raw), at + MOST_HEADERS)
+    fields, end = read(raw, at, bound)
+    too_long = len(fields) >= _MOST_FIELDS
+    if not found and end == bound < len(raw):
+        too_long = True
+        later = _END.search(raw, bound - 1)
         end = later.end() if later else len(raw)
-        defect = "too many" if len(raw) - at > MOST_HEADERS else ""
-    if defect:
-        defect = "The headers of this mail are too long. Only their first part was read."
+    defect = "The headers of this mail are too long. Only their first part was read." if too_long else ""
     return Top(fields, end, defect)
 
 
@@ -165,7 +163,7 @@ def read(raw: bytes, start: int, end: int) -> tuple[list[RawField], int]:
 
 
 def _unfolded(lines: list[bytes]) -> bytes:
-    return (lines[0] if len(lines) == 1 else b"".join(lines)).strip().replace(b"\x00", b"")
+    return (lines[0] if len(lines) == 1 else b"".join(lines)).strip()
 
 
 def _more(raw: bytes, at: int, end: int) -> bool:
@@ -268,6 +266,7 @@ class _Walk:
         if part.main != "multipart":
             return
         if len(self.stack) >= MOST_DEPTH:
+            part.end = part.start
             if not any("deep" in defect for defect in self.defects):
                 self.defects.append(
                     f"This mail is nested more than {MOST_DEPTH} parts deep. What lies deeper was not read."
@@ -337,15 +336,18 @@ def transferred(data: bytes, encoding: str, is_text: bool = False) -> bytes:
     """Undo a Content-Transfer-Encoding. An unknown one, or one that the bytes plainly do not have, is ignored."""
     name = encoding.partition(";")[0].strip(" \t\"'").lower()
     if name == "base64":
-        foreign = len(data.translate(None, _ALPHABET + _SPACE))
-        if is_text and foreign * 20 > len(data):
-            return data
-        return _base64(data)
+        return data if is_text and _is_prose(data) else _base64(data)
     if name in ("quoted-printable", "quotedprintable", "qp"):
         return binascii.a2b_qp(data)
     if name in ("x-uuencode", "uuencode", "x-uue", "uue"):
         return uudecoded(data.split(b"\n"))
     return data
+
+
+def _is_prose(data: bytes) -> bool:
+    """Whether the first line has what no line of base64 has: text that only claims to be encoded."""
+    line = data[:4000].strip().partition(b"\n")[0].strip()
+    return b" " in line or bool(line.translate(None, _ALPHABET))
 
 
 def _base64(data: bytes) -> bytes:

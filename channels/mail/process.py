@@ -1,7 +1,7 @@
 """Reads mails in child processes, so that a hostile one costs twenty seconds of a core and nothing else.
 
 Rule: a child is given one mail at a time and is killed when it takes too long or too much memory; the mail it died of
-is shown as a stub. Parent and child speak in frames of four bytes of length and a pickle, over pipes that only they hold.
+is shown as a stub. They speak in frames of four bytes of length and a pickle, over pipes that only they hold.
 """
 
 from __future__ import annotations

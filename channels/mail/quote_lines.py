@@ -14,8 +14,9 @@ from channels.mail import quote_words as words
 from channels.mail.quote_marks import Kind, Mark, Page
 
 MOST_SIGNATURE = 12  # lines after "-- "
-MOST_SENT = 50_000  # characters looked at of one text of ours
+MOST_SENT = 10_000  # characters looked at of one text of ours
 MOST_SENT_TEXTS = 5
+MOST_KNOWN = 500  # lines at the end that are compared with them
 WRAP = 60  # a quoted line at least so long may have spilt its end into the next line
 
 _PHONE = re.compile(r"(?:\+|\b)\d[\d ()./-]{5,18}\d\b")
@@ -57,6 +58,7 @@ def split(
             return Split.whole(len(lines), "forward")
     else:
         cut.trailing_quote()
+    cut.introductions()
     cut.known_words(sent)
     cut.endings()
     if not cut.why:
@@ -160,9 +162,12 @@ class _Cut:
     def trailing_quote(self) -> None:
         """Hide a quotation at the end that nothing introduces."""
         page = self.page
-        end = len(self.lines) - 1
-        while end >= 0 and ((not page.bare[end] and page.depth[end] == 0) or _sent_from(page, end)):
-            end -= 1
+        last = next((line for line in range(len(page) - 1, -1, -1) if page.bare[line] or page.depth[line]), None)
+        if last is None:
+            return
+        end = page.before(last) if _sent_from(page, last) else last
+        if end is None:
+            return
         start = end + 1
         quoted = 0
         while start > 0 and (page.depth[start - 1] or not page.bare[start - 1] or self._spilt(start - 1)):
@@ -179,6 +184,15 @@ class _Cut:
             return  # their own quotation: "the page says:" and what it says
         self.hide(range(start, end + 1), "trailing quote")
 
+    def introductions(self) -> None:
+        """Hide what a line says before a quotation that is certainly one, in whatever words: "Shop, 5.11.:"."""
+        for line in self.certain:
+            above = self.page.before(line)
+            if above is None or self.hidden[above] or len(bare := self.page.bare[above]) > 300:
+                continue
+            if bare.endswith(":") and re.search(r"[\d@]", bare):
+                self.hide([above], "attribution")
+
     # --- what we wrote ourselves
 
     def known_words(self, sent: Sequence[str]) -> None:
@@ -186,7 +200,7 @@ class _Cut:
         if not sent:
             return
         known = _Known(sent)
-        own = self.own()
+        own = self.own()[-MOST_KNOWN:]
         matches = [known.has(self.page.bare[line]) for line in own]
         self._known_quotes(own, matches)
         matched = characters = 0

@@ -14,7 +14,7 @@ from enum import StrEnum
 from channels.mail import quote_words as words
 from channels.mail.quote_words import Role
 
-MOST_TRIES = 250  # looks at what might be an attribution or a header block: no mail of a person has so many
+MOST_TRIES = 150  # looks at what might be an attribution or a header block: no mail of a person has so many
 LONGEST = 400  # characters of an attribution, wrapped over at most
 MOST_WRAPS = 4  # lines
 MOST_LABELS = 12  # lines of a header block
@@ -104,28 +104,45 @@ class Page:
     # --- titles and rulers
 
     def _title(self, line: int, bare: str) -> Mark | None:
-        if len(bare) > 120 or not (bare[0] in _RULER or bare[0] == ">" or self.ruler(line) or len(bare) < 60):
-            return None
-        core = bare.strip(_TITLE_EDGE)
-        dashed = bool(core) and len(core) <= 80 and _RULER.issuperset(bare[:2])
-        if core and ((dashed and words.FORWARDED.search(core)) or words.BEGIN_FORWARD.fullmatch(core)):
+        if bare[0] not in _RULER:
+            return self._untitled(line, bare)
+        core = bare.strip(_TITLE_EDGE) if len(bare) <= 120 else ""
+        dashed = bool(core) and _RULER.issuperset(bare[:2])
+        if dashed and words.FORWARDED.search(core):
             return Mark(kind=Kind.FORWARD, start=line, end=line)
         if dashed and words.ABOVE_LINE.search(core):
             return Mark(kind=Kind.HEADERS, start=line, end=line)
-        known = bool(core) and words.ORIGINAL.search(core) is not None and (dashed or len(core) < 40)
-        if not (dashed or known or self.ruler(line)):
+        if not dashed and not self.ruler(line):
             return None
+        known = dashed and words.ORIGINAL.search(core) is not None
+        below = self._introduced(line, titled=known)
+        if below is None and known and self.after(line) is not None:
+            return Mark(kind=Kind.HEADERS, start=line, end=line)
+        return below
+
+    def _untitled(self, line: int, bare: str) -> Mark | None:
+        """Titles without dashes: Apple's of a forward, and BlackBerry's."""
+        if len(bare) > 60:
+            return None
+        if bare[-1] == ":":
+            found = words.BEGIN_FORWARD.fullmatch(bare)
+            return Mark(kind=Kind.FORWARD, start=line, end=line) if found else None
+        following = self.after(line)
+        if following is None or self._label(following) is None or not words.ORIGINAL.search(bare):
+            return None
+        return self._introduced(line, titled=True)
+
+    def _introduced(self, line: int, *, titled: bool) -> Mark | None:
+        """What stands below a title or a stroke, together with it."""
         following = self.after(line)
         if following is None:
             return None
         self._tries += 1
-        if found := self._headers(following, introduced=True, titled=known):
+        if found := self._headers(following, introduced=True, titled=titled):
             return Mark(kind=found.kind, start=line, end=found.end)
         for end in range(following, min(len(self), following + MOST_WRAPS)):
             if (mark := self._attribution(end)) and mark.start <= following:
                 return Mark(kind=mark.kind, start=line, end=mark.end)
-        if known and dashed:
-            return Mark(kind=Kind.HEADERS, start=line, end=line)
         return None
 
     def ruler(self, line: int) -> bool:
@@ -197,7 +214,7 @@ class Page:
         tail = bare[-12:].rstrip("*_ \"'»”]")
         followed = self._followed(end)
         dashed = bare.startswith("--") and bare.endswith("--")
-        if not tail.endswith(":") and not dashed and not (followed and words.VERB.search(bare[-30:])):
+        if not tail.endswith(":") and not dashed and not (followed and _wrote(bare[-30:])):
             return None
         self._tries += 1
         joined = ""
@@ -270,36 +287,44 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
     """
     named_address = _NAMED_ADDRESS.search(text)
     address = named_address or _ADDRESS.search(text)
-    rest = _ADDRESS.sub(" ", text)
-    folded = text.casefold()
-    name = max((one for one in ours if one in folded), key=len, default="")
-    own_words = rest
-    if name and "@" not in name:
-        at = folded.find(name)
-        if len(folded) == len(text):
-            own_words = _ADDRESS.sub(" ", text[:at] + " " + text[at + len(name) :])
+    rest = _ADDRESS.sub(" ", text) if address else text
+    name = _our_name(text, ours)
+    spoken = _WORD.findall(rest.replace(name, " ") if name else rest)
+    count = len(spoken)
     clock = _CLOCK.search(rest)
     day = _YEAR.search(rest) or _DAY.search(rest)
-    verb = words.VERB.search(rest)
-    count = len(_WORD.findall(own_words))
-    if words.PROSE.search(own_words):
+    verb = words.verb(text, spoken)
+    if not words.PROSE.isdisjoint(spoken):
         return bool(followed and clock and day and count <= 9 and words.YOU_WROTE.search(rest))
     if clock or day:
-        if clock is None and _DOTTED.search(rest):
-            clock = _DOTTED.search(rest)
         if named_address:
-            return count <= (20 if verb or followed else 16)
+            return count <= (20 if verb is not None or followed else 16)
         if address:
-            return count <= (11 if verb else 5) + (5 if followed else 0)
+            return count <= (5 if verb is None else 11) + (5 if followed else 0)
         if name:
-            return count <= (10 if followed or verb else 6)
-        if verb:
-            return count <= 14 if followed else bool(clock and day) and count <= 9 and _framed(text)
-        return followed and bool(clock and day) and count <= 8
-    ends = verb is not None and not _WORD.search(rest, verb.end())
+            return count <= (6 if verb is None and not followed else 10)
+        certain = bool((clock or _DOTTED.search(rest)) and day)
+        if verb is not None:
+            return count <= 14 if followed else certain and count <= 9 and _framed(text)
+        return followed and certain and count <= 8
+    ends = verb is not None and verb <= 1  # at most "(a)" of "napisał(a)" after it
     if named_address and ends:
         return count <= 8
-    return followed and count <= 9 and bool(named_address or ends or (verb and (address or re.search(r"\d", rest))))
+    if not followed or count > 9:
+        return False
+    return bool(named_address) or ends or (verb is not None and (bool(address) or any(map(str.isdigit, rest))))
+
+
+def _wrote(text: str) -> bool:
+    return words.verb(text, _WORD.findall(text)) is not None
+
+
+def _our_name(text: str, ours: Sequence[str]) -> str:
+    """The longest of our names and addresses in a text, as it is written there."""
+    folded = text.casefold()
+    name = max((one for one in ours if one in folded), key=len, default="")
+    at = folded.find(name)
+    return text[at : at + len(name)] if name and len(folded) == len(text) else name
 
 
 def _framed(text: str) -> bool:
@@ -328,9 +353,9 @@ def _is_header(block: Sequence[tuple[str, str]], ours: Sequence[str], *, introdu
         return True
     if {Role.FROM, Role.TO, Role.SUBJECT} <= known and (strong or introduced):
         return True
-    if {Role.FROM, Role.SENT} <= known and len(known) >= 3 and (introduced or _in_order(roles) and dated):
+    if {Role.FROM, Role.SENT} <= known and len(known) >= 3 and (introduced or (_in_order(roles) and dated)):
         return True
-    return len(block) >= 3 and dated and (strong or introduced and bool(addresses))
+    return len(block) >= 3 and dated and (strong or (introduced and bool(addresses)))
 
 
 def _in_order(roles: Sequence[Role | None]) -> bool:

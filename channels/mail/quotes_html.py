@@ -15,33 +15,43 @@ from enum import Enum
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from channels.mail.html import to_text
+from channels.mail.html import MOST_HTML, tamed, to_text
 from channels.mail.quote_lines import Split, split
 from channels.mail.values import Own
 
-MOST_HTML = 1_000_000  # characters of a document that is walked at all
-MOST_NODES = 6_000  # walked outside of known quotations: some 30 ms
+MOST_TAGS = 60_000  # a document with more is not even parsed
+MOST_NODES = 5_000  # walked outside of known quotations: some 20 ms
 MOST_LINES = 2_000
 MOST_HEAD = 600  # characters of a quotation that are looked at, to tell a forward
 MOST_SIGNATURE = 600  # characters: a longer one holds more than a signature
+MOST_LOOKS = 30  # into elements that are then walked all the same
 
 _QUOTES = frozenset(
-    "gmail_attr moz-cite-prefix yahoo_quoted yahoo-quoted-begin tutanota_quote zmail_extra zmail_extra_hr js-readmsg-msg "
-    "ms-outlook-mobile-reference-message missive_quote front-blockquote spark_quote OLK_SRC_BODY_SECTION "
-    "mail-editor-reference-message-container reply-intro name:quote".split()
+    re.findall(
+        r"\S+",
+        """gmail_attr moz-cite-prefix yahoo_quoted yahoo-quoted-begin tutanota_quote zmail_extra zmail_extra_hr
+        js-readmsg-msg ms-outlook-mobile-reference-message missive_quote front-blockquote spark_quote
+        OLK_SRC_BODY_SECTION mail-editor-reference-message-container reply-intro name:quote""",
+    )
 )
 _CONTAINERS = frozenset({"gmail_quote", "gmail_quote_container", "protonmail_quote", "name:messageReplySection"})
 _CUTS = frozenset({"divRplyFwdMsg", "appendonsend", "stopSpelling"})
 _SIGNATURES = frozenset(
-    "gmail_signature gmail_signature_prefix moz-signature protonmail_signature_block zmail_signature_below "
-    "ms-outlook-mobile-signature composer_signature Signature AppleMailSignature name:messageSignatureSection".split()
+    re.findall(
+        r"\S+",
+        """gmail_signature gmail_signature_prefix moz-signature protonmail_signature_block
+        ms-outlook-mobile-signature composer_signature Signature AppleMailSignature name:messageSignatureSection""",
+    )
 )
 _OUTLOOK_RULES = ("#e1e1e1", "#b5c4df", "rgb(225,225,225)", "rgb(181,196,223)")
 
 _SKIPPED = frozenset({"script", "style", "head", "title", "template", "noscript", "-comment"})
 _BLOCKS = frozenset(
-    "address article aside body blockquote center dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 header "
-    "html li main nav ol p pre section table tbody tfoot thead tr ul".split()
+    re.findall(
+        r"\S+",
+        """address article aside body blockquote center dd div dl dt fieldset figcaption figure footer form h1 h2 h3 h4
+        h5 h6 header li main nav ol p pre section table tbody tfoot thead tr ul""",
+    )
 )
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _PICTURE = "\ufffc"
@@ -76,9 +86,9 @@ def own_words_html(
 
     Parameters as of `quotes.own_words`. Where nothing would be left, the document comes back as it is.
     """
-    if len(html) > MOST_HTML:
+    if len(html) > MOST_HTML or html.count("<") > MOST_TAGS:
         return html, Own(text=to_text(html), why=("whole",))
-    tree = LexborHTMLParser(html)
+    tree = LexborHTMLParser(tamed(html))
     body = tree.body
     if body is None:
         return html, Own(text=to_text(html), why=("whole",))
@@ -115,6 +125,7 @@ class _Walk:
         self.text: list[str] = []
         self.nodes: list[tuple[LexborNode, str]] = []
         self.quoted = 0
+        self.looks = 0
         self.kept = 0  # how many elements around us keep their line breaks
 
     def lines_of(self, body: LexborNode) -> _Lines:
@@ -128,7 +139,7 @@ class _Walk:
                 self.kept -= kept
                 continue
             walked += 1
-            if walked > MOST_NODES or len(self.lines.texts) > MOST_LINES:
+            if walked > MOST_NODES:
                 raise _TooLargeError
             if node.next is not None and node is not body:
                 stack.append((node.next, False, 0, 0))
@@ -191,53 +202,59 @@ class _Walk:
     def _add(self, text: str, nodes: list[tuple[LexborNode, str]], part: _Part | None = None) -> None:
         if part is not None:
             self.lines.parts[len(self.lines.texts)] = part
+        if len(self.lines.texts) >= MOST_LINES:
+            raise _TooLargeError
         self.lines.texts.append(text)
         self.lines.nodes.append(nodes)
 
     def _known(self, node: LexborNode, tag: str) -> bool:
-        """Take an element that is known for what it is as a whole."""
-        part = _part(node, tag)
+        """Take an element that is known for what it is as a whole, or pass over one that nobody sees."""
+        attributes = node.attributes
+        if not attributes or tag == "body":
+            return False
+        if "display:none" in _style(node):
+            return True
+        part = self._part(node, tag, attributes)
         if part is None:
             return False
-        head = (node.text(deep=True, separator="\n") or "").strip()
-        if part is _Part.SIGNATURE and len(head) > MOST_SIGNATURE:
-            return False
         self._end_line()
+        if part is _Part.SIGNATURE:
+            self._add("", [(node, "")], part)
+            return True
         if part is _Part.CUT:
             self.lines.cut = node
-        shown = [line for line in head[:MOST_HEAD].split("\n") if line.strip()][:8] or [""]
-        for line in shown if part is not _Part.SIGNATURE else [""]:
-            self._add(f"> {line.strip()}" if part is not _Part.SIGNATURE else "", [(node, "")], part)
+        head = (node.text(deep=True, separator="\n") or "")[:MOST_HEAD]
+        for line in [line.strip() for line in head.split("\n") if line.strip()][:8] or [""]:
+            self._add(f"> {line}", [(node, "")], part)
         return True
+
+    def _part(self, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> _Part | None:
+        names = (attributes.get("class") or "")[:500].split()
+        names += [(attributes.get("id") or "")[:200], f"name:{(attributes.get('name') or '')[:200]}"]
+        marks = {name.removeprefix("x_") for name in names}
+        if marks & _QUOTES:
+            return _Part.QUOTE
+        if tag == "blockquote" and (attributes.get("type") == "cite" or marks & _CONTAINERS):
+            return _Part.QUOTE
+        if marks & _CUTS and tag != "span":
+            return _Part.CUT
+        if marks & _CONTAINERS and self._look():
+            # Answers may stand between the quotations, so only a container without any is one itself.
+            return None if node.css_first("blockquote, .gmail_attr") is not None else _Part.QUOTE
+        if marks & _SIGNATURES and self._look():
+            return _Part.SIGNATURE if len((node.text(deep=True) or "").strip()) <= MOST_SIGNATURE else None
+        style = _style(node) if tag == "div" else ""
+        if "border-top:" in style and any(colour in style for colour in _OUTLOOK_RULES) and self._look():
+            return _Part.CUT if (node.text(deep=True) or "")[:MOST_HEAD].count(":") >= 3 else None
+        return None
+
+    def _look(self) -> bool:
+        self.looks += 1
+        return self.looks <= MOST_LOOKS
 
 
 def _style(node: LexborNode) -> str:
     return (node.attributes.get("style") or "")[:2_000].lower().replace(" ", "")
-
-
-def _part(node: LexborNode, tag: str) -> _Part | None:
-    attributes = node.attributes
-    if not attributes:
-        return None
-    names = (attributes.get("class") or "")[:500].split()
-    names += [(attributes.get("id") or "")[:200], f"name:{(attributes.get('name') or '')[:200]}"]
-    marks = {name.removeprefix("x_") for name in names}
-    if tag == "blockquote" and (attributes.get("type") == "cite" or marks & (_CONTAINERS | _QUOTES)):
-        return _Part.QUOTE
-    if marks & _QUOTES:
-        return _Part.QUOTE
-    if marks & _CONTAINERS:
-        # Answers may stand between the quotations, so only a container without any is one itself.
-        return None if node.css_first("blockquote, .gmail_attr") is not None else _Part.QUOTE
-    if marks & _SIGNATURES:
-        return _Part.SIGNATURE
-    if marks & _CUTS and tag != "span":
-        return _Part.CUT
-    if tag == "div" and "style" in attributes:
-        style = _style(node)
-        if "border-top:" in style and any(colour in style for colour in _OUTLOOK_RULES):
-            return _Part.CUT if (node.text(deep=True) or "")[:MOST_HEAD].count(":") >= 3 else None
-    return None
 
 
 def _take_out(lines: _Lines, found: Split) -> str:

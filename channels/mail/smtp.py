@@ -108,7 +108,7 @@ class Smtp:
         try:
             answer = await line.deliver(mail, data, null=not self._null_refused)
         except SendFailed:
-            if line.open and await line.reset():
+            if line.open:
                 self._keep(line)
             else:
                 line.cut()

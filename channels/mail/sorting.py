@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 from channels.mail import charsets, files, headers, html, parts, tnef
 from channels.mail.body import LOCATED, Block, one_html, unflowed
@@ -39,10 +40,12 @@ _MARKED_UP = frozenset({"text/enriched", "text/richtext"})
 _TEXT_FILES = ("text/csv", "text/x-", "text/v", "text/xml", "text/rtf", "text/directory", "text/css", "text/javascript")
 _UNREAD_TNEF = "Outlook attachment (winmail.dat) that could not be opened"
 _CUT = f"The text of this mail is longer than {MOST_TEXT:,} characters. The rest is in the original mail."
-_MOST_UU = 100
+_MOST_UU = 30  # files within a text
 
 _META = re.compile(rb"<meta[^<>]{0,200}charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.IGNORECASE)
 _UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\r\n]{1,200})$", re.MULTILINE)
+_UU_LINE = re.compile(r"[!-`][ -`]{0,90}$")
+_ARMOUR_END = "-----END PGP SIGNATURE-----"
 _ARMOUR = re.compile(r"^-----BEGIN PGP (MESSAGE|SIGNED MESSAGE)-----$", re.MULTILINE)
 
 
@@ -193,14 +196,15 @@ def _without_uu(text: str, found: Sorted) -> str:
         return text
     kept: list[str] = []
     at = 0
-    for begin in _UU_BEGIN.finditer(text):
+    for begin in islice(_UU_BEGIN.finditer(text), _MOST_UU):
         if begin.start() < at:
             continue
         end = text.find("\nend", begin.end())
-        if end < 0 or len(kept) > _MOST_UU:
-            break
-        data = parts.uudecoded(text[begin.end() : end].encode("ascii", "replace").split(b"\n"))
-        if not data or (text[end + 4 : end + 5] or "\n") != "\n":
+        lines = text[begin.end() + 1 : end].split("\n") if end >= 0 else [""]
+        if any(line and not _UU_LINE.match(line) for line in lines) or text[end + 4 : end + 5].strip():
+            continue
+        data = parts.uudecoded([line.encode("ascii") for line in lines])
+        if not data:
             continue
         found.files.append(File(media_type="application/octet-stream", filename=begin[1], data=data))
         kept.append(text[at : begin.start()])
@@ -225,8 +229,8 @@ def _without_armour(text: str, found: Sorted) -> str:
     found.seal = found.seal or "signed"
     signed = text[armour.end() : end].partition("\n\n")[2]
     signed = "\n".join(line.removeprefix("- ") if line.startswith("- -") else line for line in signed.split("\n"))
-    behind = text.find("-----END PGP SIGNATURE-----", end)
-    return text[: armour.start()] + signed + (text[behind + 27 :] if behind >= 0 else "")
+    behind = text.find(_ARMOUR_END, end)
+    return text[: armour.start()] + signed + (text[behind + len(_ARMOUR_END) :] if behind >= 0 else "")
 
 
 # --- containers

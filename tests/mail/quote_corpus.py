@@ -52,9 +52,9 @@ def generated() -> Iterator[Sample]:
         for name, make in PROGRAMS.items():
             text = make(told)
             if text is not None:
-                yield Sample(name=f"{code} {name}", text=text, own="\n".join(told["own"]), aside=told.get("aside", False))
-
-
+                yield Sample(
+                    name=f"{code} {name}", text=text, own="\n".join(told["own"]), aside=told.get("aside", False)
+                )
 
 
 def attribution(told: dict[str, Any], program: str) -> str | None:
@@ -87,7 +87,9 @@ def _quoted(told: dict[str, Any], prefix: str = "> ") -> str:
     return "\n".join((prefix + line).rstrip() for line in lines)
 
 
-def _below(program: str, *, gap: str = "\n\n", wrap: int = 0, quoted: bool = False, prefix: str = "> ") -> Callable[..., str | None]:
+def _below(
+    program: str, *, gap: str = "\n\n", wrap: int = 0, quoted: bool = False, prefix: str = "> "
+) -> Callable[..., str | None]:
     def make(told: dict[str, Any]) -> str | None:
         line = attribution(told, program)
         if line is None:

@@ -1,4 +1,4 @@
-"""The demo page as a visitor meets it, in a real browser. No Santral runs here: only the page and its two emulators."""
+"""The demo page as a visitor meets it, in a real browser. No Santral runs here: only the page and its emulators."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def write(visit: Visit, text: str) -> None:
 
 async def test_a_visitor_sees_phones_the_desk_and_stories_that_wait_for_santral(visit: Visit) -> None:
     page = visit.page
-    await expect(page.locator(".person")).to_have_count(len(cast.PEOPLE))
+    await expect(page.locator(".person")).to_have_count(len(cast.PEOPLE) + len(cast.WRITERS))
     await expect(page.locator(".sl-item[data-channel]")).to_have_count(3)
     await expect(page.locator(".act-as")).to_have_count(len(cast.AGENTS))
     await expect(page.locator(".status")).to_contain_text("Santral is starting")
@@ -173,6 +173,108 @@ async def test_the_bot_writes_and_other_phones_count_what_is_unread(visit: Visit
     await expect(visit.page.locator("#phone-chat .theirs strong")).to_have_text("Geldi")
     await expect(visit.page.locator("#phone-chat .theirs .tg-text")).to_have_text("Geldi <b>mi</b>?")
     await expect(visit.page.locator("[data-person=ayse] .badge")).to_have_count(0)
+
+
+async def test_a_writers_mail_program_takes_the_place_of_the_phone(visit: Visit) -> None:
+    page = visit.page
+    await page.click("[data-person=zeynep]")
+    await expect(page.locator("#phone")).to_be_hidden()
+    await expect(page.locator("#mailer")).to_contain_text("Zeynep has not written yet")
+    await page.click(".ml-hint")
+    await expect(page.locator(".ml-row")).to_contain_text(cast.ZEYNEP.subject)
+    (got,) = visit.demo.mail.inbox(cast.MAILBOX)
+    assert (got.sender_address, got.subject) == (cast.ZEYNEP.address, cast.ZEYNEP.subject)
+    assert got.own.startswith(cast.ZEYNEP.hint)
+    await page.click("[data-person=ayse]")
+    await expect(page.locator("#mailer")).to_be_hidden()
+    await expect(page.locator("#phone-text")).to_be_visible()
+
+
+async def test_a_mail_is_written_with_a_file_and_opens_again(visit: Visit) -> None:
+    page = visit.page
+    await page.click("[data-person=hanna]")
+    await page.click("#mailer [aria-label='Write a mail']")
+    await page.fill("#mail-subject", "Umtausch <b>")
+    await page.fill("#mail-text", "Guten Tag,\nbitte <i>blau</i>.")
+    await page.click("#mailer [aria-label='Attach a picture or file']")
+    await page.locator("#mailer .tg-attach button").first.click()
+    await expect(page.locator("#mailer .ml-files")).to_contain_text("broken.png")
+    await page.click(".ml-send")
+    await page.click(".ml-row")
+    await expect(page.locator(".ml-about")).to_have_text("Umtausch <b>")
+    await expect(page.locator(".ml-text")).to_contain_text("bitte <i>blau</i>.")
+    await expect(page.locator(".ml-text")).to_contain_text("Hanna Vogel")
+    await expect(page.locator(".ml-files a")).to_contain_text("broken.png")
+    (got,) = visit.demo.mail.inbox(cast.MAILBOX)
+    assert [file.name for file in got.files] == ["broken.png"]
+
+
+async def test_an_answer_is_shown_safely_and_what_came_before_is_folded(visit: Visit) -> None:
+    page, mail = visit.page, visit.demo.mail
+    failed: list[tuple[str, str | None]] = []
+    page.on("requestfailed", lambda request: failed.append((request.url, request.failure)))
+    rich = (
+        "<p>Mavisi <b>var</b>.</p><img src='https://evil.example/seen.gif' onerror=top.document.title='gone'>"
+        "<div class='quote'>Zeynep, 10:12:<blockquote>Mavisi var mı?</blockquote></div>"
+    )
+    mail.deliver(cast.MAILBOX, cast.ZEYNEP.address, "Re: Mavi", "Mavisi var.", html=rich)
+    await expect(page.locator("[data-person=zeynep] .badge")).to_have_text("1")
+    await page.click("[data-person=zeynep]")
+    await expect(page.locator(".ml-row.unread")).to_contain_text("Kumbara")
+    await page.click(".ml-row")
+    frame = page.frame_locator(".ml-frame")
+    await expect(frame.locator("b")).to_have_text("var")
+    await expect(frame.locator("body")).not_to_contain_text("Mavisi var mı?")
+    await expect(page.locator("[data-person=zeynep] .badge")).to_have_count(0)
+    await page.click(".ml-dots")
+    await expect(frame.locator("blockquote")).to_have_text("Mavisi var mı?")
+    high = "() => document.querySelector('.ml-frame').offsetHeight > 90"
+    await page.wait_for_function(high)
+    assert "gone" not in await page.title()
+    # The frame's policy stopped the picture before it was asked for, and the script with it; the console tells of both.
+    assert set(failed) == {("https://evil.example/seen.gif", "csp")}
+    told = ("Content Security Policy", "allow-scripts", "asked https://evil.example/seen.gif")
+    assert all(any(words in one for words in told) for one in visit.wrong), visit.wrong
+    visit.wrong.clear()
+
+
+async def test_a_reply_quotes_what_it_answers(visit: Visit) -> None:
+    page, mail = visit.page, visit.demo.mail
+    mail.deliver(cast.MAILBOX, cast.HANNA.address, "Ihre Bestellung", "Kommt morgen.")
+    await page.click("[data-person=hanna]")
+    await page.click(".ml-row")
+    await page.click(".ml-answer")
+    await page.fill("#mail-text", "Danke!")
+    await page.press("#mail-text", "Control+Enter")
+    await expect(page.locator(".ml-row")).to_have_count(2)
+    (got,) = mail.inbox(cast.MAILBOX)
+    assert got.subject == "AW: Ihre Bestellung"
+    assert got.own.startswith("Danke!")
+    assert "Von: Kumbara <support@kumbara.example>" in got.past
+    assert "Kommt morgen." in got.past
+    await page.locator(".ml-row", has_text="Danke!").click()
+    await page.click(".ml-dots")
+    await expect(page.locator(".ml-past")).to_contain_text("Kommt morgen.")
+
+
+async def test_a_stranger_can_write_in_her_name_but_nobody_vouches(visit: Visit) -> None:
+    page, mail = visit.page, visit.demo.mail
+    await page.click("[data-person=zeynep]")
+    await page.click("#mailer .tg-menu summary")
+    await page.click("text=Write in Zeynep's name")
+    await expect(page.locator(".ml-warning")).to_contain_text("Nobody vouches")
+    await page.fill("#mail-subject", "IBAN")
+    await page.fill("#mail-text", "Yeni hesabım")
+    await page.click(".ml-send")
+    await expect(page.locator("#toast")).to_contain_text("A stranger's mail")
+    (got,) = mail.inbox(cast.MAILBOX)
+    assert got.sender_address == cast.ZEYNEP.address
+    assert "dmarc=fail" in got.header("Authentication-Results")
+    await expect(page.locator("#mailer")).to_contain_text("Zeynep has not written yet")
+    await page.click("#mailer .tg-menu summary")
+    await page.click("text=Switch a vacation note on")
+    await expect(page.locator(".ml-title")).to_contain_text("on vacation")
+    assert mail.accounts[cast.ZEYNEP.address].vacation == cast.ZEYNEP.away
 
 
 async def test_people_in_slack_post_react_edit_and_delete(visit: Visit) -> None:
@@ -310,6 +412,12 @@ async def test_what_travelled_is_drawn_and_opens(visit: Visit) -> None:
     await expect(page.locator("#inspector")).to_contain_text('"text": "hello desk"')
     await page.click(".filter.telegram")
     await expect(entry).to_have_count(0)
+    await page.click(".filter.mail")
+    visit.demo.mail.tell(
+        "call", method="SMTP DATA", account=cast.MAILBOX, text="Re: Mavi", recipients=[], status="250", ok=True,
+        milliseconds=1.0, answer="250 2.0.0 Ok",
+    )  # fmt: skip
+    await expect(page.locator(".went")).to_contain_text("SMTP: mail")
     await page.click(".drawer-toggle")
     await expect(page.locator("#drawer-body")).to_be_hidden()
 
@@ -324,6 +432,10 @@ async def test_on_a_narrow_screen_the_sides_are_tabs(visit: Visit) -> None:
     await expect(page.locator(".phone")).to_be_hidden()
     wide = await page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 420
+    await page.click("[data-tab=phones]")
+    await page.click("[data-person=hanna]")
+    await expect(page.locator("#mailer")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 420
 
 
 async def test_a_page_that_lost_its_stream_has_everything_once_it_is_back(visit: Visit) -> None:

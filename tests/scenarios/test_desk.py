@@ -372,7 +372,11 @@ async def test_files_go_both_ways(world: World) -> None:
     await world.telegram.say(customer, kind="photo", caption="Kutu ezik", files=[picture])
     line = await thread_shows(world, card["ts"], "Kutu ezik")
     await eventually(lambda: say("file.arriving") not in str(world.slack.channels[SUPPORT].messages[line["ts"]].blocks))
-    assert len([x for x in (await card_of(world, card["ts"]))["replies"] if x["files"]]) == 2
+
+    async def both_shared() -> bool:  # Slack shows a file some time after it has taken it
+        return len([x for x in (await card_of(world, card["ts"]))["replies"] if x["files"]]) == 2
+
+    await eventually(both_shared)
 
     reply = await answer(world, card, "İade formu", files=[("form.pdf", "application/pdf", b"%PDF-form")])
 
