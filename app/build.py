@@ -23,6 +23,7 @@ from channels.message import Edited, Event, Received
 from desk.actions import Actions
 from desk.catchup import Catchup
 from desk.commands import Replies as Plain
+from desk.desk import Desk
 from desk.events import SOURCE, Events
 from desk.marks import Marks
 from desk.mirror import Mirror
@@ -101,7 +102,17 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     letters = Letters(database, files, intake, reading, now=clock)
     replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
     people = People(database, slack, now=clock)
-    events = Events(database, slack, teams, people, replies, kinds=kinds, catalog=catalog, now=clock)
+    desk = Desk(
+        database=database,
+        slack=slack,
+        teams=teams,
+        people=people,
+        replies=replies,
+        kinds=kinds,
+        catalog=catalog,
+        now=clock,
+    )
+    events = Events(desk)
     catchup = Catchup(database, slack, events, now=clock)
     say = catalog.voice(config.shop.languages[0])
     mirror = Mirror(database, slack, teams, files, kinds=kinds, say=say, now=clock)
@@ -146,18 +157,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         alarm=alarm.raise_,
     )
     secret = config.slack.signing_secret.get_secret_value() if config.slack.signing_secret else ""
-    actions = Actions(
-        database,
-        slack,
-        teams,
-        people,
-        replies,
-        events,
-        token=config.slack.bot_token.get_secret_value(),
-        signing_secret=secret,
-        catalog=catalog,
-        now=clock,
-    )
+    actions = Actions(desk, events, token=config.slack.bot_token.get_secret_value(), signing_secret=secret)
     socket = None
     if config.slack.app_token is not None and "pull" in roles:
         socket = Socket(config.slack.app_token.get_secret_value(), config.slack.api_url, events, actions.app)

@@ -67,6 +67,7 @@ api_url = "{page}/telegram"
 name = "mail"
 kind = "email"
 address = "{mailbox}"
+from_name = "Kumbara"
 imap = "imap://{login}@127.0.0.1:{imap}"
 smtp = "smtp://{login}@127.0.0.1:{smtp}"
 trusted_authserv = ["mx.kumbara.example"]

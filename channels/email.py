@@ -88,6 +88,7 @@ class EmailConfig:
     inbound: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = ""
     inbound_secret: str = field(default="", repr=False)
     inbound_topic: str = ""
+    read_seconds: float = 20.0  # that reading one mail may take
 
 
 # --- the channel
@@ -106,7 +107,8 @@ class Email:
         self.capabilities = replace(CAPABILITIES, rate=Rate(count=config.per_minute, per=timedelta(minutes=1)))
         self._now = now
         self._us = us(config)
-        self._children = Children()
+        self._stubs = Children(1)  # what a child died of is told by another, which only looks at the head
+        self._children = Children(seconds=config.read_seconds)
         self._mailbox: Mailbox | None = None
         self._smtp: Smtp | None = None
         self._signer: Signer | None = None
@@ -167,7 +169,7 @@ class Email:
             return await self._children.read(job)
         except TooMuch as error:
             stub = replace(job, raw=raw[:HEAD], facts={**facts, "unreadable": str(error)})
-            return await self._children.read(stub)
+            return await self._stubs.read(stub)
 
     async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
         if not self.config.listen:
@@ -208,6 +210,7 @@ class Email:
 
     async def close(self) -> None:
         await self._children.close()
+        await self._stubs.close()
         if self._mailbox is not None:
             await self._mailbox.close()
         if self._smtp is not None:

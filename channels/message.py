@@ -230,7 +230,10 @@ class OptedOut:
     channel: str
     sender: Address
     at: datetime
-    why: str = ""
+    why: str = ""  # COMPLAINT, or in words
+
+
+COMPLAINT = "complaint"  # they called our mail spam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

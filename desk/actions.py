@@ -7,7 +7,6 @@ pressing at once are told apart by the database.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,17 +18,16 @@ from slack_sdk.errors import SlackApiError
 
 from desk import commands, notices
 from desk.blocks import Post
+from desk.desk import Desk
 from desk.events import SOURCE, Events
 from desk.originals import Original, window
-from desk.people import People, Someone
+from desk.people import Someone
 from desk.slack import Slack, Unknown
-from desk.teams import Teams
 from inbox.changes import SetState, State
-from inbox.replies import Draft, Replies
+from inbox.replies import Draft
 from inbox.store import slack as table
-from inbox.store.database import Database
 from inbox.work import Failed, Wait
-from templates.catalog import Catalog, Voice
+from templates.catalog import Voice
 
 Ack = Callable[..., Awaitable[Any]]
 Body = Mapping[str, Any]
@@ -40,33 +38,14 @@ log = structlog.get_logger()
 class Actions:
     """What agents press. `app` is the Bolt application that HTTP and Socket Mode dispatch to."""
 
-    def __init__(
-        self,
-        database: Database,
-        slack: Slack,
-        teams: Teams,
-        people: People,
-        replies: Replies,
-        events: Events,
-        *,
-        token: str,
-        signing_secret: str,
-        catalog: Catalog,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._slack = slack
-        self._teams = teams
-        self._people = people
-        self._replies = replies
+    def __init__(self, desk: Desk, events: Events, *, token: str, signing_secret: str) -> None:
+        self._desk = desk
         self._events = events
-        self._catalog = catalog
-        self._now = now
         self.app = AsyncApp(
             signing_secret=signing_secret,
-            client=slack.client,
+            client=desk.slack.client,
             # Bolt's own look-up drops the first request when Slack limits auth.test.
-            authorize=_authorize(slack, token),
+            authorize=_authorize(desk.slack, token),
             request_verification_enabled=bool(signing_secret),
         )
         for action, listener in {
@@ -101,7 +80,7 @@ class Actions:
     async def take(self, ack: Ack, body: Body) -> None:
         someone, conversation_id, say = await self._asked(body)
         if conversation_id is not None and await self._may(body, someone, say):
-            taken = await self._replies.take(conversation_id, someone.id)
+            taken = await self._desk.replies.take(conversation_id, someone.id)
             if not taken:
                 await self._hand_over(body, conversation_id, someone, say)
         await ack()
@@ -123,14 +102,14 @@ class Actions:
         someone, _, say = await self._asked(body)
         source = _value(body) or _message_key(body)
         if await self._may(body, someone, say):
-            done = await self._replies.undo((SOURCE, source))
+            done = await self._desk.replies.undo((SOURCE, source))
             await self._tell(body, someone, notices.undone(say) if done else notices.too_late(say))
         await ack()
 
     async def keep_as_note(self, ack: Ack, body: Body) -> None:
         someone, _, say = await self._asked(body)
         if await self._may(body, someone, say):
-            done = await self._replies.undo((SOURCE, _message_key(body)), as_note=True)
+            done = await self._desk.replies.undo((SOURCE, _message_key(body)), as_note=True)
             if not done:
                 await self._tell(body, someone, notices.too_late(say))
         await ack()
@@ -139,8 +118,8 @@ class Actions:
         """A note that was meant for the customer after all."""
         someone, _, say = await self._asked(body)
         if await self._may(body, someone, say):
-            team = self._teams.at(_channel(body)) or self._teams.first
-            if not await self._replies.send_note((SOURCE, _message_key(body)), by=someone.id, undo=team.undo):
+            team = self._desk.teams.at(_channel(body)) or self._desk.teams.first
+            if not await self._desk.replies.send_note((SOURCE, _message_key(body)), by=someone.id, undo=team.undo):
                 await self._tell(body, someone, notices.too_late(say))
         await ack()
 
@@ -153,7 +132,7 @@ class Actions:
     async def open_note(self, ack: Ack, body: Body) -> None:
         someone, conversation_id, say = await self._asked(body)
         if conversation_id is not None and await self._may(body, someone, say):
-            async with self._database.connection() as c:
+            async with self._desk.database.connection() as c:
                 head = await table.head(c, conversation_id)
             name = head.name if head and head.name else say("word.customer")
             await self._open(body, notices.note_modal(str(conversation_id), name, say))
@@ -161,9 +140,9 @@ class Actions:
 
     async def show_original(self, ack: Ack, body: Body) -> None:
         """Open a message whole. Whoever can press the button reads the conversation anyway."""
-        someone = await self._people.who(str(body["user"]["id"]))
+        someone = await self._desk.people.who(str(body["user"]["id"]))
         value = _value(body)
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             found = await table.original(c, int(value)) if value.isdigit() else None
         if found is not None:
             original = Original(
@@ -177,29 +156,29 @@ class Actions:
                 proof=found.proof,
                 why=found.why,
             )
-            await self._open(body, window(original, self._catalog.voice(someone.language)))
+            await self._open(body, window(original, self._desk.catalog.voice(someone.language)))
         await ack()
 
     async def _open(self, body: Body, view: Mapping[str, Any]) -> None:
         """Open a window, which Slack allows for three seconds after the press."""
         try:
-            await self._slack.open_view(str(body["trigger_id"]), view)
+            await self._desk.slack.open_view(str(body["trigger_id"]), view)
         except (Failed, Wait, Unknown, SlackApiError) as error:
             log.info("slack.window_refused", error=type(error).__name__)
 
     async def write_note(self, ack: Ack, body: Body) -> None:
         view = body["view"]
-        someone = await self._people.who(str(body["user"]["id"]))
+        someone = await self._desk.people.who(str(body["user"]["id"]))
         text = str(view["state"]["values"]["text"]["text"].get("value") or "").strip()
         if text and str(view["private_metadata"]).isdigit():
-            await self._replies.note(
+            await self._desk.replies.note(
                 int(view["private_metadata"]),
                 Draft(
                     text=text,
                     source=("slack-window", str(view["id"])),
                     author=someone.id,
                     author_name=someone.name,
-                    at=self._now(),
+                    at=self._desk.now(),
                 ),
             )
         await ack()
@@ -207,14 +186,14 @@ class Actions:
     async def _set(self, ack: Ack, body: Body, state: State) -> None:
         someone, conversation_id, say = await self._asked(body)
         if conversation_id is not None and await self._may(body, someone, say):
-            await self._replies.change(conversation_id, [SetState(state=state)], by=someone.id)
+            await self._desk.replies.change(conversation_id, [SetState(state=state)], by=someone.id)
         await ack()
 
     async def _settle(self, ack: Ack, body: Body, *, arrived: bool) -> None:
         someone, _, say = await self._asked(body)
         if await self._may(body, someone, say):
             delivery = UUID(_value(body))
-            if await self._replies.settle_doubt(delivery, arrived=arrived, by=someone.id):
+            if await self._desk.replies.settle_doubt(delivery, arrived=arrived, by=someone.id):
                 await self._replace(body, notices.settled(someone.id, say, arrived=arrived))
             else:
                 await self._tell(body, someone, notices.settled_before(say))
@@ -231,31 +210,31 @@ class Actions:
 
     async def _hand_over(self, body: Body, conversation_id: int, someone: Someone, say: Voice) -> None:
         """Somebody has it: from a card that said so this is a take-over, from one that did not it came second."""
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             head = await table.head(c, conversation_id)
         holder = head.conversation.agent if head else ""
         if holder and f"<@{holder}>" in str(body.get("message", {})):
-            await self._replies.hand_over(conversation_id, someone.id)
+            await self._desk.replies.hand_over(conversation_id, someone.id)
         else:
-            name = (await self._people.who(holder)).name if holder else ""
+            name = (await self._desk.people.who(holder)).name if holder else ""
             await self._tell(body, someone, notices.taken(name or holder, say))
 
     async def _asked(self, body: Body) -> tuple[Someone, int | None, Voice]:
         """Who asks, about which conversation, and in which language they are answered."""
-        someone = await self._people.who(str(body["user"]["id"]))
-        say = self._catalog.voice(someone.language)
+        someone = await self._desk.people.who(str(body["user"]["id"]))
+        say = self._desk.catalog.voice(someone.language)
         value = _value(body)
         if value.isdigit():
             return someone, int(value), say
         message = body.get("message") or {}
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             thread_ts = str(message.get("thread_ts") or message.get("ts") or "")
             found = await table.conversation_of(c, _channel(body), thread_ts)
         return someone, found, say
 
     async def _may(self, body: Body, someone: Someone, say: Voice) -> bool:
-        team = self._teams.at(_channel(body)) or self._teams.first
-        refusal = commands.refused(someone.person, someone.id, await self._people.members(team.members))
+        team = self._desk.teams.at(_channel(body)) or self._desk.teams.first
+        refusal = commands.refused(someone.person, someone.id, await self._desk.people.members(team.members))
         if refusal is None:
             return True
         await self._tell(body, someone, notices.not_sent(refusal.value, say))
@@ -265,7 +244,9 @@ class Actions:
         message = body.get("message") or {}
         container = body.get("container") or {}
         thread_ts = message.get("thread_ts") or container.get("thread_ts") or message.get("ts")
-        await self._slack.whisper(_channel(body), someone.id, post, thread_ts=str(thread_ts) if thread_ts else None)
+        await self._desk.slack.whisper(
+            _channel(body), someone.id, post, thread_ts=str(thread_ts) if thread_ts else None
+        )
 
     async def _replace(self, body: Body, post: Post) -> None:
         """A question that is settled says so instead of keeping its buttons."""
@@ -273,7 +254,7 @@ class Actions:
         if not ts:
             return
         try:
-            await self._slack.update(_channel(body), str(ts), post)
+            await self._desk.slack.update(_channel(body), str(ts), post)
         except Exception as error:  # noqa: BLE001 - what counted is committed
             log.info("slack.question_kept", error=type(error).__name__)
 

@@ -84,6 +84,7 @@ class Line:
     automatic: bool = False
     unproven: bool = False  # nobody vouches for its sender
     why: str = ""  # its sender was believed or not, in words
+    unread: str = ""  # why it could not be read
     warnings: tuple[str, ...] = ()  # codes: `warning.{code}` in the catalogue
     bystander: str = ""  # the address of a writer who is not the customer
     also: tuple[str, ...] = ()  # channels by which it came as well
@@ -285,6 +286,8 @@ def _warnings(line: Line, say: Voice) -> list[str]:
         why = one_line(line.why, 200)
         told.append(f"⚠️ {say('line.unproven_why', why=why) if why else say('line.unproven')}")
     told += [f"⚠️ {one_line(say.word('warning', code), 200)}" for code in line.warnings[:_WARNINGS]]
+    if line.unread.strip():
+        told.append(f"⚠️ {say('line.unread', why=one_line(line.unread, 200))}")
     if line.automatic:
         told.append(f"🤖 {say('line.automatic')}")
     return told

@@ -6,7 +6,7 @@ Rule: acting is safe to repeat. A reply is stored under the Slack message it was
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,19 +18,19 @@ from channels.message import Attachment
 from desk import commands, notices
 from desk.blocks import Post
 from desk.commands import AskFirst, ChangeReply, Facts, Ignore, Note, Refuse, Send, Silence, SlackFile, WithdrawReply
-from desk.people import People, Someone
+from desk.desk import Desk
+from desk.people import Someone
 from desk.reading import Names
-from desk.slack import Slack
-from desk.teams import Team, Teams, post_lane
+from desk.teams import Team, post_lane
 from inbox.changes import Put
-from inbox.replies import Draft, NoAddress, Replies
+from inbox.replies import Draft, NoAddress
 from inbox.store import deliveries, messages, work
 from inbox.store import slack as table
-from inbox.store.database import Database, away
+from inbox.store.database import away
 from inbox.store.slack import Event, Head
 from inbox.store.work import Piece
 from inbox.work import Failed, Ran, Wait
-from templates.catalog import Catalog, Voice
+from templates.catalog import Voice
 
 # What an admin does so that posts can be made again; the bot's own coming back is looked at more closely.
 _MENDED = frozenset({"channel_unarchive", "group_unarchive", "member_joined_channel"})
@@ -49,26 +49,8 @@ log = structlog.get_logger()
 class Events:
     """Receives Slack's events, over HTTP and Socket Mode alike, and acts on them. Work kind `slack_thread`."""
 
-    def __init__(
-        self,
-        database: Database,
-        slack: Slack,
-        teams: Teams,
-        people: People,
-        replies: Replies,
-        *,
-        kinds: Mapping[str, str],
-        catalog: Catalog,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._slack = slack
-        self._teams = teams
-        self._people = people
-        self._replies = replies
-        self._kinds = kinds
-        self._catalog = catalog
-        self._now = now
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def receive(self, envelope: Mapping[str, Any]) -> None:
         """Store an event; it may be answered once this returns. Raises what `away` knows when the database is."""
@@ -77,7 +59,7 @@ class Events:
         if not event_id or not isinstance(event, Mapping):
             return
         slack_channel, thread_ts, outcome = self._sorted(event)
-        async with self._database.transaction() as c:
+        async with self._desk.database.transaction() as c:
             fresh = await table.store_event(c, event_id, slack_channel, thread_ts, envelope, outcome)
             if fresh and not outcome:
                 await work.put(c, [Put(kind="slack_thread", key=f"{slack_channel}:{thread_ts}")])
@@ -90,11 +72,11 @@ class Events:
             return "", "", f"ignored:{event.get('type')}"
         slack_channel = str(event.get("channel") or "")
         inner = event.get("message") or event.get("previous_message") or event
-        ours = self._slack.identity
+        ours = self._desk.slack.identity
         deleted = event.get("subtype") == "message_deleted"
         if ours and inner.get("bot_id") == ours.bot_id and not deleted:
             return slack_channel, "", "ours"
-        if self._teams.at(slack_channel) is None:
+        if self._desk.teams.at(slack_channel) is None:
             return slack_channel, "", "other_channel"
         if not (inner.get("thread_ts") or event.get("message") or deleted):
             return slack_channel, "", "not_in_a_thread"
@@ -105,22 +87,22 @@ class Events:
 
     def _mended(self, event: Mapping[str, Any]) -> bool:
         """Whether posts that were refused in a Slack channel of ours can be made from now on."""
-        if event.get("type") not in _MENDED or self._teams.at(str(event.get("channel"))) is None:
+        if event.get("type") not in _MENDED or self._desk.teams.at(str(event.get("channel"))) is None:
             return False
-        ours = self._slack.identity
+        ours = self._desk.slack.identity
         return event["type"] != "member_joined_channel" or (ours is not None and event.get("user") == ours.user_id)
 
     async def run(self, piece: Piece) -> Ran:
         """Act on what happened in one Slack thread, in the order in which it happened."""
         slack_channel, _, thread_ts = piece.key.partition(":")
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             events = await table.unsettled(c, slack_channel, thread_ts)
             conversation_id, opening = await table.owner(c, slack_channel, thread_ts)
         if not events:
             return Ran()
         if conversation_id is None:
-            if opening and any(event.received_at > self._now() - PATIENCE for event in events):
-                return Ran(again=self._now() + RELOOK)
+            if opening and any(event.received_at > self._desk.now() - PATIENCE for event in events):
+                return Ran(again=self._desk.now() + RELOOK)
             for event in events:
                 await self._settle(event, "not_ours")
             return Ran()
@@ -140,24 +122,24 @@ class Events:
 
     async def _give_up(self, event: Event, conversation_id: int) -> None:
         """One message that we stumble over must not hold up its thread: say so there, and go on with the next."""
-        async with self._database.transaction() as c:
+        async with self._desk.database.transaction() as c:
             head = await table.head(c, conversation_id)
             notice = {"notice": "failure", "code": "gave_up", "channel": head.conversation.channel if head else ""}
             if head and await deliveries.notify_desk(c, conversation_id, f"gave_up:{event.event_id}", notice):
-                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+                await work.put(c, self._desk.teams.follow_up(head.conversation, lines=True))
 
     async def confirm(self, event_id: str, by: str, *, send: bool) -> bool:
         """The author of a first reply says what it was meant as. False when nothing is left to decide."""
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             event = await table.event(c, event_id)
         if event is None:
             return False
         message = event.body["event"]
         if commands.author(message) != by:
             return False
-        async with self._database.transaction() as c:
+        async with self._desk.database.transaction() as c:
             conversation_id = await table.conversation_of(c, str(message["channel"]), event.thread_ts)
-            await messages.answered_by(c, by, self._now())
+            await messages.answered_by(c, by, self._desk.now())
         if conversation_id is None:
             return False
         head, team, someone = await self._facts(conversation_id, message)
@@ -166,25 +148,25 @@ class Events:
             return False
         if send and isinstance(command, Send):
             return await self._reply(head, team, command, someone, undo=timedelta(0)) is not None
-        return await self._replies.note(conversation_id, self._draft(command, someone)) is not None
+        return await self._desk.replies.note(conversation_id, self._draft(command, someone)) is not None
 
     async def _act(self, event: Event, conversation_id: int) -> str:
         message = event.body["event"]
         if _root_gone(message):
-            async with self._database.transaction() as c:
+            async with self._desk.database.transaction() as c:
                 head = await table.head(c, conversation_id)
                 if head is not None and await table.lose_thread(c, conversation_id, event.thread_ts):
-                    await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+                    await work.put(c, self._desk.teams.follow_up(head.conversation, lines=True))
             return "root_gone"
         author = commands.author(message)
         if not author and message.get("subtype") != "message_deleted":
             return "ignored:no_author"
         head, team, someone = await self._facts(conversation_id, message)
         command = await self._meant(event, head, team, someone)
-        say = self._catalog.voice(someone.language)
+        say = self._desk.catalog.voice(someone.language)
         match command:
             case Note():
-                await self._replies.note(conversation_id, self._draft(command, someone))
+                await self._desk.replies.note(conversation_id, self._draft(command, someone))
                 return "note"
             case AskFirst():
                 await self._ask(event, head, command)
@@ -208,9 +190,9 @@ class Events:
             case ChangeReply():
                 return await self._change(message, head, team, command, someone, say)
             case WithdrawReply(key=key):
-                outcome = await self._replies.retract((SOURCE, key))
+                outcome = await self._desk.replies.retract((SOURCE, key))
                 if outcome == "too_late" and author:
-                    kind = self._kinds.get(head.conversation.channel, "unknown")
+                    kind = self._desk.kinds.get(head.conversation.channel, "unknown")
                     await self._whisper(message, author, notices.unchangeable(say, kind, withdrawn=True))
                 return f"withdrawn:{outcome}"
             case Ignore(reason=silence):
@@ -221,10 +203,10 @@ class Events:
     ) -> str:
         if command.note:
             # The new words are for the team: should the old ones have left, they are called back and never replaced.
-            kept = await self._replies.undo((SOURCE, command.key), as_note=True)
-            outcome = "" if kept else await self._replies.retract((SOURCE, command.key))
+            kept = await self._desk.replies.undo((SOURCE, command.key), as_note=True)
+            outcome = "" if kept else await self._desk.replies.retract((SOURCE, command.key))
             if outcome == "too_late":
-                kind = self._kinds.get(head.conversation.channel, "unknown")
+                kind = self._desk.kinds.get(head.conversation.channel, "unknown")
                 await self._whisper(message, command.by, notices.unchangeable(say, kind, withdrawn=True))
             if outcome:
                 return f"withdrawn:{outcome}"
@@ -236,21 +218,21 @@ class Events:
             author_name=someone.name,
             at=_time(command.edited),
         )
-        outcome = await self._replies.rewrite(draft, undo=team.undo)
+        outcome = await self._desk.replies.rewrite(draft, undo=team.undo)
         if outcome == "too_late":
-            kind = self._kinds.get(head.conversation.channel, "unknown")
+            kind = self._desk.kinds.get(head.conversation.channel, "unknown")
             await self._whisper(message, command.by, notices.unchangeable(say, kind))
         return f"changed:{outcome}"
 
     async def _facts(self, conversation_id: int, message: Mapping[str, Any]) -> tuple[Head, Team, Someone]:
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             head = await table.head(c, conversation_id)
         assert head is not None
-        team = self._teams.at(str(message.get("channel"))) or self._teams.of(head.conversation)
+        team = self._desk.teams.at(str(message.get("channel"))) or self._desk.teams.of(head.conversation)
         author = commands.author(message)
         if not author or message.get("bot_id"):
             return head, team, Someone(id=author, name="", language="", person=None, answered=False)
-        return head, team, await self._people.who(author)
+        return head, team, await self._desk.people.who(author)
 
     async def _meant(self, event: Event, head: Head, team: Team, someone: Someone) -> commands.Command:
         """What a message asks for by its words as they stand: its edit or deletion may have come before it."""
@@ -259,7 +241,7 @@ class Events:
         if not isinstance(command, Send | AskFirst):
             return command
         slack_channel = str(message["channel"])
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             changed = await table.latest_change(c, slack_channel, event.thread_ts, str(message.get("ts")))
         if changed is None:
             return command
@@ -272,20 +254,20 @@ class Events:
         facts = Facts(
             person=someone.person,
             replies=team.plain,
-            members=await self._people.members(team.members),
+            members=await self._desk.people.members(team.members),
             ask_first=team.ask_first,
             answered_before=someone.answered,
-            workspaces=frozenset([self._slack.identity.team_id] if self._slack.identity else []),
+            workspaces=frozenset([self._desk.slack.identity.team_id] if self._desk.slack.identity else []),
             names=await self._names(message, language),
         )
         return commands.decide(message, facts)
 
     async def _names(self, message: Mapping[str, Any], language: str) -> Names:
         """What the people mentioned in a message are called, so that no Slack id reaches a customer."""
-        say = self._catalog.voice(language)
+        say = self._desk.catalog.voice(language)
         people = {}
         for user in mentioned(message):
-            people[user] = (await self._people.who(user)).name
+            people[user] = (await self._desk.people.who(user)).name
         return Names(
             people={user: name for user, name in people.items() if name},
             colleague=say("word.colleague"),
@@ -294,19 +276,19 @@ class Events:
 
     async def _reply(self, head: Head, team: Team, command: Send, someone: Someone, *, undo: timedelta) -> int | None:
         try:
-            return await self._replies.reply(head.conversation.id, self._draft(command, someone), undo=undo)
+            return await self._desk.replies.reply(head.conversation.id, self._draft(command, someone), undo=undo)
         except NoAddress:
-            async with self._database.transaction() as c:
+            async with self._desk.database.transaction() as c:
                 notice = {"notice": "failure", "code": "no_address", "channel": ""}
                 if await deliveries.notify_desk(c, head.conversation.id, f"no_address:{command.key}", notice):
-                    await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+                    await work.put(c, self._desk.teams.follow_up(head.conversation, lines=True))
             return None
 
     def _is_late(self, command: Send) -> bool:
-        return _time(command.key.partition(":")[2]) < self._now() - LATE
+        return _time(command.key.partition(":")[2]) < self._desk.now() - LATE
 
     async def _ask(self, event: Event, head: Head, command: AskFirst | Send, *, late: bool = False) -> None:
-        async with self._database.transaction() as c:
+        async with self._desk.database.transaction() as c:
             notice = {
                 "notice": "late_reply" if late else "ask_first",
                 "event": event.event_id,
@@ -316,10 +298,10 @@ class Events:
                 "at": _time(command.key.partition(":")[2]).isoformat(),
             }
             if await deliveries.notify_desk(c, head.conversation.id, f"ask:{command.key}", notice):
-                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+                await work.put(c, self._desk.teams.follow_up(head.conversation, lines=True))
 
     async def _offer_undo(self, message: Mapping[str, Any], head: Head, team: Team, command: Send, say: Voice) -> None:
-        kind = self._kinds.get(head.conversation.channel, "unknown")
+        kind = self._desk.kinds.get(head.conversation.channel, "unknown")
         name = head.name or say("word.customer")
         await self._whisper(
             message, command.by, notices.undo(name, kind, round(team.undo.total_seconds()), command.key, say)
@@ -328,7 +310,7 @@ class Events:
     async def _whisper(self, message: Mapping[str, Any], user: str, post: Post) -> None:
         inner = message.get("message") or message.get("previous_message") or message
         thread_ts = str(inner.get("thread_ts") or message.get("thread_ts") or "")
-        await self._slack.whisper(str(message["channel"]), user, post, thread_ts=thread_ts or None)
+        await self._desk.slack.whisper(str(message["channel"]), user, post, thread_ts=thread_ts or None)
 
     def _draft(self, command: Send | Note, someone: Someone) -> Draft:
         return Draft(
@@ -343,7 +325,7 @@ class Events:
 
     async def _settle(self, event: Event, outcome: str) -> None:
         log.info("slack.event", id=event.event_id, outcome=outcome)
-        async with self._database.connection() as c:
+        async with self._desk.database.connection() as c:
             await table.settle_event(c, event.event_id, outcome)
 
 

@@ -37,7 +37,7 @@ FAILURES = frozenset(
     }
 )
 # What machines tell us about a customer or about our messages to them; each is one small line.
-MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "calendar", "list", "loop"})
+MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "read", "calendar", "list", "loop"})
 # Why words in a thread did not go out.
 NOT_SENT = frozenset({"not_member", "guest", "outsider", "resolved_elsewhere", "blocked", "file_lost", "expired"})
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from channels.message import Proof
+from channels.message import COMPLAINT, Proof
 from desk import cards, notices
 from desk.blocks import Post, context, plain_text
 from desk.cards import Attached, Card, FileState, Line
@@ -43,6 +43,8 @@ class Views:
     def line(self, message: Said) -> Line:
         """A customer's message."""
         body = message.body
+        why, warnings = str(body.get("why", "")), body.get("warnings", ())
+        unread = "unread" in warnings
         shown_before = topic(message.subject) == topic(message.previous_subject)
         return Line(
             id=str(message.id),
@@ -61,8 +63,9 @@ class Views:
             hidden=message.hidden,
             automatic=message.automatic,
             unproven=_unproven(message),
-            why=str(body.get("why", "")),
-            warnings=tuple(str(code) for code in body.get("warnings", ()) if code != "participant"),
+            why="" if unread else why,
+            unread=why if unread else "",
+            warnings=tuple(str(code) for code in warnings if code not in {"participant", "unread"}),
             bystander=message.address if _bystander(body) else "",
             also=tuple(str(channel) for channel in body.get("also", ())),
         )
@@ -80,7 +83,7 @@ class Views:
         name, kind = customer or message.author_name or self.say("word.customer"), self.kind(message.channel)
         what, detail = str(message.body.get("event", "")), str(message.body.get("detail", ""))
         match what:
-            case "opted_out" if detail == "complaint":
+            case "opted_out" if detail == COMPLAINT:
                 return notices.machine("complaint", name, "", self.say)
             case "opted_out":
                 return notices.blocked(name, kind, self.say)
@@ -108,7 +111,7 @@ class Views:
             channels=tuple(dict.fromkeys(used)),
             address=_address(head),
             proof=head.proof,
-            claims=head.address if claimed else "",
+            claims=head.address if claimed and "@" in head.address else "",  # a mail may name no sender at all
             looks_like=head.looks_like if claimed else "",
             language=conversation.language,
             tags=tuple(sorted(conversation.tags)),

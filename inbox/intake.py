@@ -225,8 +225,9 @@ class Intake:
         if unique:
             await self._store_unique(c, unique, first, elsewhere, now, group)
         for copy in copies:
-            if (conversation_id := await identities.also_came(c, copy.once, copy.channel)) is not None:
-                group.touched.add(conversation_id)
+            if (told := await identities.also_came(c, copy.once, copy.channel)) is not None:
+                group.touched.add(told[0])
+                group.puts.append(due.revise(*told[1]))
 
     async def _store_unique(
         self,

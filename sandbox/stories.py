@@ -152,6 +152,12 @@ class Stage:
         """How often the desk shows this, cards and threads together."""
         return sum(_words(one).count(text) for one in self.messages() if one.bot_id)
 
+    def says(self, thread: str, text: str) -> bool:
+        """Whether Santral says this in a thread."""
+        return any(
+            (one.thread_ts or one.ts) == thread and one.bot_id and text in _words(one) for one in self.messages()
+        )
+
     def button(self, thread: str, *action_ids: str) -> tuple[str, str] | None:
         """The newest message of a thread with one of these buttons, as (ts, action_id)."""
         for message in reversed(list(self.messages())):
@@ -500,7 +506,7 @@ async def _letter(stage: Stage) -> None:
     await stage.until("her answer on the desk", lambda: stage.found(thanks))
     stage.now("In Slack there is what she wrote, and only that. The past is one click away.", look="desk")
     await stage.read()
-    if stage.count("tarihinde şunu yazdı") or stage.count("Nilüfer, Bursa"):
+    if stage.says(place.thread, "şunu yazdı") or stage.says(place.thread, cast.ZEYNEP.signature.splitlines()[-1]):
         raise Stuck("the desk to show her own words alone")
 
 
@@ -573,16 +579,6 @@ STORIES = (
         play=_three,
     ),
     Story(
-        id="twice", title="Delivered twice", about="The same update is delivered again and again", steps=3, play=_twice
-    ),
-    Story(id="down", title="Slack is down", about="Slack is down for a minute", steps=5, play=_down),
-    Story(
-        id="doubt", title="Did it arrive?", about="The line breaks while an answer is being sent", steps=5, play=_doubt
-    ),
-    Story(id="blocks", title="Blocked", about="The customer blocks the bot", steps=3, play=_blocks),
-    Story(id="album", title="An album", about="Three pictures at once", steps=3, play=_album),
-    Story(id="mention", title="<!channel>", about="A customer tries to mention everybody", steps=2, play=_mention),
-    Story(
         id="letter",
         title="Only what she wrote",
         about="A mail with a signature and everything said before below it",
@@ -590,7 +586,17 @@ STORIES = (
         play=_letter,
     ),
     Story(id="forged", title="In her name", about="A stranger writes in a customer's name", steps=4, play=_forged),
+    Story(
+        id="twice", title="Delivered twice", about="The same update is delivered again and again", steps=3, play=_twice
+    ),
+    Story(id="down", title="Slack is down", about="Slack is down for a minute", steps=5, play=_down),
+    Story(
+        id="doubt", title="Did it arrive?", about="The line breaks while an answer is being sent", steps=5, play=_doubt
+    ),
     Story(id="away", title="On vacation", about="A vacation note that nobody answers", steps=3, play=_away),
+    Story(id="blocks", title="Blocked", about="The customer blocks the bot", steps=3, play=_blocks),
+    Story(id="album", title="An album", about="Three pictures at once", steps=3, play=_album),
+    Story(id="mention", title="<!channel>", about="A customer tries to mention everybody", steps=2, play=_mention),
     Story(id="take", title="Two press Take", about="Two agents press Take at the same instant", steps=3, play=_take),
 )
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from email.message import Message
 from uuid import UUID
 
 from channels.mail import machine_words as words
+from channels.mail.fates import NOTICE, around, fate, first_code, reply_code
 from channels.mail.machine_words import folded
 from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
 from channels.mail.values import Envelope, Fate, Mail, MailKind, Us, Verdict
@@ -21,10 +21,8 @@ from channels.mail.values import Envelope, Fate, Mail, MailKind, Us, Verdict
 
 MOST_FATES = 50
 MOST_ABOUT = 20
-_NOTICE = 20_000  # characters of a notice that are looked through
 _LINES = 150  # that flufl.bounce is given; its patterns are quadratic in a line's length
 _LINE = 200
-_DETAIL = 500
 _FIELD = 10_000  # characters of one field of a report
 
 _COMPLAINTS = frozenset({"abuse", "fraud", "complaint", "opt-out", "opt-out-list", "other", ""})
@@ -39,13 +37,8 @@ _OUTCOMES = {
     "expanded": "relayed",
 }
 _WHERE = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "x-rcpt-to")
-_SENDER = frozenset({"5.1.7", "5.1.8"})  # the sender's address is refused, which is ours
-_DEAD = frozenset({"5.2.1", "5.4.4", "5.4.310"})  # disabled; its domain does not exist
 
 _DAEMON = re.compile(r"(?:mailer|mail)[-_. ]?daemon|mdaemon(?!\w)|microsoftexchange[0-9a-f]{8}|mail[-_. ]?delivery")
-_CODE = re.compile(r"(?<![\d.])([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d)")
-_REPLY_CODE = re.compile(r"(?<![\d.#])([45]\d\d)[ -](?:[#(]{0,2}([45]\.[0-7]\.\d{1,3})(?![\d]|\.\d))?")
-_REPLY_ONLY = re.compile(r"(?<![\w.,:/-])(42[1-9]|4[35][0-9]|5[05]\d)(?![\w.,/]|:\S)")
 _ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'@=|*]{1,64}@[^\s<>()\[\]\\,;:\"'@=|*/?&]{1,253}")
 _LONE = re.compile(r"[\s<\[(\"'>*•·-]*(?:smtp:|mailto:|rcpt to:)?[\s<\[(\"']*$")
 _ID = re.compile(r"message-id:\s{0,20}(<[^<>\s]{1,250}>)", re.IGNORECASE)
@@ -58,6 +51,8 @@ _TO = re.compile(r"^(?:to|x-original-to|original-rcpt-to|x-rcpt-to): ?(.{1,500})
 
 def judge(mail: Mail, envelope: Envelope, us: Us) -> Verdict | None:
     """The verdict on a delivery report, a complaint or a read receipt; None for any other mail."""
+    if not mail.reports and not _suspect(mail, envelope):
+        return None
     about, deliveries = subject_matter(mail, envelope)
     for report in mail.reports:
         match report.media_type.removesuffix("-utf-8"):
@@ -185,13 +180,13 @@ def _reported(texts: Iterable[str], mail: Mail, us: Us) -> Iterator[Fate]:
                 continue
             said = fields.get("diagnostic-code", "")
             detail = said.partition(";")[2].strip() if re.match(r"[\w-]{1,20}\s?;", said) else said
-            status = _first_code(fields.get("status", "")) or _success(fields.get("status", ""))
+            status = first_code(fields.get("status", "")) or _success(fields.get("status", ""))
             action = re.match(r"[a-z]*", fields.get("action", "").strip().lower())
             outcome = _OUTCOMES.get(action[0] if action else "", "")
             outcome = outcome or {"4": "delayed", "2": "delivered"}.get(status[:1], "failed")
             if not detail and outcome in ("failed", "delayed"):
-                detail = _around(_parts(mail)[0])
-            yield _fate(_recipient(fields, mail, us), outcome, status, detail)
+                detail = around(_parts(mail)[0])
+            yield fate(_recipient(fields, mail, us), outcome, status, detail)
 
 
 def _recipient(fields: Mapping[str, str], mail: Mail, us: Us) -> str:
@@ -209,6 +204,13 @@ def _success(status: str) -> str:
 # --- notices written for people
 
 
+def _suspect(mail: Mail, envelope: Envelope) -> bool:
+    """Whether a mail is worth a closer look; cheap, because every mail of a person passes here."""
+    if "x-failed-recipients" in mail.headers or words.SUBJECT.match(folded(mail.subject[:300])):
+        return True
+    return any(_system(mail)) or _automatic(mail, envelope)
+
+
 def _sign(mail: Mail, envelope: Envelope, notice: str, known: bool) -> str:
     """Why a mail without a report is a bounce all the same; "" when it is none."""
     if mail.headers.first("x-failed-recipients"):
@@ -216,22 +218,30 @@ def _sign(mail: Mail, envelope: Envelope, notice: str, known: bool) -> str:
     subject = folded(mail.subject[:300])
     titled = bool(words.SUBJECT.match(subject))
     begun = bool(words.OPENING.search(folded(notice[:1_200])))
-    proven = known or bool(_first_code(notice) or _reply(notice))
-    sender = mail.from_[0].address if mail.from_ else mail.headers.first("from").lower()[-100:].rpartition("<")[2]
-    local = sender.partition("@")[0].strip()
-    daemon = bool(_DAEMON.match(local))
-    automatic = _auto_submitted(mail) or null_sender(mail, envelope) or mail.media_type == "multipart/report"
+    proven = known or bool(first_code(notice) or reply_code(notice))
+    daemon, named = _system(mail)
+    automatic = _automatic(mail, envelope)
     if daemon and (titled or begun or proven or automatic):
         return "written by a mail system"
-    named = local in ("postmaster", "post_master") or bool(
-        mail.from_ and words.DAEMON_NAME.match(folded(mail.from_[0].name[:100]))
-    )
     if (named or automatic) and (titled or (begun and proven) or (words.VAGUE.match(subject) and proven)):
         return "sent by a machine, with the words of a delivery report"
     opens = words.OPENING.search(folded("\n".join(notice.strip().splitlines()[:3])[:400]))
     if titled and opens and proven:
         return "the words and codes of a delivery report"
     return ""
+
+
+def _system(mail: Mail) -> tuple[bool, bool]:
+    """Whether the sender is a mail system for certain, and whether it calls itself one."""
+    sender = mail.from_[0].address if mail.from_ else mail.headers.first("from").lower()[-100:].rpartition("<")[2]
+    local = sender.partition("@")[0].strip()
+    name = folded(mail.from_[0].name[:100]) if mail.from_ else ""
+    named = local in ("postmaster", "post_master") or bool(words.DAEMON_NAME.match(name))
+    return bool(_DAEMON.match(local)), named
+
+
+def _automatic(mail: Mail, envelope: Envelope) -> bool:
+    return _auto_submitted(mail) or null_sender(mail, envelope) or mail.media_type == "multipart/report"
 
 
 def _auto_submitted(mail: Mail) -> bool:
@@ -241,21 +251,21 @@ def _auto_submitted(mail: Mail) -> bool:
 
 def _parts(mail: Mail) -> tuple[str, str]:
     """What the mail system says, and the copy of our mail under it."""
-    text = mail.text[: 2 * _NOTICE]
+    text = mail.text[: 2 * NOTICE]
     place = 0
     for line in text.splitlines(keepends=True):
         ruled = line.lstrip()[:1] in ("-", "=", "*", "_", "+", "~", ">")
         if place > 0 and words.COPY.match(folded(line[:120]) if ruled else line[:30].lower()):
-            return text[:place][:_NOTICE], text[place:]
+            return text[:place][:NOTICE], text[place:]
         place += len(line)
-    return text[:_NOTICE], ""
+    return text[:NOTICE], ""
 
 
 def _told(mail: Mail, us: Us, notice: str, copy: str) -> tuple[Fate, ...]:
     """What a notice without RFC 3464 fields tells of its recipients."""
     subject = folded(mail.subject[:300])
     said = subject + "\n" + folded(notice[:4_000])
-    code = _first_code(notice) or _reply(notice)
+    code = first_code(notice) or reply_code(notice)
     outcome = "failed"
     if not code.startswith("5"):
         outcome = "delayed" if words.DELAYED.search(said) else outcome
@@ -266,7 +276,7 @@ def _told(mail: Mail, us: Us, notice: str, copy: str) -> tuple[Fate, ...]:
     recipients = recipients or _copied(mail, us, copy)
     several = len(recipients) > 1
     fates = (
-        _fate(address, outcome, "", _around(notice, address) if several else _around(notice))
+        fate(address, outcome, "", around(notice, address) if several else around(notice))
         for address in dict.fromkeys(recipients or [""])
     )
     return tuple(fates)[:MOST_FATES]
@@ -289,7 +299,7 @@ def _any_named(mail: Mail, us: Us, notice: str) -> list[str]:
 def _copied(mail: Mail, us: Us, copy: str) -> list[str]:
     """To whom our mail was, as the copy says, if it was one person."""
     told = [mailbox.address for inner in mail.enclosed for mailbox in inner.to]
-    text = copy or "\n".join(r.text for r in mail.reports if "rfc822" in r.media_type) or mail.all_text[:_NOTICE]
+    text = copy or "\n".join(r.text for r in mail.reports if "rfc822" in r.media_type) or mail.all_text[:NOTICE]
     told = told or [address for line in _TO.findall(text)[:5] for address in _addresses(line)]
     foreign = _foreign(told, mail, us)
     return foreign if len(foreign) == 1 else []
@@ -302,7 +312,7 @@ def _flufl(mail: Mail, us: Us) -> list[str]:
     for name in ("from", "subject", "x-mailer"):
         if value := mail.headers.first(name):
             message[name] = value[:_LINE].replace("\r", " ").replace("\n", " ")
-    lines = [line[:_LINE] for line in mail.text[:_NOTICE].splitlines()[:_LINES]]
+    lines = [line[:_LINE] for line in mail.text[:NOTICE].splitlines()[:_LINES]]
     message.set_payload("\n".join(lines).encode("utf-8", "replace"), "utf-8")
     try:
         temporary, permanent = all_failures(message)
@@ -336,68 +346,10 @@ def _ours(address: str, us: Us) -> bool:
 
 
 def _addresses(text: str) -> list[str]:
-    return [tidy for found in _ADDRESS.findall(text[:_NOTICE]) if (tidy := _tidy(found))]
+    return [tidy for found in _ADDRESS.findall(text[:NOTICE]) if (tidy := _tidy(found))]
 
 
 def _tidy(address: str) -> str:
     address = address.strip("<>\"'.,;:!").lower()
     local, _, domain = address.rpartition("@")
     return address if local and "." in domain and len(address) <= 254 else ""
-
-
-# --- codes and words
-
-
-def _first_code(text: str) -> str:
-    """The first enhanced status code of a permanent or transient failure."""
-    for place in _REPLY_CODE.finditer(text[:_NOTICE]):
-        if place[2]:
-            return place[2]
-    found = _CODE.search(text[:_NOTICE])
-    return found[1] if found else ""
-
-
-def _reply(text: str) -> str:
-    found = _REPLY_ONLY.search(text[:_NOTICE])
-    return found[1] if found else ""
-
-
-def _around(notice: str, address: str = "") -> str:
-    """The lines that say why: from the address on, else from the first code on, else the beginning."""
-    lines = [line.strip() for line in notice.splitlines()[:400]]
-    sure = [n for n, line in enumerate(lines) if address and address in line.lower()]
-    coded = [n for n, line in enumerate(lines) if _first_code(line) or _reply(line)]
-    start = sure[0] if sure else max(0, coded[0] - 1) if coded else 0
-    return "\n".join(line for line in lines[start : start + 8] if line)[:_DETAIL]
-
-
-def _fate(recipient: str, outcome: str, status: str, detail: str) -> Fate:
-    """Weigh code and words: is the address dead, is it us who are refused, or is it neither."""
-    detail = " ".join(detail.split())[:_DETAIL]
-    code = status
-    if not status or status.endswith(".0.0"):
-        code = _first_code(detail) or status
-    fate = Fate(recipient=recipient, outcome=outcome, code=code, detail=detail)
-    if outcome != "failed":
-        return fate
-    said = folded(detail)
-    policy = bool(words.POLICY.search(said))
-    if not (code.startswith("5") or (not code and _reply(detail).startswith("5"))):
-        return replace(fate, ours=policy)
-    if code in _SENDER:
-        return replace(fate, ours=True)
-    if code.startswith("5.7."):
-        # Yandex says "550 5.7.1 No such user!" of addresses that do not exist.
-        gone = code in ("5.7.0", "5.7.1") and not policy and bool(words.NOT_THERE.search(said))
-        return replace(fate, hard=gone, ours=not gone)
-    if code in ("5.2.2", "5.2.3", "5.3.4"):
-        return fate
-    if code.startswith("5.1.") and code != "5.1.0":
-        return replace(fate, hard=True)
-    if words.FULL.search(said) and not words.NOT_THERE.search(said):
-        return fate
-    if code in _DEAD:
-        return replace(fate, hard=True)
-    if policy:
-        return replace(fate, ours=True)
-    return replace(fate, hard=code == "5.1.0" or bool(words.UNKNOWN.search(said)))

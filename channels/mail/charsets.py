@@ -50,19 +50,8 @@ _WIDE = frozenset({"utf-16-le", "utf-16-be", "utf-7", "iso-2022-jp", "hz"})  # A
 _LATIN = frozenset({"cp1252", "cp1254"})
 _CYRILLIC = ("cp1251", "koi8-r")
 _MULTIBYTE = frozenset({"utf-8", "gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"}) | _WIDE
-_LIKELY = (
-    "cp125",
-    "iso8859_",
-    "koi8",
-    "cp86",
-    "cp87",
-    "cp9",
-    "gb18030",
-    "big5",
-    "euc",
-    "utf",
-    "hz",
-)  # in mail, if unlabelled
+# What unlabelled mail is written in. For short texts the detector also names charsets that only consoles ever had.
+_LIKELY = ("cp125", "iso8859_", "koi8", "cp866", "cp874", "cp932", "cp949", "gb18030", "big5", "euc", "utf", "hz")
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 _NOT_LABEL = re.compile(r"[^a-z0-9]")

@@ -28,14 +28,23 @@ MOST_KEY = 8_192  # bytes of a record: an RSA key of 4096 bits has under 1,000
 class Keys:
     """A look-up of DKIM keys that remembers. Call it with a name such as `b"s1._domainkey.example.com."`.
 
-    `nameservers` are addresses to ask instead of the system's. Safe to share between threads.
+    `nameservers` are addresses to ask instead of the system's. `query` and `lifetime` are seconds, for one name server
+    and for one name. Safe to share between threads.
     """
 
     def __init__(
-        self, *, nameservers: Sequence[str] = (), port: int = 53, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        nameservers: Sequence[str] = (),
+        port: int = 53,
+        query: float = QUERY,
+        lifetime: float = LIFETIME,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nameservers = list(nameservers)
         self._port = port
+        self._query = query
+        self._lifetime = lifetime
         self._clock = clock
         self._resolver: Resolver | None = None
         self._known: OrderedDict[str, tuple[float, bytes | None]] = OrderedDict()
@@ -96,6 +105,6 @@ class Keys:
             if self._nameservers:
                 resolver.nameservers = list(self._nameservers)
             resolver.port = self._port
-            resolver.timeout, resolver.lifetime = QUERY, LIFETIME
+            resolver.timeout, resolver.lifetime = self._query, self._lifetime
             self._resolver = resolver
         return self._resolver

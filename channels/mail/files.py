@@ -65,7 +65,7 @@ def safe_name(name: str, media_type: str) -> str:
     if not name:
         kind = media_type.partition("/")[0]
         stem = {"image": "image", "audio": "audio", "video": "video", "message": "message"}.get(kind, "attachment")
-        name = f"{stem}.{_SUFFIXES.get(media_type, 'bin')}"
+        name = f"{stem}.{_SUFFIXES.get(media_type, 'txt' if kind in ('text', 'message') else 'bin')}"
     if len(name) <= _LONGEST:
         return name
     stem, dot, suffix = name.rpartition(".")

@@ -112,6 +112,8 @@ class _Text:
         self.pre = 0
         self.lists: list[int] = []  # the next number of each open list, -1 for bullets
         self.marker = ""
+        self.marked = False  # the line begins with the marker of its list item
+        self.spaced = False  # a line of nothing but a hard space is an empty line that somebody wants
         self.cells: list[int] = []
         self.links: list[tuple[str, int]] = []
 
@@ -151,6 +153,7 @@ class _Text:
                 if line:
                     self.put(line)
             return
+        self.spaced = self.spaced or ("\xa0" in text and not text.strip() and not self.line)
         text = _SPACES.sub(" ", text)
         if not self.line or self.line[-1].endswith(" "):
             text = text.lstrip(" ")
@@ -160,28 +163,33 @@ class _Text:
     def put(self, text: str) -> None:
         if not self.line and self.marker:
             self.line.append(self.marker)
-            self.marker = ""
+            self.marker, self.marked = "", True
         self.line.append(text)
         self.said.append(text)
         self.size += len(text)
 
     def end_line(self, keep_empty: bool = False) -> None:
         text = "".join(self.line) if self.pre else "".join(self.line).rstrip(" ")
-        self.line = []
-        if not text and not keep_empty:
-            return
-        indent = "" if self.pre or text.startswith(("- ", *"0123456789")) else "  " * min(len(self.lists), 8)
+        marked, spaced = self.marked, self.spaced
+        self.line, self.marked, self.spaced = [], False, False
         prefix = "> " * min(self.quoted, _MOST_QUOTED)
-        if text and self.lists and indent == "":
-            indent = "  " * min(len(self.lists) - 1, 8)
-        self.lines.append(prefix + indent + text if text else prefix)
-        self.size += len(prefix) + len(indent) + 1
+        if text:
+            levels = 0 if self.pre else min(len(self.lists) - marked, 8)
+            self.lines.append(prefix + "  " * levels + text)
+        elif keep_empty or (spaced and self.lines and self.lines[-1].strip("> ")):
+            self.lines.append(prefix)
+        else:
+            return
+        self.size += len(self.lines[-1]) + 1
 
     def blank(self) -> None:
         """A paragraph's margin: one empty line, never two, and none at the top."""
         self.end_line()
+        prefix = "> " * min(self.quoted, _MOST_QUOTED)
         if self.lines and self.lines[-1].strip("> "):
-            self.lines.append("> " * min(self.quoted, _MOST_QUOTED))
+            self.lines.append(prefix)
+        elif self.lines and len(self.lines[-1]) > len(prefix):
+            self.lines[-1] = prefix  # a quote ended here: the empty line is outside of it
 
     # nodes
 
@@ -221,7 +229,10 @@ class _Text:
         if tag in _LISTS:
             if not self.lists:
                 self.blank()
-            self.lists.append(1 if tag == "ol" else -1)
+            start = (attributes.get("start") or "1").strip()
+            self.lists.append(
+                (int(start) if start.isascii() and start.isdigit() and len(start) < 6 else 1) if tag == "ol" else -1
+            )
         elif tag == "li":
             self.marker = self.bullet()
         elif tag == "tr":

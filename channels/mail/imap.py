@@ -30,10 +30,10 @@ STALE = 5.0  # seconds after which a connection that stood by is tried before it
 
 
 class Mailbox:
-    """One account. `pull` is for one caller at a time; `check` and `find` may run beside it, on connections of their own.
+    """One account. `pull` is for one caller at a time; `check` and `find` may run beside it, on lines of their own.
 
-    After a refused login `pull` raises the same `Misconfigured` without trying, for a minute first and 15 in the end, so
-    that no provider locks the account, however often it is called.
+    After a refused login `pull` raises the same `Misconfigured` without trying, for a minute first and 15 in the end,
+    so that no provider locks the account, however often it is called.
     """
 
     def __init__(self, channel: str, account: Account, *, now: Callable[[], datetime]) -> None:

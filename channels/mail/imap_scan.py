@@ -1,7 +1,7 @@
 """Looks through the folders of one mailbox, batch by batch, and waits between.
 
-Rule: what a pull brings and the cursor that says so are one value, so that nothing is passed by and nothing comes twice.
-One mail that the server cannot hand out, or breaks at, holds up no other.
+Rule: what a pull brings and the cursor that says so are one value, so that nothing is passed by and nothing comes
+twice. One mail that the server cannot hand out, or breaks at, holds up no other.
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class Scan:
         return letters
 
     def _fetched(self, heads: Mapping[int, Head], keys: Mapping[int, Key]) -> dict[int, tuple[Head, bytes | None]]:
-        small, large, total = [], [], 0
+        small: list[int] = []
+        large: list[int] = []
+        total = 0
         for uid in sorted(heads):
             size = heads[uid].size
             if self._tries.get(keys[uid], 0) >= GIVEN_UP:

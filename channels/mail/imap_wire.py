@@ -26,20 +26,17 @@ KEEPALIVE = (60, 15, 4)
 class Wire(imaplib.IMAP4):
     """One connection. Everything but `cut` belongs to one thread."""
 
-    def __init__(
-        self, host: str, port: int, timeout: float, tls: ssl.SSLContext | None, ended: threading.Event
-    ) -> None:
-        """Connect, with TLS from the first byte when `tls` is given. Raises OSError and imaplib's errors."""
+    def __init__(self, timeout: float, tls: ssl.SSLContext | None = None) -> None:
+        """Not connected yet. `tls` encrypts from the first byte; `timeout` is in seconds without any."""
         self._seconds = timeout
         self._tls = tls
-        self._ended = ended
+        self._ended = threading.Event()
         self._buffer = bytearray()
         self.sock = socket.socket()
-        try:
-            super().__init__(host, port, timeout)
-        except BaseException:
-            self.shutdown()
-            raise
+
+    def connect(self, host: str, port: int) -> None:
+        """Connect and read the greeting. Raises OSError and imaplib's errors."""
+        super().__init__(host, port, self._seconds)
 
     # what imaplib calls
 

@@ -239,7 +239,7 @@ ABSENT = re.compile(
 # --- names of senders that read nothing
 
 NO_REPLY = re.compile(
-    r"(?:^|[-_.+])(?:(?:no|not|do[-_.]?not|dont|never|non?e?)[-_.]?(?:reply|replay|respond|response|answer)"
+    r"(?:^|[-_.+])(?:(?:no|not|do[-_.]?not|dont|never|non?e?)[-_.]?(?:reply|replay|respond|response|answer)(?![a-z])"
     r"|nicht[-_.]?antworten|keine[-_.]?antwort|ne[-_.]?pas[-_.]?repondre|no[-_.]?responder|nao[-_.]?responda"
     r"|non[-_.]?rispondere|nie[-_.]?odpowiadaj|niet[-_.]?beantwoorden|cevaplamayin|yanitlamayin|no[-_.]?contestar"
     r"|ne[-_.]?otvechat)"

@@ -74,8 +74,12 @@ class Page:
     def __init__(self, lines: Sequence[str], ours: Collection[str] = ()) -> None:
         self.depth: list[int] = []
         self.bare: list[str] = []
+        last = ""
         for line in lines:
             found = _QUOTED.match(line)
+            if found and _closes_address(last, line):
+                found = None
+            last = line
             self.depth.append(found.group().count(">") if found else 0)
             rest = line[found.end() :] if found else line
             self.bare.append((rest if rest.isascii() else rest.translate(_PLAIN)).strip())
@@ -161,6 +165,8 @@ class Page:
         if role is None and above is not None and not introduced:
             return None  # in the middle of a list: it was looked at from its beginning
         self._tries += 1
+        if role is Role.FROM and _in_one_line(self.bare[start]):
+            return Mark(kind=Kind.HEADERS, start=start, end=start)
         block, end = self._block(start)
         if len(block) >= (2 if introduced else 3) and _is_header(
             block, self.ours, introduced=introduced, titled=titled
@@ -214,7 +220,8 @@ class Page:
         tail = bare[-12:].rstrip("*_ \"'»”]")
         followed = self._followed(end)
         dashed = bare.startswith("--") and bare.endswith("--")
-        if not tail.endswith(":") and not dashed and not (followed and _wrote(bare[-30:])):
+        ends = tail.endswith(":") or dashed
+        if not ends and not (followed and (tail.endswith(">") or _wrote(bare[-30:]))):
             return None
         self._tries += 1
         joined = ""
@@ -269,6 +276,13 @@ class Page:
         return following is not None and self.depth[following] > 0
 
 
+def _closes_address(last: str, line: str) -> bool:
+    """Whether a `>` at a line's beginning is the end of an address that the line above could not hold."""
+    if len(line) > 40 or len(last) > LONGEST or not line.rstrip("\r ").endswith((":", "：")):
+        return False
+    return "@" in last[last.rfind("<") :] and last.rfind("<") > last.rfind(">")
+
+
 def _dated(text: str) -> bool:
     return any(pattern.search(text) for pattern in (_CLOCK, _YEAR, _DAY))
 
@@ -285,8 +299,8 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
 
     `followed`: a quotation with `>` comes next, which lets in what alone would be prose.
     """
-    named_address = _NAMED_ADDRESS.search(text)
-    address = named_address or _ADDRESS.search(text)
+    named_address = _NAMED_ADDRESS.search(text) if "@" in text else None
+    address = named_address or (_ADDRESS.search(text) if "@" in text else None)
     rest = _ADDRESS.sub(" ", text) if address else text
     name = _our_name(text, ours)
     spoken = _WORD.findall(rest.replace(name, " ") if name else rest)
@@ -297,14 +311,17 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
     if not words.PROSE.isdisjoint(spoken):
         return bool(followed and clock and day and count <= 9 and words.YOU_WROTE.search(rest))
     if clock or day:
-        if named_address:
-            return count <= (20 if verb is not None or followed else 16)
+        if not followed and verb is None and _tail(text) > 2:
+            return False  # something is said after the day and the sender
+        if named_address and (verb is not None or followed or named_address.group()[0] != "("):
+            return count <= (20 if verb is not None or followed else 12)
         if address:
             return count <= (5 if verb is None else 11) + (5 if followed else 0)
         if name:
             return count <= (6 if verb is None and not followed else 10)
         certain = bool((clock or _DOTTED.search(rest)) and day)
         if verb is not None:
+            certain = certain or (verb == 0 and bool(_YEAR.search(rest)))
             return count <= 14 if followed else certain and count <= 9 and _framed(text)
         return followed and certain and count <= 8
     ends = verb is not None and verb <= 1  # at most "(a)" of "napisał(a)" after it
@@ -313,6 +330,12 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
     if not followed or count > 9:
         return False
     return bool(named_address) or ends or (verb is not None and (bool(address) or any(map(str.isdigit, rest))))
+
+
+def _tail(text: str) -> int:
+    """How many words come after the last day, time or address."""
+    last = max((found.end() for one in (_ADDRESS, _CLOCK, _YEAR, _DAY) for found in one.finditer(text)), default=0)
+    return len(_WORD.findall(text, last))
 
 
 def _wrote(text: str) -> bool:
@@ -356,6 +379,20 @@ def _is_header(block: Sequence[tuple[str, str]], ours: Sequence[str], *, introdu
     if {Role.FROM, Role.SENT} <= known and len(known) >= 3 and (introduced or (_in_order(roles) and dated)):
         return True
     return len(block) >= 3 and dated and (strong or (introduced and bool(addresses)))
+
+
+def _in_one_line(text: str) -> bool:
+    """Whether a whole header block was run together into one line."""
+    if (
+        not 40 <= len(text) <= 2 * LONGEST
+        or not _ADDRESS.search(text)
+        or not (_YEAR.search(text) and _CLOCK.search(text))
+    ):
+        return False
+    pieces = [piece.casefold().split() for piece in text.split(":")[:-1]]
+    last = [{" ".join(piece[-1:]), " ".join(piece[-2:])} for piece in pieces]
+    roles = {words.ROLES[label] for labels in last for label in labels if label in words.ROLES}
+    return {Role.FROM, Role.SENT, Role.SUBJECT} <= roles
 
 
 def _in_order(roles: Sequence[Role | None]) -> bool:

@@ -57,8 +57,9 @@ NOT_LABELS = frozenset({"http", "https", "ftp", "mailto", "tel"})
 ORDER_MAIL = frozenset(  # a form's field for an address; says nothing about a header
     re.split(
         r";\s+",
-        """e-mail; email; mail; e-posta; eposta; mail adresi; e-posta adresi; почта; эл. почта; электронная почта; correo;
-        correo electrónico; courriel; adres e-mail; e-mail-adresse; email address; البريد الإلكتروني; メール; 邮箱""",
+        """e-mail; email; mail; e-posta; eposta; mail adresi; e-posta adresi; почта; эл. почта; электронная почта;
+        correo; correo electrónico; courriel; adres e-mail; e-mail-adresse; email address; البريد الإلكتروني;
+        メール; 邮箱""",
     )
 )
 
@@ -66,16 +67,17 @@ ORDER_MAIL = frozenset(  # a form's field for an address; says nothing about a h
 _VERBS = frozenset(
     re.findall(
         r"\S+",
-        """wrote writes schrieb schreibt geschrieben écrit ecrit écrivait écrivit escribió escribio escribe scritto scrisse
-        scrive escreveu escreve schreef schrijft geschreven skrev skriver kirjoitti kirjoittaa pisze napisał napisała
-        napisana napisano napsal napsala píše napísal napísala napisao napisala napisal piše írta scris scrie написал
+        """wrote writes schrieb schreibt geschrieben écrit ecrit écrivait écrivit escribió escribio escribe scritto
+        scrisse scrive escreveu escreve schreef schrijft geschreven skrev skriver kirjoitti kirjoittaa pisze napisał
+        napisała napisana napisano napsal napsala píše napísal napísala napisao
+        napisala napisal piše írta scris scrie написал
         написала пишет писал писала писали написав написала пише писав написа напісаў έγραψε γράφει έγραφε yazdı yazmış
         yazıyor yazdi yazıb kirjutas rakstīja raksta parašė rašė shkroi scríobh ysgrifennodd idatzi escriure escriu
         escribiu menulis tulis viết sumulat aliandika skryf geskryf skrifaði כתב כתבה كتب كتبت كتابة كتابه نوشت نوشته
         لکھا գրեց жазды yozdi quoting zitat citando""",
     )
 )
-_VERBS_WITHIN = (
+_VERBS_WITHIN: tuple[str, ...] = (
     "写道",
     "寫道",
     "写到",
@@ -103,7 +105,7 @@ PROSE = frozenset(
     re.findall(
         r"\S+",
         """I you we my me your the this that these which about because have was were got ich mir mich Sie wir mein meine
-        uns dass habe folgende ai vous nous mon ma votre notre yo usted ustedes nosotros io ho voi vostro você meu minha
+        uns dass habe folgende ai vous nous votre notre yo usted ustedes nosotros io voi vostro você meu minha
         я мне меня вы вам вас ваш ваша ваше мы нам мой моя это что ben bana benim siz size sizden sizin biz bize bizim
         ik mij mijn jullie uw mnie mój moja jag jeg bu""",
     )
@@ -125,7 +127,7 @@ BEGINS = re.compile(
     re.IGNORECASE,
 )
 
-# Titles between dashes. Stems: "Forwarded message", "Forwarded by", "Weitergeleitete Nachricht", "Пересылаемое сообщение".
+# Titles between dashes, by their stems: "Forwarded message", "Forwarded by", "Weitergeleitete Nachricht".
 FORWARDED = re.compile(
     r"forwarded|weitergeleitet|yönlendirilen|yönlendirilmiş|iletilen (?:ileti|mesaj|e-posta)|пересыл|переслан|"
     r"переадрес|"
@@ -140,7 +142,7 @@ FORWARDED = re.compile(
     re.IGNORECASE,
 )
 ORIGINAL = re.compile(
-    r"original (?:message|mail|e-?mail|appointment)|ursprüngliche|originalnachricht|original-nachricht|"
+    r"message du \d|original (?:message|mail|e-?mail|appointment)|ursprüngliche|originalnachricht|original-nachricht|"
     r"orijinal (?:mesaj|ileti|e-posta)|"
     r"özgün (?:mesaj|ileti)|asıl ileti|исходное (?:сообщение|письмо)|оригинальное (?:сообщение|письмо)|"
     r"вихідне повідомлення|"
@@ -187,44 +189,40 @@ FORWARD_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 
-# "Sent from my iPhone" and what other programs add by themselves below what a person wrote.
+# "Sent from my iPhone" and what other programs add by themselves below what a person wrote. Shops and customers say
+# "sent" of parcels all day, so a device or a program has to be named too (DEVICE).
 SENT_FROM = re.compile(
-    r"(?:sent (?:from|via|using|with)|get outlook for|download outlook|sent by|von meinem|gesendet (?:von|mit|"
-    r"über)|"
-    r"diese nachricht wurde von meinem|outlook für|envoyé (?:de|depuis|à partir|avec)|obtenir? outlook|"
-    r"obtenez outlook|télécharger outlook|"
-    r"enviado (?:desde|de|do|a partir|con|com)|enviada do|obtener outlook|obtenha o outlook|obter o outlook|"
-    r"inviato (?:da|dal|con)|"
-    r"scarica outlook|ottieni outlook|verzonden (?:vanaf|met|vanuit)|verstuurd (?:vanaf|met)|outlook voor|"
-    r"download outlook|"
-    r"wysłan[eoay] (?:z|przez|za pomocą)|pobierz (?:program )?outlook|skickat från|skickades från|"
-    r"hämta outlook|sendt fra|hent outlook|få outlook|"
-    r"lähetetty|hanki outlook|odesláno z|odoslané z|poslano z|poslano s|stáhnout outlook|získat outlook|"
-    r"az iphone-omról|elküldve|küldve|"
-    r"trimis de pe|trimis din|obțineți outlook|στάλθηκε από|изпратено от|получете outlook|отправлено (?:с|из|"
-    r"через|от)|"
-    r"скачать outlook|получить outlook|надіслано (?:з|із|через)|відправлено (?:з|із)|dikirim (?:dari|"
-    r"menggunakan)|"
-    r"đã gửi từ|được gửi từ|ส่งจาก|gönderen:? (?:yahoo|samsung)|saadetud minu|nosūtīts no|išsiųsta iš|"
-    r"发自|傳送自|從我的|来自我的|发送自|أُرسلت من|أرسلت من|تم الإرسال من|مرسل من|مُرسل من|נשלח מ|ارسال شده از|"
-    r"فرستاده شده از)(?!\w).*|"
+    r"(?:sent (?:from|via|using|with)|get outlook for|download outlook|gesendet (?:von|mit|über)|"
+    r"diese nachricht wurde von meinem|outlook für|envoyé (?:de|depuis|à partir|avec)|obten(?:ir|ez) outlook|"
+    r"télécharger outlook|enviad[oa] (?:desde|de|do|a partir|con|com)|obten(?:er|ha o) outlook|obter o outlook|"
+    r"inviato (?:da|dal|con)|scarica outlook|ottieni outlook|ver(?:zonden|stuurd) (?:vanaf|met|vanuit)|outlook voor|"
+    r"wysłan[eoay] (?:z|przez|za pomocą)|pobierz (?:program )?outlook|skicka(?:t|des) från|hämta outlook|"
+    r"sendt (?:fra|med)|hent outlook|få outlook|lähetetty|hanki outlook|odeslán[oa] z|odoslan[éá] z|"
+    r"poslano (?:z|s|iz)|"
+    r"stáhnout outlook|získat outlook|trimis (?:de pe|din|de la)|obțineți outlook|στάλθηκε από|λήψη του outlook|"
+    r"изпратено от|получете outlook|отправлено (?:с|из|через|от)|скачать outlook|получить outlook|"
+    r"(?:надіслано|відправлено) (?:з|із|через)|dikirim (?:dari|menggunakan)|(?:đã|được) gửi từ|"
+    r"saadetud minu|nosūtīts no|išsiųsta iš|发送自|來自我的|来自我的|أُرسلت من|أرسلت من|تم الإرسال من|"
+    r"مرسلة? من|مُرسلة? من|"
+    r"ارسال شده از|فرستاده شده از)(?!\w).*|"
     r"(?:发自|傳送自|从我的|從我的|נשלח מ|ส่งจาก).*|"
-    r".*(?:den gönderildi|dan gönderildi|üzerinden gönderildi|ile gönderildi|edinin|indirin|から送信|より送信|"
-    r"에서 보냄|"
-    r"에서 전송|संदेश भेजा गया)\.?|"
-    r"(?:android|ios) (?:için|için:)? ?outlook.*",
+    r"von meinem .{1,40} gesendet.*|az .{1,30}(?:ról|ről) küldve|"
+    r".{0,20}(?:iphone|ipad|android|samsung|galaxy|huawei|xiaomi|cihaz|telefonum|outlook|"
+    r"yahoo)[\w'’ ]{0,16}[dt][ea]n gönderildi|"
+    r".{0,30}(?:outlook|yahoo|proton|mail)[\w'’ ]{0,12}(?:üzerinden|ile) gönderildi|"
+    r".{0,60}uygulama\w{1,8} gönderildi|(?:android|ios) için outlook.*|.{0,30}outlook.{0,60}(?:edinin|indirin)|"
+    r".{0,40}(?:から送信|より送信|에서 보냄|에서 전송|से भेजा गया)\.?",
     re.IGNORECASE,
 )
 DEVICE = re.compile(
-    r"i-?phon|i-?pad|i-?pod|apple|android|samsung|galaxy|huawei|honor|xiaomi|redmi|mi \d|poco|oppo|vivo|realme|"
-    r"oneplus|"
-    r"nokia|lumia|windows|htc|sony|xperia|lg|motorola|moto|pixel|nexus|blackberry|palm|treo|outlook|yahoo|mail|"
-    r"gmail|"
-    r"proton|tutanota|tuta|spark|airmail|newton|hey|mobile|mobil|phone|telefon|handy|cell|tablet|smartphone|"
-    r"device|"
-    r"handheld|gerät|appareil|móvil|celular|cellulare|téléphone|telefoon|teléfono|telefone|komórk|телефон|"
-    r"смартфон|айфон|"
-    r"планшет|почт|手机|手機|携帯|スマートフォン|휴대|هاتف|جوال|נייד|iphone|ios|thunderbird|web|app|cihaz|"
-    r"tablet|mac",
+    r"i-?phon|i-?pad|i-?pod|айфон|android|samsung|galaxy|huawei|xiaomi|redmi|oppo|vivo|realme|oneplus|nokia|"
+    r"lumia|windows|"
+    r"xperia|motorola|pixel|nexus|blackberry|outlook|yahoo|gmail|proton|tutanota|airmail|thunderbird|e?m client|"
+    r"mobil|phone|telefon|handy|tablet|device|handheld|gerät|appareil|móvil|celular|cellulare|téléphone|"
+    r"telefoon|teléfono|telefone|komórk|телефон|смартфон|планшет|mail\.ru|яндекс|yandex|手机|手機|携帯|"
+    r"スマート|휴대|هاتف|جوال|נייד|"
+    r"\b(?:htc|sony|lg|moto|honor|poco|nothing|treo|tuta|spark|newton|hey|cell|ios|mac|app|bluemail|aquamail)\b|"
+    r"\b(?:k-9|aqua|blue|zoho|apple|aol|gmx|fastmail|libero|web\.de) ?mail|\bmail (?:for|on|app|für|pour|para|"
+    r"per|voor|dla)\b",
     re.IGNORECASE,
 )

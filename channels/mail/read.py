@@ -34,6 +34,7 @@ from channels.mail.values import (
     Verdict,
 )
 from channels.message import (
+    COMPLAINT,
     Address,
     Attachment,
     Automated,
@@ -327,7 +328,7 @@ def _about(channel: str, external_id: str, at: datetime, read: Reading, status: 
 def _complaint(channel: str, at: datetime, read: Reading) -> list[Event]:
     """Somebody called our mail spam: nothing more is sent there, whichever way we know the address."""
     return [
-        OptedOut(channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why="marked as spam")
+        OptedOut(channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why=COMPLAINT)
         for fate in read.verdict.fates
         if fate.recipient
         for kind in (PROVEN, CLAIMED)

@@ -108,7 +108,7 @@ class Smtp:
         try:
             answer = await line.deliver(mail, data, null=not self._null_refused)
         except SendFailed:
-            if line.open:
+            if line.open and await line.reset():
                 self._keep(line)
             else:
                 line.cut()

@@ -147,6 +147,8 @@ def _is_text(part: Part) -> bool:
 
 def _file(part: Part, found: Sorted, name: str = "") -> None:
     data = part.data()
+    if not data and not name and not part.filename:
+        return
     if part.main == "text" and len(found.texts) < 50:
         found.texts.append(charsets.decode(data[:20_000], part.charset))
     place = f"{LOCATED}{part.location}" if part.location and part.main == "image" else ""

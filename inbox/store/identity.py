@@ -53,19 +53,19 @@ async def first_copies(c: Connection, messages: Sequence[Received | Automated]) 
     return {(row["channel"], row["external_id"]) for row in rows}
 
 
-async def also_came(c: Connection, once: str, channel: str) -> int | None:
-    """Note that a message came to another mailbox as well. Answers its conversation when that is news."""
-    found = await c.fetchval(
+async def also_came(c: Connection, once: str, channel: str) -> tuple[int, Name] | None:
+    """Note that a message came to another mailbox as well. Answers where it stands and its name when that is news."""
+    row = await c.fetchrow(
         """
         update messages m set body = jsonb_set(m.body, '{also}', coalesce(m.body -> 'also', '[]') || to_jsonb($2::text))
         from copies k where k.once = $1 and m.channel = k.channel and m.external_id = k.external_id
           and m.channel <> $2 and not coalesce(m.body -> 'also', '[]') ? $2
-        returning m.conversation_id
+        returning m.conversation_id, m.channel, m.external_id
         """,
         once,
         channel,
     )
-    return int(found) if found else None
+    return (row["conversation_id"], (row["channel"], row["external_id"])) if row else None
 
 
 async def referred(c: Connection, messages: Sequence[Received | Automated]) -> dict[Name, Referred]:

@@ -139,13 +139,26 @@ def _mails(account: Account, base: str) -> Iterator[Json]:
 
 
 def _mail(account: Account, folder: Folder, stored: Stored, base: str) -> Json:
-    seen = look(stored.raw)
+    if stored.shown is None:
+        stored.shown = _unchanging(folder, stored)
     url = f"{base}/control/mails/{account.address}/{folder.name}/{stored.uid}"
+    shown = stored.shown
     return {
+        **shown,
         "uid": stored.uid,
-        "folder": folder.name,
-        "mine": folder.use == "\\Sent",
         "seen": "\\Seen" in stored.flags,
+        "html": f"{url}/html" if shown["html"] else "",
+        "files": [{**file, "url": f"{url}/files/{number}"} for number, file in enumerate(shown["files"])],
+    }
+
+
+def _unchanging(folder: Folder, stored: Stored) -> Json:
+    """What a page needs of a mail that is read once, however often it is shown."""
+    seen = look(stored.raw)
+    mine = folder.use == "\\Sent"
+    return {
+        "folder": folder.name,
+        "mine": mine,
         "at": stored.at.isoformat(),
         "message_id": seen.message_id,
         "in_reply_to": seen.in_reply_to,
@@ -155,12 +168,9 @@ def _mail(account: Account, folder: Folder, stored: Stored, base: str) -> Json:
         "text": seen.own,
         "past": bool(seen.past) or without_past(seen.html_body)[1],
         "hidden": seen.past,
-        "html": f"{url}/html" if seen.html and folder.use != "\\Sent" else "",
+        "html": bool(seen.html) and not mine,
         "automatic": seen.header("Auto-Submitted").lower() not in ("", "no"),
-        "files": [
-            {"name": file.name, "media_type": file.media_type, "size": len(file.data), "url": f"{url}/files/{number}"}
-            for number, file in enumerate(seen.files)
-        ],
+        "files": [{"name": one.name, "media_type": one.media_type, "size": len(one.data)} for one in seen.files],
     }
 
 

@@ -67,6 +67,7 @@ class Stored:
     raw: bytes = field(repr=False)
     at: datetime
     flags: set[str] = field(default_factory=set)
+    shown: Json | None = field(default=None, repr=False)  # what a page was told of it, which never changes
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

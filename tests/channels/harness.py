@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from channels.channel import Request
 from channels.errors import ChannelError, Malformed, SendFailed
-from channels.message import Edited, Event, Received, Unreadable
+from channels.message import Edited, Event, Letter, Received, Unreadable
 
 AT = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
 
@@ -44,6 +44,7 @@ class Subject:
     covers_body: bool  # False: the signature is a shared word, not a digest
     payloads: Path
     send: Callable[[Any], Awaitable[Any]]  # the plainest message there is
+    http: bool = True  # its provider is called over HTTP
 
     def payload(self, file: str) -> bytes:
         return (self.payloads / f"{file}.json").read_bytes()
@@ -104,7 +105,9 @@ def check_arrives(subject: Subject, row: Arrives) -> None:
         channel.verify(subject.signed(body))
         got = tuple(channel.parse(subject.signed(body), AT))
         assert got == tuple(with_raw(event, body) for event in row.events)
-        assert tuple(channel.parse(subject.signed(body), AT)) == got, "the same bytes at the same time are the same events"
+        assert tuple(channel.parse(subject.signed(body), AT)) == got, (
+            "the same bytes at the same time are the same events"
+        )
         for event in got:
             storable(event)
         told.append(repr(got))
@@ -218,7 +221,7 @@ def check_survives(subject: Subject, body: bytes) -> None:
     except Malformed:
         return
     for event in events:
-        assert isinstance(event, Event)
+        assert isinstance(event, Event | Letter)
         storable(event)
 
 

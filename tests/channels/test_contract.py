@@ -17,14 +17,18 @@ from channels import channel as contract
 from channels.channel import Channel
 from channels.errors import InDoubt, Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
 from channels.registry import CAPABILITIES, KINDS
-from tests.channels import harness, test_telegram
+from tests.channels import harness, test_email, test_telegram
 from tests.channels.harness import AT, Answer, Leaves, Subject
 
-SUBJECTS: Mapping[str, Subject] = {"telegram": test_telegram.SUBJECT}
+SUBJECTS: Mapping[str, Subject] = {"email": test_email.SUBJECT, "telegram": test_telegram.SUBJECT}
 ABILITIES = [it for it in vars(contract).values() if inspect.isclass(it) and getattr(it, "_is_runtime_protocol", False)]
 
 every_kind = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+OVER_HTTP = {name: subject for name, subject in SUBJECTS.items() if subject.http}
+every_kind_over_http = pytest.mark.parametrize("subject", OVER_HTTP.values(), ids=OVER_HTTP)
 
+
+HEAVY = {"aiogram", "aiosmtplib", "chardet", "dkim", "imap_tools", "nh3", "pydantic", "selectolax", "twilio"}
 
 PAYLOADS = [
     pytest.param(subject, file, id=f"{subject.kind}-{file}")
@@ -79,12 +83,12 @@ def test_capabilities_are_sane(subject: Subject) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_loads_no_sdk(kind: str) -> None:
     """A process that only takes webhooks neither waits for the provider's SDK nor keeps it in memory."""
-    program = "import sys, channels.registry; print(sorted({'aiogram', 'pydantic', 'twilio'} & sys.modules.keys()))"
+    program = f"import sys, channels.registry; print(sorted({HEAVY!r} & sys.modules.keys()))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 
-@every_kind
+@every_kind_over_http
 async def test_closing_twice_or_unused_is_harmless(subject: Subject) -> None:
     unused = subject.make("http://127.0.0.1:9")
     await unused.close()
@@ -159,7 +163,7 @@ FAILURES: Mapping[str, tuple[Answer, SendFailed]] = {
 }
 
 
-@every_kind
+@every_kind_over_http
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_a_failure_is_named_by_the_next_move(subject: Subject, failure: str) -> None:
     answer, error = FAILURES[failure]
@@ -167,7 +171,7 @@ async def test_a_failure_is_named_by_the_next_move(subject: Subject, failure: st
     await harness.check_leaves(subject, row)
 
 
-@every_kind
+@every_kind_over_http
 @pytest.mark.parametrize("status", [403, 404, 409, 302])
 async def test_other_refusals_are_never_in_silence(subject: Subject, status: int) -> None:
     """Which of them they are is the provider's own table; that nothing is called sent is everybody's."""

@@ -64,6 +64,7 @@ line = st.builds(
     automatic=st.booleans(),
     unproven=st.booleans(),
     why=hostile,
+    unread=hostile,
     warnings=st.lists(st.sampled_from(["bidi", "spam_folder"]) | hostile, max_size=12).map(tuple),
     bystander=hostile,
     also=st.lists(hostile, max_size=3).map(tuple),

@@ -152,6 +152,13 @@ def test_a_machines_mail_and_one_that_came_twice_say_so() -> None:
     assert "🤖 looks automatic" in said and "Also came to: sales, info" in said
 
 
+def test_a_mail_that_could_not_be_read_says_why_and_not_that_this_is_why_it_is_unproven() -> None:
+    body = {"stub": "mail", "warnings": ["unread"], "why": "it is larger than 30 MB", "proof": 0}
+    said = seen(shown(replace(MAIL, text="", body=body)))
+    assert "could not be read: it is larger than 30 MB" in said and "sender not verified" in said
+    assert "not verified: it is" not in said and "a mail. It is kept" in said
+
+
 @pytest.mark.parametrize("body", [{"participant": True}, {"warnings": ["participant"]}])
 def test_somebody_else_in_a_customers_conversation_is_named_by_address(body: dict[str, Any]) -> None:
     said = seen(shown(replace(MAIL, author_name="Ayşe Yılmaz", address="freund@example.com", body=body)))
@@ -297,7 +304,7 @@ def test_a_machines_mail_without_words_is_told_by_its_subject() -> None:
 def test_a_complaint_reads_the_same_as_an_event_and_as_an_opt_out() -> None:
     told = VIEWS.event(event("complaint"), "Ayşe", "").text
     assert "spam" in told
-    assert VIEWS.event(event("opted_out", detail="complaint"), "Ayşe", "").text == told
+    assert VIEWS.event(event("opted_out", detail="marked as spam"), "Ayşe", "").text == told
     assert "blocked" in VIEWS.event(event("opted_out", detail="blocked by user"), "Ayşe", "").text
 
 

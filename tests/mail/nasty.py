@@ -108,7 +108,7 @@ def _properties(values: Iterable[tuple[int, int, bytes]]) -> bytes:
 
 
 def signed_smime(content: bytes, *, indefinite: bool = False) -> bytes:
-    """The outer layers of a CMS SignedData around `content`, as Outlook (definite) and OpenSSL (indefinite) lay it out."""
+    """The outer layers of a CMS SignedData around `content`; programs that stream write indefinite lengths."""
     version, digests = _der(0x02, b"\x01"), _der(0x31, b"")
     data_type = _der(0x06, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01")
     signed_type = _der(0x06, b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02")
@@ -117,7 +117,9 @@ def signed_smime(content: bytes, *, indefinite: bool = False) -> bytes:
         return _der(0x30, signed_type + _der(0xA0, _der(0x30, version + digests + enclosed + _der(0x31, b""))))
     chunks = b"".join(_der(0x04, content[at : at + 100]) for at in range(0, len(content), 100))
     enclosed = b"\x30\x80" + data_type + b"\xa0\x80\x24\x80" + chunks + b"\0\0" * 3
-    return b"\x30\x80" + signed_type + b"\xa0\x80\x30\x80" + version + digests + enclosed + _der(0x31, b"") + b"\0\0" * 3
+    return (
+        b"\x30\x80" + signed_type + b"\xa0\x80\x30\x80" + version + digests + enclosed + _der(0x31, b"") + b"\0\0" * 3
+    )
 
 
 def enveloped_smime() -> bytes:
@@ -143,7 +145,9 @@ def nested(depth: int) -> bytes:
 
 
 def many_parts(count: int) -> bytes:
-    return b"From: a@example.com\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nhello\n" * count + b"--b--\n"
+    return (
+        b"From: a@example.com\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nhello\n" * count + b"--b--\n"
+    )
 
 
 def enclosed(depth: int) -> bytes:
@@ -153,7 +157,11 @@ def enclosed(depth: int) -> bytes:
 
 def shared_boundary(depth: int) -> bytes:
     """Multiparts that all use the boundary of their neighbours."""
-    return b"From: a@example.com\n" + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * depth + b"\ntext\n--b--\n" * depth
+    return (
+        b"From: a@example.com\n"
+        + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * depth
+        + b"\ntext\n--b--\n" * depth
+    )
 
 
 def _html(text: str) -> bytes:
@@ -172,9 +180,12 @@ HOSTILE: Mapping[str, Callable[[], bytes]] = {
     "1,000 enclosed mails": lambda: enclosed(1_000),
     "equal boundaries, nested": lambda: shared_boundary(500),
     "boundary beginnings": lambda: many_parts(1) + b"--bx\n" * 200_000,
-    "openings of multiparts": lambda: many_parts(0) + b"--b\nContent-Type: multipart/mixed; boundary=c\n\n--cx\n" * 20_000,
+    "openings of multiparts": lambda: (
+        many_parts(0) + b"--b\nContent-Type: multipart/mixed; boundary=c\n\n--cx\n" * 20_000
+    ),
     "multiparts that tell no boundary": lambda: (
-        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\nContent-Type: multipart/mixed\n\n--c\n--d\n--e\n" * 5_000
+        b"Content-Type: multipart/mixed; boundary=b\n\n"
+        + b"--b\nContent-Type: multipart/mixed\n\n--c\n--d\n--e\n" * 5_000
     ),
     "20,000 encoded words": lambda: mail("x", subject="=?utf-8?q?Sipari=C5=9F?= " * 20_000),
     "encoded words that never end": lambda: mail("x", subject="=?utf-8?q?=41" * 20_000),
@@ -203,7 +214,9 @@ HOSTILE: Mapping[str, Callable[[], bytes]] = {
     "deep HTML": lambda: _html("<div>" * 100_000 + "x"),
     "deep quotes": lambda: _html("<blockquote>" * 50_000 + "x"),
     "HTML that multiplies": lambda: _html("".join(f"<b id={n}>" for n in range(5_000)) + "<p>x" * 50_000),
-    "closed before opened": lambda: _html("</b>" * 5_000 + "".join(f"<b id={n}>" for n in range(5_000)) + "<p>x" * 50_000),
+    "closed before opened": lambda: _html(
+        "</b>" * 5_000 + "".join(f"<b id={n}>" for n in range(5_000)) + "<p>x" * 50_000
+    ),
     "links in links": lambda: _html("<a href=x><p>" * 20_000),
     "tables in tables": lambda: _html("<table><tr><td>" * 20_000 + "x"),
     "lists in lists": lambda: _html("<ul><li>" * 20_000 + "x"),

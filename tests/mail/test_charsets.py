@@ -44,13 +44,19 @@ def test_labels_are_read_as_browsers_read_them(label: str, codec: str) -> None:
     assert charsets.codec(label) == codec
 
 
-@pytest.mark.parametrize("label", ["zlib", "bz2", "hex", "base64", "rot13", "unicode_escape", "idna", "punycode", "undefined"])
+@pytest.mark.parametrize(
+    "label", ["zlib", "bz2", "hex", "base64", "rot13", "unicode_escape", "idna", "punycode", "undefined"]
+)
 def test_codecs_that_hold_no_text_are_refused(label: str) -> None:
     assert charsets.codec(label) == ""
 
 
 SAMPLES = [
-    ("Siparişim hâlâ gelmedi, ürün kırık çıktı", "cp1254", ["iso-8859-9", "iso-8859-1", "x-unknown", "", "utf-8", "us-ascii"]),
+    (
+        "Siparişim hâlâ gelmedi, ürün kırık çıktı",
+        "cp1254",
+        ["iso-8859-9", "iso-8859-1", "x-unknown", "", "utf-8", "us-ascii"],
+    ),
     ("Где мой заказ? Прошло две недели", "cp1251", ["windows-1251", "koi8-r", "iso-8859-1", "", "utf-8"]),
     ("Где мой заказ? Прошло две недели", "koi8-r", ["koi8-r", "windows-1251", "", "x-unknown"]),
     ("где мой заказ", "koi8-r", ["windows-1251"]),
@@ -78,7 +84,10 @@ def test_japanese_with_characters_that_the_standard_does_not_have() -> None:
 
 
 def test_one_broken_letter_does_not_change_the_charset() -> None:
-    assert charsets.decode("Größe ist falsch, bitte ändern".encode() + b"\xc3", "utf-8") == "Größe ist falsch, bitte ändern\ufffd"
+    assert (
+        charsets.decode("Größe ist falsch, bitte ändern".encode() + b"\xc3", "utf-8")
+        == "Größe ist falsch, bitte ändern\ufffd"
+    )
 
 
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
@@ -117,7 +126,10 @@ def test_controls_are_taken_out_and_line_breaks_made_one_kind() -> None:
     assert charsets.clean("a\x00b\x1b\x7f\ud800c\td") == "abc\td"
 
 
-@given(st.binary(max_size=400), st.sampled_from(["", "utf-8", "utf-7", "utf-16", "iso-2022-jp", "hz", "gb2312", "big5", "cp1254", "x"]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from(["", "utf-8", "utf-7", "utf-16", "iso-2022-jp", "hz", "gb2312", "big5", "cp1254", "x"]),
+)
 def test_any_bytes_under_any_label_give_clean_text(data: bytes, label: str) -> None:
     text = charsets.decode(data, label)
     assert not UNCLEAN.search(text)

@@ -285,13 +285,21 @@ def test_html_says_more_than_a_note_that_it_is_needed(note: str) -> None:
 
 
 def test_plain_text_is_taken_where_it_is_worth_reading() -> None:
-    raw = multipart(part("My parcel\nis broken."), part("<p>My parcel is broken.</p>", "text/html"), subtype="alternative")
+    raw = multipart(
+        part("My parcel\nis broken."), part("<p>My parcel is broken.</p>", "text/html"), subtype="alternative"
+    )
     found = parse(raw)
-    assert (found.text, found.text_of_html, found.html) == ("My parcel\nis broken.", False, "<p>My parcel is broken.</p>")
+    assert (found.text, found.text_of_html, found.html) == (
+        "My parcel\nis broken.",
+        False,
+        "<p>My parcel is broken.</p>",
+    )
 
 
 def test_text_picture_text_stays_in_order() -> None:
-    raw = multipart(part("Before"), attached(PNG, "image/png", "a.png").replace(b"attachment;", b"inline;"), part("After"))
+    raw = multipart(
+        part("Before"), attached(PNG, "image/png", "a.png").replace(b"attachment;", b"inline;"), part("After")
+    )
     found = parse(raw)
     assert found.text == "Before\n\nAfter"
     assert [(file.filename, file.inline) for file in found.files] == [("a.png", False)]
@@ -411,7 +419,7 @@ def test_a_mail_that_is_a_file() -> None:
         ('filename="..."', "image.png"),
         ('filename="a;b.png"', "a;b.png"),
         ("filename=my photo.png", "my photo.png"),
-        ("filename=\"=?utf-8?q?k=C4=B1r=C4=B1k.png?=\"", "kırık.png"),
+        ('filename="=?utf-8?q?k=C4=B1r=C4=B1k.png?="', "kırık.png"),
         ("filename*=UTF-8''k%C4%B1r%C4%B1k.png", "kırık.png"),
         ("filename*=iso-8859-9'tr'k%FDr%FDk.png; filename=\"other.png\"", "kırık.png"),
         ("filename*0*=utf-8''k%C4%B1r; filename*1*=%C4%B1k; filename*2=\".png\"", "kırık.png"),
@@ -436,6 +444,11 @@ def test_text_files_are_files_and_text_bodies_are_not() -> None:
     assert (named.text, named.files) == ("Hello", ())
 
 
+def test_nameless_files_are_named_by_what_they_are_and_empty_ones_are_nothing() -> None:
+    found = parse(multipart(part("Hi"), part(PDF, "application/pdf"), part("a,b", "text/csv"), part("", "text/csv")))
+    assert [file.filename for file in found.files] == ["attachment.pdf", "attachment.csv"]
+
+
 def test_archives_stay_closed() -> None:
     bomb = b"PK\x03\x04" + bytes(1_000)
     found = parse(multipart(part("Hi"), attached(bomb, "application/zip", "b.zip")))
@@ -448,8 +461,10 @@ def _picture(cid: str, name: str, data: bytes = PNG) -> bytes:
 
 
 def test_pictures_that_the_html_shows_are_inline_and_others_are_attachments() -> None:
-    html = part('<p>See <img src="cid:one@x"> and <IMG SRC=\'CID:tw%6f@x\'></p>', "text/html")
-    raw = multipart(html, _picture("one@x", "1.png"), _picture("two@x", "2.png"), _picture("3@x", "3.png"), subtype="related")
+    html = part("<p>See <img src=\"cid:one@x\"> and <IMG SRC='CID:tw%6f@x'></p>", "text/html")
+    raw = multipart(
+        html, _picture("one@x", "1.png"), _picture("two@x", "2.png"), _picture("3@x", "3.png"), subtype="related"
+    )
     found = parse(raw)
     assert [(file.filename, file.inline, file.content_id) for file in found.files] == [
         ("1.png", True, "one@x"),
@@ -496,14 +511,22 @@ def test_winmail_dat_is_unpacked() -> None:
 
 
 def test_winmail_dat_as_octets_holds_the_text_too() -> None:
-    found = parse(mail(wrapped(tnef(text="Sipariş kırık geldi")), kind='application/octet-stream; name="WINMAIL.DAT"', encoding="base64"))
+    found = parse(
+        mail(
+            wrapped(tnef(text="Sipariş kırık geldi")),
+            kind='application/octet-stream; name="WINMAIL.DAT"',
+            encoding="base64",
+        )
+    )
     assert (found.text, found.files) == ("Sipariş kırık geldi", ())
     rich = parse(mail(wrapped(tnef(html="<p>Merhaba</p>")), kind="application/ms-tnef", encoding="base64"))
     assert (rich.text, rich.html) == ("Merhaba", "<p>Merhaba</p>")
 
 
 def test_winmail_dat_that_is_broken_is_kept() -> None:
-    found = parse(multipart(part("Hi"), attached(b"\x78\x9f\x3e\x22" + b"\xff" * 90, "application/ms-tnef", "winmail.dat")))
+    found = parse(
+        multipart(part("Hi"), attached(b"\x78\x9f\x3e\x22" + b"\xff" * 90, "application/ms-tnef", "winmail.dat"))
+    )
     assert [file.filename for file in found.files] == ["winmail.dat"]
     assert found.defects == ("Outlook attachment (winmail.dat) that could not be opened",)
 
@@ -545,7 +568,9 @@ def test_smime_signed_mails_are_read_through_their_seal(indefinite: bool) -> Non
 
 
 def test_pgp_within_the_text() -> None:
-    signed = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHello\n- -- dash\n-----BEGIN PGP SIGNATURE-----\n\nabc\n"
+    signed = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHello\n- -- dash\n-----BEGIN PGP SIGNATURE-----\n\nabc\n"
+    )
     found = parse(mail(signed + "-----END PGP SIGNATURE-----\nbye"))
     assert (found.text, found.seal) == ("Hello\n-- dash\nbye", "signed")
     locked = parse(mail("-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n"))
@@ -635,7 +660,10 @@ def test_invitations_are_readable() -> None:
     [
         (ICS.replace("REQUEST", "CANCEL").replace("SUMMARY:Tes\\,", ""), "Cancelled appointment: Teslimat, 2. deneme"),
         ("BEGIN:VEVENT\nSUMMARY:A\nDTSTART;VALUE=DATE:20241105\nEND:VEVENT", "Appointment: A\nWhen: 2024-11-05"),
-        ("BEGIN:VEVENT\nSUMMARY:A\n B\nDTSTART:20241105T100000Z\nEND:VEVENT", "Appointment: AB\nWhen: 2024-11-05 10:00 UTC"),
+        (
+            "BEGIN:VEVENT\nSUMMARY:A\n B\nDTSTART:20241105T100000Z\nEND:VEVENT",
+            "Appointment: AB\nWhen: 2024-11-05 10:00 UTC",
+        ),
         (
             "METHOD:REPLY\nBEGIN:VEVENT\nATTENDEE;PARTSTAT=DECLINED:mailto:a@x\nEND:VEVENT",
             "Answer to an invitation (declined): without a title",
@@ -687,7 +715,9 @@ def test_what_the_standard_library_writes_is_read_back() -> None:
     made["Subject"] = "Ürün değişimi – çok uzun bir konu satırı ki katlanmak zorunda kalsın, evet gerçekten"
     made.set_content("Merhaba\n")
     made.add_alternative("<p>Merhaba</p>", subtype="html")
-    made.add_attachment(PDF, maintype="application", subtype="pdf", filename="çok uzun bir dosya adı, katlanacak kadar.pdf")
+    made.add_attachment(
+        PDF, maintype="application", subtype="pdf", filename="çok uzun bir dosya adı, katlanacak kadar.pdf"
+    )
     found = parse(made.as_bytes())
     assert found.subject == made["Subject"]
     assert (found.text, found.html.strip()) == ("Merhaba", "<p>Merhaba</p>")

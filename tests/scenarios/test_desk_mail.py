@@ -72,3 +72,20 @@ async def test_a_reply_that_comes_back_after_it_was_sent_is_marked_and_explained
     told = await thread_shows(world, card["ts"], "452 4.2.2 over quota")
     for words in ("❌", "Ayşe Yılmaz", "Yolda", say("advice.mailbox_full")):
         assert words in str(told)
+
+
+async def test_who_only_claims_a_customers_address_is_shown_as_such_and_whom_they_look_like(world: World) -> None:
+    await world.start()
+    _, card = await opened(world, "Siparişim nerede?", "Ayşe Yılmaz")
+    await query(
+        world,
+        """
+        with known as (insert into customers (name) values ('Ayşe Y. (asıl)') returning id)
+        insert into addresses (customer_id, kind, value, proof) select id, 'email', 'ayse@ornek.com.tr', 3 from known
+        """,
+    )
+    await query(
+        world, "update addresses set kind = 'email-claimed', value = 'ayse@ornek.com.tr', proof = 0 where proof = 2"
+    )
+    await world.slack.press(AYSE, "take", channel=SUPPORT, ts=card["ts"])
+    await card_shows(world, card["ts"], start_of("card.claimed"), "ayse@ornek.com.tr", "Ayşe Y. (asıl)")

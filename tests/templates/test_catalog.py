@@ -51,7 +51,19 @@ def test_what_is_wrong_with_the_texts_is_listed() -> None:
 
 
 def test_every_kind_of_work_can_be_named_in_an_alarm() -> None:
-    kinds = {"mirror", "card", "revise", "marks", "deliver", "media", "read", "slack_thread", "pull", "alarms", "catchup"}
+    kinds = {
+        "mirror",
+        "card",
+        "revise",
+        "marks",
+        "deliver",
+        "media",
+        "read",
+        "slack_thread",
+        "pull",
+        "alarms",
+        "catchup",
+    }
     for texts in CATALOG.texts.values():
         assert {key.removeprefix("work.") for key in texts if key.startswith("work.")} == kinds
 

@@ -101,10 +101,14 @@ function list(writer, state, mails) {
 }
 
 // A frame knows its height only once it is loaded; nothing in it may run, so we look from outside.
-function fit(event) {
-  const inside = event.target.contentDocument?.documentElement;
-  if (inside) event.target.style.height = `${inside.scrollHeight + 4}px`;
+function fit(frame) {
+  const inside = frame.contentDocument?.documentElement;
+  if (!inside) return;
+  frame.style.height = "0"; // a document is never lower than its frame
+  frame.style.height = `${inside.scrollHeight + 4}px`;
 }
+
+addEventListener("resize", () => document.querySelectorAll(".ml-frame").forEach(fit));
 
 function reading(writer, state, mail) {
   const past = Boolean(state.past[name(mail)]);
@@ -114,7 +118,7 @@ function reading(writer, state, mail) {
       h("h2", { class: "ml-about", dir: "auto" }, mail.subject || "(no subject)"),
       h("div", { class: "ml-who" }, face(writer, mail, 36), h("div", {}, h("strong", {}, who(writer, mail)), h("small", {}, `${mail.from.address} → ${mail.mine ? mail.to : "me"}`)), h("time", {}, clock(mail.at))),
       url
-        ? h("iframe", { key: url, class: "ml-frame", src: url, title: "The mail", sandbox: "allow-same-origin allow-popups", referrerpolicy: "no-referrer", on: { load: fit } })
+        ? h("iframe", { key: url, class: "ml-frame", src: url, title: "The mail", sandbox: "allow-same-origin allow-popups", referrerpolicy: "no-referrer", on: { load: (event) => fit(event.target) } })
         : h("div", { class: "ml-text", dir: "auto" }, mail.text),
       mail.past ? h("button", { type: "button", class: "ml-dots", "aria-expanded": past ? "true" : "false", "aria-label": past ? "Hide what was said before" : "Show what was said before", title: past ? "Hide what was said before" : "Show what was said before", on: { click: () => { state.past[name(mail)] = !past; redraw(); } } }, "…") : null,
       past && !url ? h("div", { key: "past", class: "ml-past", dir: "auto" }, mail.hidden) : null,

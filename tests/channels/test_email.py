@@ -1,0 +1,159 @@
+"""The e-mail channel as its callers see it; what it is made of is tested in `tests/mail`."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+
+from channels.channel import Request
+from channels.email import Email, EmailConfig
+from channels.errors import InDoubt, Malformed, Unverified
+from channels.message import Address, Letter, Outgoing, Proof, Received
+from tests.channels.harness import Subject
+
+AT = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
+SECRET = "posta:cok-gizli"
+HERE = Path(__file__).parent / "email"
+
+
+def channel(url: str = "http://127.0.0.1:9", **more: object) -> Email:
+    """A mailbox brought by a webhook and answered over the server at `url`."""
+    parts = urlsplit(url)
+    config = EmailConfig(
+        address="support@kumbara.example",
+        smtp=f"smtp://support:smtp-geheim@{parts.hostname}:{parts.port}",
+        inbound="postmark",
+        inbound_secret=SECRET,
+        trusted_authserv=("mx.kumbara.example",),
+        **more,  # type: ignore[arg-type]
+    )
+    return Email("mail", config, now=lambda: AT)
+
+
+def signed(body: bytes) -> Request:
+    return Request(
+        method="POST",
+        url="https://support.example.com/webhooks/mail",
+        headers={
+            "authorization": "Basic " + base64.b64encode(SECRET.encode()).decode(),
+            "content-type": "application/json",
+        },
+        body=body,
+    )
+
+
+def answer(to: str = "ayse@ornek.com.tr") -> Outgoing:
+    return Outgoing(
+        id=UUID(int=7),
+        to=Address(kind="email", value=to),
+        text="Merhaba",
+        context={"message_id": "<1@ornek.com.tr>", "subject": "Siparişim", "to": [to]},
+    )
+
+
+SUBJECT = Subject(
+    kind="email",
+    make=channel,
+    secrets=(SECRET.partition(":")[2], "smtp-geheim"),
+    signed=signed,
+    signature="authorization",
+    covers_body=False,
+    payloads=HERE,
+    send=lambda made: made.send(answer()),
+    http=False,
+)
+
+
+def letter(raw: bytes, **facts: object) -> Letter:
+    return Letter(channel="mail", external_id="imap:INBOX:1:1", digest=b"1", at=AT, raw=raw, facts=facts)
+
+
+MAIL = """From: Ayşe <ayse@ornek.com.tr>
+To: support@kumbara.example
+Subject: Siparişim
+Message-ID: <1@ornek.com.tr>
+Authentication-Results: mx.kumbara.example; dmarc=pass header.from=ornek.com.tr
+
+Siparişim nerede?
+
+> Ne zaman verdiniz?
+""".encode()
+
+
+async def test_a_letter_is_read_in_a_child_and_again_with_the_same_result() -> None:
+    made = channel()
+    try:
+        (first,) = await made.read(letter(MAIL))
+        (again,) = await made.read(letter(MAIL))
+    finally:
+        await made.close()
+    assert isinstance(first, Received)
+    assert first == again
+    assert (first.text, first.hidden, first.proof) == (
+        "Siparişim nerede?",
+        "> Ne zaman verdiniz?",
+        Proof.AUTHENTICATED,
+    )
+    assert first.sender == Address(kind="email", value="ayse@ornek.com.tr")
+    assert first.names == ("<1@ornek.com.tr>",)
+
+
+async def test_the_same_mail_unproven_is_another_address() -> None:
+    made = channel()
+    try:
+        (read,) = await made.read(letter(MAIL.replace(b"mx.kumbara.example;", b"mx.somewhere.example;")))
+    finally:
+        await made.close()
+    assert isinstance(read, Received)
+    assert read.sender == Address(kind="email-claimed", value="ayse@ornek.com.tr")
+    assert read.twin == Address(kind="email", value="ayse@ornek.com.tr")
+
+
+async def test_one_too_large_to_fetch_is_shown_with_its_sender_and_the_reason() -> None:
+    made = channel()
+    try:
+        (read,) = await made.read(letter(MAIL, cut=True, size=80 << 20))
+    finally:
+        await made.close()
+    assert isinstance(read, Received)
+    assert (read.subject, read.stub, read.sender.value) == ("Siparişim", "mail", "ayse@ornek.com.tr")
+    assert "80 MB" in read.why
+
+
+async def test_one_that_takes_too_long_is_shown_and_the_next_is_read() -> None:
+    made = channel(read_seconds=0.0)
+    try:
+        (slow,) = await made.read(letter(MAIL))
+    finally:
+        await made.close()
+    assert isinstance(slow, Received)
+    assert (slow.stub, slow.subject) == ("mail", "Siparişim")
+
+
+async def test_nothing_a_mail_can_hold_leaves_it_unseen() -> None:
+    made = channel()
+    try:
+        for raw in (b"", b"\n", b"\x00" * 100, b"From: x\n\n", b"Subject: a\n" * 5_000, b"(" * 200_000):
+            assert len(await made.read(letter(raw))) == 1, raw[:20]
+    finally:
+        await made.close()
+
+
+async def test_a_mailbox_without_webhook_takes_no_request() -> None:
+    made = Email("mail", EmailConfig(address="a@b.example", smtp="smtp://127.0.0.1:9"))
+    with pytest.raises(Unverified):
+        made.verify(signed(b"{}"))
+    with pytest.raises(Malformed):
+        made.parse(signed(b"{}"), AT)
+
+
+async def test_what_became_of_a_mail_is_a_doubt_where_no_sent_folder_tells() -> None:
+    made = channel()
+    with pytest.raises(InDoubt):
+        await made.find(answer())
+    await made.close()
