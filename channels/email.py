@@ -358,8 +358,9 @@ async def stored_at(place: Mapping[str, Any]) -> bytes:
     from obstore.store import S3Store
 
     try:
-        region = {"region": str(place["region"])} if place.get("region") else {}
-        store = S3Store(str(place.get("bucket", "")), **region)
+        region = str(place.get("region") or "")
+        bucket = str(place.get("bucket", ""))
+        store = S3Store(bucket, region=region) if region else S3Store(bucket)
         found = await store.get_async(str(place.get("key", "")))
         return bytes(await found.bytes_async())
     except (BaseError, OSError) as error:

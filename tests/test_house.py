@@ -250,7 +250,7 @@ def test_what_is_needed_is_locked_and_nothing_else() -> None:
 
 
 def test_every_runtime_dependency_is_permissively_licensed() -> None:
-    # MPL-2.0 binds its own files only, and none is changed here: two lists (roots, public suffixes) and a part of orjson.
+    # MPL-2.0 binds its own files only, and none is changed here: two lists (roots, suffixes) and a part of orjson.
     weak = {"certifi", "orjson", "publicsuffixlist"}
     free = r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Zlib|CC0|Unlicense|PostgreSQL"
     seen = 0

@@ -83,7 +83,7 @@ def references(name: str, ids: Iterable[str]) -> str:
 
 def filename(name: str, value: str) -> Iterator[str]:
     """A file name as parameters of a field; beyond ASCII in the pieces of RFC 2231."""
-    if value.isascii() and "=?" not in value and len(value) < MOST_LINE - 20:
+    if value.isascii() and len(value) < MOST_LINE - 20:
         yield f'{name}="{_quoted(value)}"'
         return
     pieces = list(_percented(value, 50))

@@ -211,7 +211,7 @@ class _Cut:
                 characters += len(self.page.bare[own[place]])
                 if matched >= 0.7 * (len(own) - place) and characters >= 40:
                     best = place
-        if best is None:
+        if best is None or all(matches[:best]):
             return
         above = self.page.bare[own[best - 1]]
         if best > 1 and above.endswith(":") and len(above) <= 300 and re.search(r"\d", above):

@@ -7,7 +7,7 @@ colon at its end, few words); the word lists only widen what is taken in and kee
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,6 +84,8 @@ class Page:
             rest = line[found.end() :] if found else line
             self.bare.append((rest if rest.isascii() else rest.translate(_PLAIN)).strip())
         self.ours = [name for one in ours if len(name := one.translate(_PLAIN).strip().casefold()) >= 3][:50]
+        self._after = [*reversed(_neighbours(reversed(self.bare), len(self.bare), -1))]
+        self._before = _neighbours(self.bare, -1, 1)
         self._tries = 0
         self._labels: dict[int, tuple[str, str] | None] = {}
 
@@ -92,11 +94,11 @@ class Page:
 
     def after(self, line: int) -> int | None:
         """The next line that is not blank."""
-        return next((i for i in range(line + 1, min(len(self), line + 12)) if self.bare[i]), None)
+        return self._after[line]
 
     def before(self, line: int) -> int | None:
         """The last line before that is not blank."""
-        return next((i for i in range(line - 1, max(-1, line - 12), -1) if self.bare[i]), None)
+        return self._before[line]
 
     def introduces(self, line: int) -> Mark | None:
         """What begins or, for an attribution, ends at this line."""
@@ -276,6 +278,19 @@ class Page:
         return following is not None and self.depth[following] > 0
 
 
+def _neighbours(lines: Iterable[str], start: int, step: int) -> list[int | None]:
+    """For each line the number of the last one before it, in the order given, that is not blank."""
+    found: list[int | None] = []
+    last: int | None = None
+    place = start
+    for line in lines:
+        place += step
+        found.append(last)
+        if line:
+            last = place
+    return found
+
+
 def _closes_address(last: str, line: str) -> bool:
     """Whether a `>` at a line's beginning is the end of an address that the line above could not hold."""
     if len(line) > 40 or len(last) > LONGEST or not line.rstrip("\r ").endswith((":", "：")):
@@ -315,6 +330,8 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
             return False  # something is said after the day and the sender
         if named_address and (verb is not None or followed or named_address.group()[0] != "("):
             return count <= (20 if verb is not None or followed else 12)
+        if address and verb is None and not followed and not name:
+            return bool(clock and day) and count <= 3
         if address:
             return count <= (5 if verb is None else 11) + (5 if followed else 0)
         if name:
@@ -352,7 +369,9 @@ def _our_name(text: str, ours: Sequence[str]) -> str:
 
 def _framed(text: str) -> bool:
     """Whether the line begins with its day or preposition, or is a name, a verb and a day."""
-    return words.BEGINS.match(text) is not None or (text[:1].isupper() and len(_WORD.findall(text)) <= 6)
+    spoken = _WORD.findall(text)
+    named = text[:1].isupper() and len(spoken) <= 4 and sum(word[0].islower() for word in spoken) <= 2
+    return words.BEGINS.match(text) is not None or named
 
 
 def _is_header(block: Sequence[tuple[str, str]], ours: Sequence[str], *, introduced: bool, titled: bool) -> bool:
@@ -360,15 +379,14 @@ def _is_header(block: Sequence[tuple[str, str]], ours: Sequence[str], *, introdu
     known = {role for role in roles if role is not None and role is not Role.OTHER}
     people = [value for label, value in block if label not in words.ORDER_MAIL]
     addresses = sum(1 for value in people if _ADDRESS.search(value))
-    strong = (
-        any(_NAMED_ADDRESS.search(value) for value in people)
-        or addresses >= 2
-        or any(name in value.casefold() for value in people for name in ours)
-    )
-    dated = any(
-        (_YEAR.search(value) or _DAY.search(value)) and (_CLOCK.search(value) or _DOTTED.search(value))
+    times = [
+        bool((_YEAR.search(value) or _DAY.search(value)) and (_CLOCK.search(value) or _DOTTED.search(value)))
         for _, value in block
-    )
+    ]
+    dated = any(times)
+    named = [_NAMED_ADDRESS.search(value) is not None for _, value in block]
+    placed = (named[0] and times[1]) or (times[0] and named[1])  # who and when come first in all programs
+    strong = placed or addresses >= 2 or any(name in value.casefold() for value in people for name in ours)
     when = any(role is Role.SENT and re.search(r"\d", value) for role, (_, value) in zip(roles, block, strict=True))
     if titled and len(known) >= 2:
         return True

@@ -118,7 +118,12 @@ def parted(text: str) -> tuple[str, str]:
 def without_past(rich: str) -> tuple[str, bool]:
     """HTML up to where the quoted past begins, and whether there is any."""
     found = _QUOTE.search(rich)
-    return (rich, False) if found is None else (rich[: found.start()], True)
+    if found is None:
+        return rich, False
+    shown = rich[: found.start()].rstrip()
+    while shown.endswith(("<br>", "<br/>", "<br />")):
+        shown = shown[: shown.rindex("<br")].rstrip()
+    return shown, True
 
 
 def _parts(message: Message) -> tuple[str, str, tuple[SeenFile, ...]]:

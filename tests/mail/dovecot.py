@@ -106,6 +106,7 @@ class Dovecot:
     capability: str = ""  # instead of what it can
     _process: subprocess.Popen[bytes] | None = None
     _delivered: int = 0
+    _homes: set[Path] = field(default_factory=set)
 
     @property
     def cafile(self) -> str:
@@ -169,14 +170,14 @@ class Dovecot:
 
     # mail
 
-    def deliver(
-        self, raw: bytes, *, to: str = "ada", folder: str = "", ago: timedelta = timedelta(), stamp: int = 0
-    ) -> Path:
+    def deliver(self, raw: bytes, *, to: str = "ada", folder: str = "", ago: timedelta = timedelta()) -> Path:
         """Deliver a mail. `folder` is the maildir's name for it, such as `.Junk`; "" is the inbox."""
         self._delivered += 1
         home = self.folder / "mail" / to / folder
-        for part in ("tmp", "new", "cur"):
-            self._made(home / part)
+        if home not in self._homes:
+            for part in ("tmp", "new", "cur"):
+                self._made(home / part)
+            self._homes.add(home)
         name = f"{int(time.time())}.M{self._delivered:06d}P{os.getpid()}.here"
         temporary = home / "tmp" / name
         temporary.write_bytes(raw)
@@ -202,7 +203,7 @@ class Dovecot:
             self._made(self.folder / name)
         passdb = ""
         if self.tokeninfo:
-            options = f"tokeninfo_url = {self.tokeninfo}\nusername_attribute = user\ntokeninfo_timeout_msecs = 5000\n"
+            options = f"tokeninfo_url = {self.tokeninfo}\nusername_attribute = user\n"
             (self.folder / "oauth2.conf").write_text(options, encoding="utf-8")
             passdb = f"passdb {{\n driver = oauth2\n mechanisms = xoauth2\n args = {self.folder}/oauth2.conf\n}}\n"
         users = "".join(f"{name}:{{PLAIN}}{password}::::::\n" for name, password in self.users.items())
@@ -255,7 +256,8 @@ def dovecot(**more: str) -> Iterator[Dovecot]:
             pytest.fail(why)
         pytest.skip(why)
     user = "dovenull" if os.geteuid() == 0 else getpass.getuser()
-    folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir=memory if os.access(memory, os.W_OK) else None))
     folder.chmod(0o755)
     server = Dovecot(folder, user, **more)  # type: ignore[arg-type]
     server._own(folder)

@@ -378,7 +378,18 @@ def test_a_local_part_in_any_script_needs_a_server_that_can() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "ayse", "ayse@", "@example.com", "a b@example.com", "a@b\r\nRCPT TO:<c@d>", "a@-"]
+    "value",
+    [
+        "",
+        "ayse",
+        "ayse@",
+        "@example.com",
+        "a b@example.com",
+        "a@b\r\nRCPT TO:<c@d>",
+        "a@-",
+        "a\x00b@c.example",
+        "a\u202eb@c.example",
+    ],
 )
 def test_what_is_no_address_is_not_written_to(value: str) -> None:
     with pytest.raises(Unreachable):
@@ -431,6 +442,7 @@ def test_a_file_without_its_bytes_is_not_sent_as_an_empty_one() -> None:
         ("C:\\temp\\a.png", "a.png"),
         ("a\r\nb\x00.png", "a b .png"),
         ("..", ""),
+        ("=?utf-8?q?a?=.txt", "=_utf-8_q_a_=.txt"),
         ("x" * 300 + ".jpeg", "x" * 139 + ".jpeg"),
         ("fatura\u202egpj.exe", "faturagpj.exe"),
     ],

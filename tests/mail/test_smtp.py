@@ -354,11 +354,12 @@ async def test_letters_beyond_a_z_need_a_server_that_can() -> None:
 
 
 async def test_a_mail_too_large_is_not_even_begun() -> None:
-    async with office(most=10_000) as post, sending(at(post.port)) as smtp:
-        file = Attachment(media_type="image/png", filename="a.png", data=bytes(20_000))
+    async with office(most=1 << 20) as post, sending(at(post.port)) as smtp:
+        file = Attachment(media_type="image/png", filename="a.png", data=bytes(3 << 19))
         with pytest.raises(Refused) as refused:
             await smtp.send(mail(attachment=file))
         assert refused.value.provider_code == FILE_TOO_BIG
+        assert refused.value.detail == "The mail has 2 MB; the mail server takes 1 MB."
         assert post.mails == []
 
 
@@ -534,6 +535,8 @@ async def test_a_server_that_hangs_up_in_the_middle_has_not_taken_the_mail() -> 
 
 
 async def test_a_server_that_refuses_in_the_middle_is_heard() -> None:
+    heard = asyncio.Event()
+
     async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
         for answer in (b"250 OK", b"250 OK", b"250 OK", b"250 OK", b"354 go"):
@@ -541,12 +544,13 @@ async def test_a_server_that_refuses_in_the_middle_is_heard() -> None:
             writer.write(answer + b"\r\n")
         await reader.readexactly(1000)
         writer.write(b"552 5.3.4 that is too much\r\n")
-        await reader.read()
+        await heard.wait()  # and reads nothing more
 
     file = Attachment(media_type="video/mp4", filename="a.mp4", data=bytes(24 << 20))
     async with scripted(refuses) as port, sending(at(port)) as smtp:
         with pytest.raises(Refused) as refused:
             await smtp.send(mail(attachment=file))
+        heard.set()
         assert refused.value.provider_code == FILE_TOO_BIG
 
 
@@ -843,6 +847,12 @@ async def test_a_signed_mail_is_believed_by_its_receiver(rsa_key: str) -> None:
 def test_bodies_of_any_end_are_hashed_as_receivers_do(body: bytes, rsa_key: str) -> None:
     signer = Signer("kumbara.example", "s1", rsa_key)
     raw = b"From: support@kumbara.example\r\nSubject:  a \r\n  b\r\n\r\n" + body
+    assert verified(signer.sign(raw, AT), signer)
+
+
+def test_of_repeated_fields_the_lowest_is_signed_first(rsa_key: str) -> None:
+    signer = Signer("kumbara.example", "s1", rsa_key)
+    raw = b"Subject: a\r\nFrom: support@kumbara.example\r\nSubject: b\r\n\r\n"
     assert verified(signer.sign(raw, AT), signer)
 
 
