@@ -26,7 +26,8 @@ from sandbox import cast, mail, slack, telegram, trail
 from sandbox.mail.control import plain as mail_state
 from sandbox.rows import TABLES, Rows
 from sandbox.slack.state import state as slack_state
-from sandbox.stories import STORIES, Scene, Stage, Story, perform
+from sandbox.stage import Scene, Stage
+from sandbox.stories import STORIES, Story, perform
 
 Json = dict[str, Any]
 

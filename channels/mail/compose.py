@@ -165,7 +165,7 @@ def compose(message: Outgoing, sender: Sender, at: datetime) -> Composed:
     head += [fields.unstructured("Subject", subject), f"Message-ID: {message_id}", *_thread(context)]
     if message.author is Author.BOT:
         head += ["Auto-Submitted: auto-replied", "X-Auto-Response-Suppress: All"]
-    head += ["X-Santral: 1", "MIME-Version: 1.0"]  # by which we know our own mail, should it come back
+    head += [f"X-Santral: {whom.domain}", "MIME-Version: 1.0"]  # we know our own mail by it, should it come back
     recipients = tuple(dict.fromkeys(box.address for box in (*to, *cc)))
     utf8 = not "".join(recipients).isascii()
     return Composed(

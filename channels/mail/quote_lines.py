@@ -115,7 +115,6 @@ class _Cut:
             self.hide(range(mark.start, count), mark.kind)
             return bool(above)
         hidden, own = self._unquoted(mark)
-        # A footer of a list or a signature is no answer below the quote.
         self.hide(hidden, mark.kind)
         if own:
             self.why.append("interleaved")
@@ -131,7 +130,7 @@ class _Cut:
             if page.depth[line] or self._spilt(line):
                 hidden.append(line)
             elif page.bare[line]:
-                inner = self._inner(line)
+                inner = page.introduces(line)
                 if inner is not None and inner.kind is not Kind.FORWARD:
                     hidden += range(inner.start, inner.end + 1)
                     own = [one for one in own if one < inner.start]
@@ -144,9 +143,6 @@ class _Cut:
                     own.append(line)
             line += 1
         return hidden, own
-
-    def _inner(self, line: int) -> Mark | None:
-        return self.page.introduces(line)
 
     def _spilt(self, line: int) -> bool:
         """Whether a line without `>` is the end of the quoted line above, broken by a program that wraps."""
@@ -173,10 +169,12 @@ class _Cut:
         while start > 0 and (page.depth[start - 1] or not page.bare[start - 1] or self._spilt(start - 1)):
             start -= 1
             quoted += page.depth[start] > 0
-        while start <= end and not page.depth[start]:
+        if not quoted:
+            return
+        while not page.depth[start]:
             start += 1
         above = page.before(start)
-        if not quoted or above is None or page.depth[above]:
+        if above is None or page.depth[above]:
             return
         introduced = page.bare[above].endswith(":")
         beneath = above == start - 1

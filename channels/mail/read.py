@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from uuid import UUID
 from channels.mail import body, html, machines, mime, proof, quotes
 from channels.mail.compose import bare_subject
 from channels.mail.dns import Keys
+from channels.mail.files import referred
 from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
 from channels.mail.values import (
     MOST_BYTES,
@@ -69,7 +70,8 @@ class Reading:
 
     mail: Mail
     own: Own
-    html: str  # the own words as sanitised HTML
+    own_html: str  # the own words as they were marked up, "" where there is no such form
+    html: str  # the same, sanitised
     verdict: Verdict
     trust: Trust
     customer: Mailbox | None
@@ -87,6 +89,7 @@ def examine(raw: bytes, envelope: Envelope, us: Us, keys: Keys | None = None, *,
     return Reading(
         mail=mail,
         own=own,
+        own_html=own_html,
         html=html.clean(own_html, mail.files) if own_html else "",
         verdict=verdict,
         trust=trust,
@@ -178,7 +181,7 @@ def _received(channel: str, external_id: str, digest: bytes, at: datetime, read:
         text=text,
         html=read.html,
         hidden=read.own.hidden,
-        attachments=tuple(_attachment(file) for file in _kept(mail.files)),
+        attachments=tuple(_attachment(file) for file in _kept(read)),
         stub="mail" if not text and not mail.files and not mail.subject else "",
         proof=trust.proof,
         why=" · ".join((trust.why, *mail.defects)),
@@ -242,9 +245,12 @@ def _shown_text(read: Reading) -> str:
     return "\n\n".join(part for part in (part.strip() for part in parts) if part)[:MOST_TEXT]
 
 
-def _kept(files: Sequence[File]) -> list[File]:
-    """The files worth showing: not those that belong to the quoted past or the signature."""
-    return [file for file in files if not file.beside_quote]
+def _kept(read: Reading) -> list[File]:
+    """The files worth showing: no pictures that only the quoted past or the signature shows."""
+    if not read.own_html:
+        return list(read.mail.files)
+    past = referred(read.mail.html) - referred(read.own_html)
+    return [file for file in read.mail.files if not (file.inline and file.content_id.strip("<>").lower() in past)]
 
 
 def _attachment(file: File) -> Attachment:

@@ -81,7 +81,6 @@ class File:
     data: bytes = field(repr=False)
     inline: bool = False  # shown inside the text by its writer, such as a picture or a logo
     content_id: str = ""
-    beside_quote: bool = False  # an inline picture that only the quoted history or the signature refers to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

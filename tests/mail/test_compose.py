@@ -99,6 +99,7 @@ def test_an_answer_reads_like_a_persons_mail() -> None:
     assert str(mail["Cc"]) == "Eş <es@example.com>", "our own mailboxes get no copies"
     assert delivery_of(mail["Message-ID"]) == ID == delivery_of(composed.message_id)
     assert composed.message_id.endswith("@kumbara.example>")
+    assert mail["X-Santral"] == "kumbara.example"
     assert mail["In-Reply-To"] == "<c2@mail.example.com>"
     assert mail["References"].split() == ["<c0@mail.example.com>", "<s1@kumbara.example>", "<c2@mail.example.com>"]
     assert mail["Date"].datetime == AT
