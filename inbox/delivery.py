@@ -27,6 +27,10 @@ from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
 
 AGAIN_FOR_FILE = timedelta(seconds=30)  # a look at a line that waits for a file, should its wake-up be lost
 
+GIVE_UP = timedelta(hours=72)  # as long as mail servers try, RFC 5321 4.5.4.1 says four days at least for theirs
+PATIENT = 5  # tries at the pace the provider asks for; after them the pauses double
+LONGEST = timedelta(hours=4)
+
 log = structlog.get_logger()
 
 
@@ -138,7 +142,11 @@ class Sender:
             await self._settle(c, found, Status.SENT, external_id=external_id)
 
     async def _wait(self, channel: Channel, found: Delivery, error: SendFailed) -> None:
-        """The provider surely did not take it: give it back to its line and come again."""
+        """The provider surely did not take it: give it back to its line and come again, for three days at most."""
+        if found.created_at + GIVE_UP < self._now() and not isinstance(error, Misconfigured):
+            async with self._database.transaction() as c:
+                await self._settle(c, found, Status.FAILED, code="gave_up", detail=str(error)[:500])
+            return
         async with self._database.transaction() as c:
             await deliveries.not_sent(c, found.id)
             if isinstance(error, Misconfigured):
@@ -147,7 +155,8 @@ class Sender:
                 if await deliveries.notify_desk(c, found.conversation_id, key, notice):
                     await self._tell(c, found)
         if isinstance(error, Retry) and error.after is not None:
-            raise Wait(error.after, str(error), whole_lane=error.whole_channel) from error
+            after = error.after if error.whole_channel else patience(error.after, found.attempts)
+            raise Wait(after, str(error), whole_lane=error.whole_channel) from error
         if isinstance(error, Retry) and error.whole_channel:
             raise Unavailable(str(error)) from error
         raise Failed(str(error)) from error
@@ -237,3 +246,8 @@ class Sender:
     async def _tell(self, c: Connection, found: Delivery) -> None:
         conversation = await arrivals.look(c, found.conversation_id)
         await work.put(c, self._follow_up(conversation, lines=True))
+
+
+def patience(after: timedelta, attempts: int) -> timedelta:
+    """How long to wait for one address that is deferred again and again."""
+    return max(after, min(after * (1 << min(max(attempts - PATIENT, 0), 16)), LONGEST))

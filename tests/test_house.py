@@ -381,7 +381,7 @@ def bare(tmp_path: Path) -> Path:
     (tmp_path / ".ci").mkdir()
     shutil.copy(HOUSE / ".ci/run", tmp_path / ".ci/run")
     (tmp_path / "bin").mkdir()
-    for name in ("make", "chromium", "git", "apt-get", "sudo", "python3"):
+    for name in ("make", "chromium", "doveadm", "git", "apt-get", "sudo", "python3"):
         program(tmp_path, name, f'echo "{name} $* CI=$CI" >> "$0.log"')
     for name in ("bash", "timeout", "dirname", "id", "echo"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
@@ -425,13 +425,14 @@ def test_ci_is_red_when_either_fails_and_still_runs_the_other(bare: Path, broken
     assert f"Failed: make {broken}" in ran.stdout
 
 
-def test_ci_installs_a_missing_browser(bare: Path) -> None:
-    (bare / "bin/chromium").unlink()
+@pytest.mark.parametrize(("program", "package"), [("chromium", "chromium"), ("doveadm", "dovecot-imapd")])
+def test_ci_installs_a_missing_browser_and_mail_server(bare: Path, program: str, package: str) -> None:
+    (bare / "bin" / program).unlink()
     ran = ci(bare)
     assert ran.returncode == 0, ran.stderr
     installs = [line for line in asked(bare, "apt-get") + asked(bare, "sudo") if " install " in line]
     assert len(installs) == 1
-    assert "chromium" in installs[0]
+    assert package in installs[0].split()
 
 
 def test_ci_says_what_is_missing_where_it_may_not_install(bare: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -26,7 +25,6 @@ __all__ = ["Account", "Mailbox"]
 T = TypeVar("T")
 
 ENDS_WITHIN = 1.0  # seconds that a thread whose connection was cut gets to end
-STALE = 5.0  # seconds after which a connection that stood by is tried before it is used
 
 
 class Mailbox:
@@ -56,11 +54,15 @@ class Mailbox:
         """
         self._mind_refusal()
         kept, self._scan = self._scan, None
-        scan = kept or Scan(self._channel, Line(self.account, self._now), self._now, self._tries)
-        if kept is not None and time.monotonic() - kept.line.used_at > STALE:
-            scan = await _in_thread(lambda: self._living(kept), kept.line.cut)
+        scan = kept or self._new_scan()
         try:
-            pulled = await _in_thread(lambda: _pulled(scan, after), scan.line.cut)
+            try:
+                pulled = await _in_thread(lambda: _pulled(scan, after), scan.line.cut)
+            except Lost:
+                if kept is None or kept.waited:
+                    raise
+                scan = self._new_scan()  # the old line broke while it stood by: that is no trouble yet
+                pulled = await _in_thread(lambda: _pulled(scan, after), scan.line.cut)
         except (Lost, LoginRefused, ChannelError) as error:
             raise self._failed(error) from None
         self._scan = scan
@@ -104,14 +106,8 @@ class Mailbox:
 
     # inside
 
-    def _living(self, kept: Scan) -> Scan:
-        """The connection that stood by, or a new one when that was dropped meanwhile."""
-        try:
-            kept.line.noop()
-        except (Lost, Denied):
-            kept.line.close()
-            return Scan(self._channel, Line(self.account, self._now), self._now, self._tries)
-        return kept
+    def _new_scan(self) -> Scan:
+        return Scan(self._channel, Line(self.account, self._now), self._now, self._tries)
 
     def _mind_refusal(self) -> None:
         if self._refused is not None and self._now() < self._refused[1]:

@@ -59,7 +59,6 @@ class Line:
         self.account = account
         self.folder = ""  # the one that is open
         self.announces = False  # new mail, by IDLE
-        self.used_at = 0.0  # monotonic
         self._now = now
         self._wire: Wire | None = None
         self._is_cut = False
@@ -125,10 +124,6 @@ class Line:
             Folder(name=each.name, marks=each.flags, delimiter="" if each.delim == "NIL" else each.delim)
             for each in found
         ]
-
-    def noop(self) -> None:
-        with self._doing("noop") as wire:
-            wire.noop()
 
     def examine(self, folder: str) -> int:
         """Open a folder to look at it, anew also when it is open already. Its UIDVALIDITY, 0 when it has none."""
@@ -218,7 +213,6 @@ class Line:
     def _doing(self, stage: str) -> Iterator[Any]:
         try:
             yield self._wire
-            self.used_at = time.monotonic()
         except (Denied, Lost):
             raise
         except ImapToolsError as error:

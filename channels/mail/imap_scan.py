@@ -35,6 +35,7 @@ class Scan:
 
     def __init__(self, channel: str, line: Line, now: Callable[[], datetime], tries: dict[Key, int]) -> None:
         self.line = line
+        self.waited = False  # in the last pull
         self._channel = channel
         self._account = line.account
         self._now = now
@@ -46,6 +47,7 @@ class Scan:
 
     def pull(self, cursor: str) -> Pulled:
         """Wait for mail after `cursor`, `idle_seconds` at most. Raises `Lost`."""
+        self.waited = False
         places = imap_places.read(cursor)
         until = time.monotonic() + self._account.idle_seconds
         while True:
@@ -57,6 +59,7 @@ class Scan:
             if left <= 0:
                 return Pulled(cursor=cursor)
             if self.line.folder == INBOX:
+                self.waited = True
                 self.line.idle(min(left, self._next_poll()))
 
     def _round(self, places: Mapping[str, Place]) -> Pulled | None:

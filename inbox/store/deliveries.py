@@ -45,6 +45,7 @@ class Delivery:
     attachment_id: int | None
     status: Status
     due_at: datetime
+    created_at: datetime
     sending_at: datetime | None
     revision: str
     external_id: str
@@ -172,7 +173,7 @@ async def insert_delivery(
 
 _DELIVERY = """
 select d.id, d.message_id, d.conversation_id, d.address_id, a.kind as address_kind, a.value as address_value, d.channel,
-       d.body, d.attachment_id, d.status, d.due_at, d.sending_at, d.revision, d.external_id, d.attempts,
+       d.body, d.attachment_id, d.status, d.due_at, d.created_at, d.sending_at, d.revision, d.external_id, d.attempts,
        a.silenced_at is not null as silenced
 from deliveries d join addresses a on a.id = d.address_id
 """
@@ -441,6 +442,7 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
         attachment_id=row["attachment_id"],
         status=Status(row["status"]),
         due_at=row["due_at"],
+        created_at=row["created_at"],
         sending_at=row["sending_at"],
         revision=row["revision"],
         external_id=row["external_id"] or "",

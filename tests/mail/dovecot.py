@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -257,7 +258,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dovecot(**more: str) -> Iterator[Dovecot]:
+def dovecot(**more: Any) -> Iterator[Dovecot]:
     """A running Dovecot. Without the program a run skips the test and says so; in CI, which installs it, it fails."""
     if why := _lacks():
         if os.environ.get("CI"):
@@ -267,7 +268,7 @@ def dovecot(**more: str) -> Iterator[Dovecot]:
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir=memory if os.access(memory, os.W_OK) else None))
     folder.chmod(0o755)
-    server = Dovecot(folder, user, **more)  # type: ignore[arg-type]
+    server = Dovecot(folder, user, **more)
     server._own(folder)
     try:
         server.start()

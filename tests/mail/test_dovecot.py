@@ -366,10 +366,9 @@ async def test_a_line_that_breaks_is_known_and_nothing_is_missed(desk: Desk) -> 
     assert desk.subjects == ["meanwhile"]
 
 
-async def test_a_line_that_broke_between_two_pulls_is_no_trouble(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_that_broke_between_two_pulls_is_no_trouble(desk: Desk) -> None:
     box = desk.box()
     await desk.adopt(box)
-    monkeypatch.setattr("channels.mail.imap.STALE", 0.0)
     desk.line.cut()
     await desk.line.is_quiet()
     desk.deliver("one")
