@@ -425,9 +425,9 @@ def test_ci_is_red_when_either_fails_and_still_runs_the_other(bare: Path, broken
     assert f"Failed: make {broken}" in ran.stdout
 
 
-@pytest.mark.parametrize(("program", "package"), [("chromium", "chromium"), ("doveadm", "dovecot-imapd")])
-def test_ci_installs_a_missing_browser_and_mail_server(bare: Path, program: str, package: str) -> None:
-    (bare / "bin" / program).unlink()
+@pytest.mark.parametrize(("absent", "package"), [("chromium", "chromium"), ("doveadm", "dovecot-imapd")])
+def test_ci_installs_a_missing_browser_and_mail_server(bare: Path, absent: str, package: str) -> None:
+    (bare / "bin" / absent).unlink()
     ran = ci(bare)
     assert ran.returncode == 0, ran.stderr
     installs = [line for line in asked(bare, "apt-get") + asked(bare, "sudo") if " install " in line]

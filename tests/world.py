@@ -86,6 +86,7 @@ class World:
         self.workspace: dict[str, Any] = {"posts_per_second": 200}
         self._mail = mail_sandbox.World() if mail else None
         self.mail_channel: dict[str, Any] = {}  # keys of the mail channel; what `open` puts there may be changed
+        self.more: list[dict[str, Any]] = []  # further channels, each with its name and kind
 
     @property
     def url(self) -> str:
@@ -143,7 +144,8 @@ class World:
         }
         team = {"name": "support", "slack_channel": SUPPORT, **self.team}
         channel = {"name": "bot", "kind": "telegram", "token": token, "api_url": self.telegram_url, **self.channel}
-        channels = [channel, *([{"name": "mail", "kind": "email", **self.mail_channel}] if self._mail else [])]
+        mail = [{"name": "mail", "kind": "email", **self.mail_channel}] if self._mail else []
+        channels = [channel, *mail, *self.more]
         written = [f"[[channels]]\n{table({k: v for k, v in one.items() if v is not None})}\n" for one in channels]
         return (
             f"{table({k: v for k, v in top.items() if v is not None})}\n[shop]\n{table(shop)}\n"

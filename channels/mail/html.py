@@ -44,6 +44,7 @@ _PARAGRAPHS = frozenset(re.findall(r"\S+", "p h1 h2 h3 h4 h5 h6 pre blockquote d
 _VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta param source track wbr"))
 _SELF_CLOSING = _VOID | frozenset(re.findall(r"\S+", "p li td th tr tbody thead tfoot dd dt option html head body"))
 _FORMATTING = frozenset(re.findall(r"\S+", "a b big code em font i nobr s small strike strong tt u"))
+_GAPS = re.compile(r"\n{3,}")  # Outlook and others write an empty paragraph for each empty line
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,40})[^<>]*>?")
 _HIDDEN = re.compile(
     r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE
@@ -97,7 +98,7 @@ def to_text(html: str) -> str:
     root = LexborHTMLParser(tamed(html)).root
     if root is not None:
         text.walk(root)
-    return charsets.clean(charsets.repaired(text.whole()))
+    return _GAPS.sub("\n\n", charsets.clean(charsets.repaired(text.whole())))
 
 
 class _Text:

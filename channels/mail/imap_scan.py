@@ -137,7 +137,9 @@ class Scan:
         for key in [key for key in self._tries if key[0] == name and key not in keys.values()]:
             del self._tries[key]
         easy = [uid for uid in there if self._tries.get(keys[uid], 0) < ALONE][: self._account.batch]
-        heads = self.line.heads(easy or there[:1])
+        # What was tried in vain goes alone, the least tried first.
+        hard = sorted(there, key=lambda uid: self._tries.get(keys[uid], 0))[:1]
+        heads = self.line.heads(easy or hard)
         letters: dict[int, Letter] = {}
         for uid, (head, raw) in self._fetched(heads, keys).items():
             letters[uid] = self._letter(keys[uid], head, raw)

@@ -75,7 +75,7 @@ class Wire(imaplib.IMAP4):
     @property
     def is_private(self) -> bool:
         """Whether the other end is this machine or in a private network."""
-        return ipaddress.ip_address(self.sock.getpeername()[0].partition("%")[0]).is_private
+        return is_private(self.sock.getpeername()[0])
 
     @property
     def encrypted(self) -> bool:
@@ -134,6 +134,14 @@ class Wire(imaplib.IMAP4):
         taken = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         return taken
+
+
+def is_private(address: str) -> bool:
+    """Whether an IP address is this machine's own or one of a private network."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.is_private
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -27,11 +28,11 @@ from channels.mail.imap import Account, Mailbox
 from channels.mail.oauth import OAuth
 from channels.message import Letter
 from tests.mail.dovecot import Dovecot, dovecot
+from tests.mail.line import MOST_SECONDS, Line
 
 pytestmark = pytest.mark.xdist_group("dovecot")
 
 PASSWORD = "correct horse"
-MOST_SECONDS = 20  # that anything here may take; by default nothing is asked again within 90 s
 _users = itertools.count()
 
 
@@ -40,79 +41,6 @@ def server() -> Iterator[Dovecot]:
     users = {f"user{number}": PASSWORD for number in range(60)}
     with dovecot(users=users) as running:
         yield running
-
-
-class Line:
-    """A line between us and a server, that remembers what went over it and can be cut or go dead."""
-
-    def __init__(self, port: int) -> None:
-        self.port = 0
-        self.count = 0  # of connections so far
-        self.ours, self.theirs = bytearray(), bytearray()  # what was said by either side
-        self._to = port
-        self._dead = False
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stirred = asyncio.Event()
-        self._server: asyncio.Server | None = None
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        self.cut()
-        if self._server:
-            self._server.close()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-    def die(self, *, dead: bool = True) -> None:
-        """Stay connected and carry nothing any more; connections made after `dead=False` work."""
-        self._dead = dead
-
-    async def said(self, words: bytes, times: int = 1) -> None:
-        """Wait until the server has said this."""
-        while self.theirs.count(words) < times:
-            self._stirred.clear()
-            await asyncio.wait_for(self._stirred.wait(), MOST_SECONDS)
-
-    async def is_quiet(self) -> None:
-        """Wait until nobody is connected any more."""
-        while self._writers:
-            self._stirred.clear()
-            await asyncio.wait_for(self._stirred.wait(), MOST_SECONDS)
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.count += 1
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, far_writer}
-        ways = (self._carry(reader, far_writer, self.ours), self._carry(far_reader, writer, self.theirs))
-        tasks = [asyncio.create_task(way) for way in ways]
-        self._tasks |= set(tasks)
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for one in (writer, far_writer):
-            one.transport.abort()
-        self._writers -= {writer, far_writer}
-        self._stirred.set()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytearray) -> None:
-        dead = False
-        with contextlib.suppress(OSError):
-            while piece := await reader.read(1 << 20):
-                dead = dead or self._dead
-                if dead:
-                    continue
-                said += piece
-                writer.write(piece)
-                await writer.drain()
-                self._stirred.set()
 
 
 class Desk:
@@ -454,6 +382,22 @@ async def test_the_mailbox_is_numbered_anew(desk: Desk) -> None:
     assert {letter.digest for letter in known} - {letter.digest for letter in desk.letters} == {
         letter.digest for letter in known if subject(letter.raw) == "before we came"
     }
+
+
+async def test_a_mail_at_which_the_server_breaks_holds_up_no_other_and_is_seen_in_the_end(desk: Desk) -> None:
+    for number in (1, 2, 3):
+        desk.deliver(f"n{number}")
+    desk.line.breaks_at = re.compile(rb"UID FETCH (?:\d+,)*2(?:,\d+)* \(UID BODY")
+    box = desk.box()
+    while len(desk.letters) < 3:
+        with contextlib.suppress(Retry):
+            await desk.pull(box)
+    assert desk.subjects == ["n1", "n3", ""]
+    stub = desk.letters[2]
+    assert "does not hand it out" in stub.facts["unreadable"]
+    desk.deliver("n4")
+    await desk.pull_until(box, lambda: len(desk.letters) > 3)
+    assert desk.subjects[3:] == ["n4"]
 
 
 # --- who is let in
