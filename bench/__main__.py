@@ -21,7 +21,9 @@ from bench import machine
 from bench.burst import burst
 from bench.desk import desk
 from bench.intake import intake, memory
+from bench.mail import mail
 from bench.program import BenchFailed
+from bench.quotes import quotes
 from bench.report import append, print_table
 from bench.rows import Part, Row, told
 from bench.starting import starting
@@ -34,6 +36,8 @@ PARTS: dict[str, tuple[str, Measure]] = {
     "desk": ("Desk, unloaded", desk),
     "memory": ("Memory of a process", memory),
     "work": ("Work", work),
+    "mail": ("E-mail", mail),
+    "quotes": ("Quoted pasts", quotes),
     "burst": ("Burst into one Slack channel", burst),
 }
 ON_DEMAND = frozenset({"burst"})  # two minutes of waiting by its nature

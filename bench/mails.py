@@ -182,7 +182,7 @@ def letter(raw: bytes, number: int, *, channel: str = "mail") -> Letter:
     )
 
 
-def heavy(number: int, size: int) -> bytes:
+def heavy(number: int, size: int, text: str) -> bytes:
     """A mail of about `size` bytes on the wire, with one large file."""
     data = random.Random(number).randbytes(size * 72 // 100)
     head = _head(
@@ -193,7 +193,7 @@ def heavy(number: int, size: int) -> bytes:
         at=BEGIN,
         more=[],
     )
-    return head + _mixed(_text_part("Fotoğrafları ekledim.", "utf-8", "base64"), data, f"foto {number}.jpg", "heavy")
+    return head + _mixed(_text_part(text, "utf-8", "base64"), data, f"foto {number}.jpg", "heavy")
 
 
 def _mail(chance: random.Random, name: str, number: int, before: _Past | None) -> tuple[Written, _Past]:
@@ -341,7 +341,9 @@ def _page(chance: random.Random, text: str, before: _Past | None, at: datetime, 
             )
         return (
             '<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><style><!--\n'
-            + "".join(f"p.Mso{n}, li.Mso{n} {{margin:0cm; font-size:11.0pt; mso-style-priority:{n};}}\n" for n in range(40))
+            + "".join(
+                f"p.Mso{n}, li.Mso{n} {{margin:0cm; font-size:11.0pt; mso-style-priority:{n};}}\n" for n in range(40)
+            )
             + f'--></style></head><body lang="{language.name}"{direction}><div class="WordSection1">{rows}{quote}'
             "</div></body></html>"
         )

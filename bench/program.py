@@ -107,9 +107,15 @@ class Program:
 
 @asynccontextmanager
 async def santral(
-    folder: Path, providers: Providers, roles: str, *, posts_per_second: float = 200, database_url: str = ""
+    folder: Path,
+    providers: Providers,
+    roles: str,
+    *,
+    posts_per_second: float = 200,
+    database_url: str = "",
+    more: str = "",
 ) -> AsyncIterator[Program]:
-    """Run `santral serve` until the block ends. Entered when `/health/ready` says yes."""
+    """Run `santral serve` until the block ends; `more` is TOML. Entered when `/health/ready` says yes."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "santral.toml"
@@ -123,7 +129,8 @@ async def santral(
             token=TOKEN,
             secret=SECRET,
             telegram=providers.telegram_url,
-        ),
+        )
+        + more,
         encoding="utf-8",
     )
     command = _command("santral") or [sys.executable, "-c", "from app.cli import main; main()"]

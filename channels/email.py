@@ -38,6 +38,38 @@ MOST_MAIL = 25 << 20  # bytes on the wire: what Gmail, Microsoft 365 and most ot
 MOST_FILES = MOST_MAIL * 72 // 100  # base64 makes 18 MB of files 24 MB of mail
 # Where mail to `name+anything@` is delivered to `name@` without being set up.
 PLUS = frozenset({"gmail.com", "outlook.com", "office365.com", "yandex.com", "yandex.ru", "fastmail.com"})
+# Domains in which everybody may have a mailbox: being there says nothing about being ours.
+EVERYBODYS = frozenset(
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "msn.com",
+        "yahoo.com",
+        "icloud.com",
+        "me.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "t-online.de",
+        "mail.ru",
+        "bk.ru",
+        "inbox.ru",
+        "list.ru",
+        "yandex.ru",
+        "yandex.com",
+        "ya.ru",
+        "rambler.ru",
+        "proton.me",
+        "protonmail.com",
+        "mynet.com",
+        "zoho.com",
+        "fastmail.com",
+    ]
+)
 FETCH_SECONDS = 10
 FETCH_MOST = 64 << 10  # bytes of a certificate or an answer to a confirmation
 HEAD = 64 << 10  # bytes of an unreadable mail that its stub is made of
@@ -311,7 +343,7 @@ def us(config: EmailConfig) -> Us:
     addresses = {found.lower() for found in (config.address, *config.aliases, *config.mailboxes)}
     return Us(
         addresses=frozenset(addresses),
-        domains=frozenset(address.rpartition("@")[2] for address in addresses),
+        domains=frozenset(address.rpartition("@")[2] for address in addresses) - EVERYBODYS,
         contact_forms=frozenset(found.lower() for found in config.contact_forms),
         trusted_authserv=frozenset(found.lower() for found in config.trusted_authserv),
     )

@@ -18,6 +18,7 @@ from types import MappingProxyType
 import structlog
 
 from channels.message import (
+    COMPLAINT,
     Address,
     AddressChanged,
     Attachment,
@@ -369,14 +370,18 @@ class Intake:
         group.puts.append(due.marks(told.message_id))
         if not told.failed_late:
             return
-        # Whoever answered believes it arrived: they are told, where nothing more will arrive nothing more is sent.
-        if event.unreachable:
+        # Whoever answered believes it arrived: they are told. Anybody can write that an address is dead, so that it is
+        # silenced only by a receipt that knows the id of what was sent there.
+        code = event.code or "refused"
+        if event.unreachable and told.certain:
             await receipts.silence(c, told.address_id, event.detail or event.code, event.at)
+        elif event.unreachable:
+            code = "refused"
         notice = {
             "notice": "failure",
             "delivery": str(told.delivery),
             "channel": event.channel,
-            "code": event.code or "refused",
+            "code": code,
             "detail": event.detail,
             "message": told.message_id,
         }
@@ -393,6 +398,13 @@ class Intake:
         if found is None and known is None:
             await letters.set_aside(c, event.channel, event.external_id, event.what)
             return
+        if event.what == COMPLAINT:
+            if found is None or found.sent_to is None:  # about nothing we can be sure to have sent
+                await letters.set_aside(c, event.channel, event.external_id, event.what)
+                return
+            complaining = (await arrivals.find(c, [found.sent_to])).get(found.sent_to)
+            if complaining is not None:
+                await receipts.silence(c, complaining.address_id, COMPLAINT, event.at)
         conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
         pending = group.conversations.get(conversation_id)
         conversation = pending or await arrivals.load(c, conversation_id)

@@ -7,9 +7,11 @@ same events each time, which the intake stores once.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import structlog
 
@@ -27,12 +29,20 @@ from inbox.store.work import Piece
 from inbox.work import LeaseLost, Ran, Unavailable, back_off
 
 LARGE = 256 << 10  # bytes from which a letter's raw form lies in a file beside the database
-BATCH = 32  # letters read together: their events are one group for the intake
+AHEAD = 64  # letters that are being read, or have been and wait for those before them
 HEAVY = 16 << 20  # bytes of letters in memory at a time
 TRIES = 6  # of a letter whose reading fails for a reason of our own; then it lies aside, with the reason
 AGAIN = timedelta(seconds=20)  # before the next try
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A letter whose reading has begun."""
+
+    unread: Unread
+    events: asyncio.Task[Sequence[Event] | None]
 
 
 class Letters:
@@ -82,40 +92,55 @@ class Letters:
             await work.put(c, [due.reading(name) for name in {x.letter.channel for x in kept}])
 
     async def run(self, piece: Piece) -> Ran:
-        """Read what is unread, a batch at a time."""
+        """Read what is unread, in its order, each stored as soon as all before it are."""
         channel = self._channels.get(piece.key)
         if channel is None:
             return Ran()
-        while batch := await self._batch(piece.key):
-            began = self._now()
-            read = await asyncio.gather(*(self._read(channel, unread) for unread in batch))
-            figures.READ_SECONDS.observe((self._now() - began).total_seconds() / len(batch))
-            try:
-                await self._intake.receive([event for events in read if events for event in events])
-            except (Away, Overloaded) as error:
-                raise Unavailable("the database is away") from error
-            outcomes = [
-                (unread.id, _outcome(events)) for unread, events in zip(batch, read, strict=True) if events is not None
-            ]
-            async with self._database.transaction() as c:
-                if not await work.holds(c, piece):
-                    raise LeaseLost
-                await table.read(c, outcomes)
+        ahead: deque[_Ahead] = deque()
+        try:
+            while True:
+                await self._look_ahead(channel, piece.key, ahead)
+                if not ahead:
+                    break
+                began = self._now()
+                await asyncio.wait([ahead[0].events])
+                done = list(takewhile(lambda one: one.events.done(), ahead))
+                figures.READ_SECONDS.observe((self._now() - began).total_seconds() / len(done))
+                await self._store(piece, done)
+                for _ in done:
+                    ahead.popleft()
+        finally:
+            for one in ahead:
+                one.events.cancel()
+            await asyncio.gather(*(one.events for one in ahead), return_exceptions=True)
         async with self._database.connection() as c:
             later = await table.next_due(c, piece.key)
         return Ran(again=later)
 
-    async def _batch(self, channel: str) -> list[Unread]:
+    async def _look_ahead(self, channel: Reads, name: str, ahead: deque[_Ahead]) -> None:
+        """Begin to read more when half of what was begun is stored, so that the readers never wait for a commit."""
+        weight = sum(one.unread.size for one in ahead)
+        if len(ahead) > AHEAD // 2 or weight > HEAVY:
+            return
         async with self._database.connection() as c:
-            found = await table.unread(c, channel, BATCH)
-        batch: list[Unread] = []
-        weight = 0
+            found = await table.unread(c, name, AHEAD - len(ahead), but=[one.unread.id for one in ahead])
         for unread in found:
             weight += unread.size
-            if batch and weight > HEAVY:
+            if ahead and weight > HEAVY:
                 break
-            batch.append(unread)
-        return batch
+            ahead.append(_Ahead(unread, asyncio.create_task(self._read(channel, unread))))
+
+    async def _store(self, piece: Piece, done: Sequence[_Ahead]) -> None:
+        read = [(one.unread, one.events.result()) for one in done]
+        try:
+            await self._intake.receive([event for _, events in read for event in events or ()])
+        except (Away, Overloaded) as error:
+            raise Unavailable("the database is away") from error
+        outcomes = [(unread.id, _outcome(events)) for unread, events in read if events is not None]
+        async with self._database.transaction() as c:
+            if not await work.holds(c, piece):
+                raise LeaseLost
+            await table.read(c, outcomes)
 
     async def _read(self, channel: Reads, unread: Unread) -> Sequence[Event] | None:
         """The events of one letter; None when it has to be tried again."""

@@ -35,12 +35,10 @@ from channels.mail.values import (
     Verdict,
 )
 from channels.message import (
-    COMPLAINT,
     Address,
     Attachment,
     Automated,
     Event,
-    OptedOut,
     Proof,
     Receipt,
     Received,
@@ -108,8 +106,6 @@ def events(channel: str, external_id: str, digest: bytes, at: datetime, read: Re
         told = [receipt for fate in read.verdict.fates if (receipt := _receipt(channel, external_id, at, read, fate))]
     elif kind is MailKind.READ_RECEIPT:
         told = [_about(channel, external_id, at, read, Status.READ)]
-    elif kind is MailKind.REPORT:
-        told = _complaint(channel, at, read)
     return tuple(told) or (_automated(channel, external_id, digest, at, read, us),)
 
 
@@ -329,16 +325,6 @@ def _about(channel: str, external_id: str, at: datetime, read: Reading, status: 
         external_id=verdict.about[0] if verdict.about and not verdict.deliveries else "",
         letter=external_id,
     )
-
-
-def _complaint(channel: str, at: datetime, read: Reading) -> list[Event]:
-    """Somebody called our mail spam: nothing more is sent there, whichever way we know the address."""
-    return [
-        OptedOut(channel=channel, sender=Address(kind=kind, value=fate.recipient.lower()), at=at, why=COMPLAINT)
-        for fate in read.verdict.fates
-        if fate.recipient
-        for kind in (PROVEN, CLAIMED)
-    ]
 
 
 def _automated(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Automated:

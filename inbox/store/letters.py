@@ -73,15 +73,16 @@ async def keep(c: Connection, letters: Sequence[Kept]) -> int:
     return int(answer.rpartition(" ")[2])
 
 
-async def unread(c: Connection, channel: str, most: int) -> list[Unread]:
-    """The next letters to read, in the order in which they came."""
+async def unread(c: Connection, channel: str, most: int, *, but: Sequence[int] = ()) -> list[Unread]:
+    """The next letters to read, in the order in which they came, apart from those that are being read."""
     rows = await c.fetch(
         """
         select id, channel, external_id, digest, at, facts, raw, path, size, attempts from letters
-        where channel = $1 and read_at is null and due_at <= now() order by id limit $2
+        where channel = $1 and read_at is null and due_at <= now() and id <> all($3::bigint[]) order by id limit $2
         """,
         channel,
         most,
+        list(but),
     )
     return [Unread(**dict(row)) for row in rows]
 

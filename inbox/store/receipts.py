@@ -15,13 +15,18 @@ RECENT = 5  # days in which a bounce that names only its recipient is taken to b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """The delivery a receipt was about. `failed_late`: it counted as sent until this receipt came."""
+    """The delivery a receipt was about.
+
+    `failed_late`: it counted as sent until this receipt came. `certain`: the receipt named the delivery by an id that only
+    its addressee and we have seen, and no other recipient.
+    """
 
     delivery: UUID
     message_id: int
     conversation_id: int
     address_id: int
     failed_late: bool
+    certain: bool
 
 
 async def receive(c: Connection, event: Receipt) -> Told | None:
@@ -42,7 +47,9 @@ async def receive(c: Connection, event: Receipt) -> Told | None:
             code = case when $3 > d.status then $4 else code end, detail = case when $3 > d.status then $5 else detail end
         from old where d.id = old.id
         returning d.id as delivery, d.message_id, d.conversation_id, d.address_id,
-            old.status < 9 and d.status = 9 as failed_late
+            old.status < 9 and d.status = 9 as failed_late,
+            ($1 <> '' or $6::uuid is not null)
+                and ($7 = '' or $7 = (select a.value from addresses a where a.id = d.address_id)) as certain
         """,
         event.external_id,
         event.channel,

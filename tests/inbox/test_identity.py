@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from channels.message import Address, Automated, OptedOut, Proof, Receipt, Received, Status
+from channels.message import COMPLAINT, Address, Automated, Proof, Receipt, Received, Status
 from inbox.changes import Decision
 from inbox.identity import Settled, decide
 from inbox.intake import Intake
@@ -206,7 +206,9 @@ async def test_a_reply_refers_by_its_senders_own_ids_too(database: Database, int
 def automated(
     id: str, *, answers: tuple[UUID, ...] = (), sender: Address = AYSE, what: str = "auto_reply"
 ) -> Automated:
-    return Automated(channel="mail", external_id=id, sender=AYSE, what=what, at=AT, text="Bin im Urlaub.", once=id)
+    return Automated(
+        channel="mail", external_id=id, sender=AYSE, what=what, at=AT, text="Bin im Urlaub.", answers=answers, once=id
+    )
 
 
 async def test_a_vacation_note_is_a_line_where_it_belongs_and_wakes_nobody(database: Database, intake: Intake) -> None:
@@ -265,8 +267,31 @@ async def test_a_bounce_that_names_only_its_recipient_is_about_the_last_mail_sen
     assert [row["id"] for row in failed] == [second]
 
 
-async def test_a_complaint_stops_all_mail_to_that_address(database: Database, intake: Intake) -> None:
-    await intake.receive([mail("1")])
-    await intake.receive([OptedOut(channel="mail", sender=AYSE, at=AT, why="marked as spam")])
+async def silenced(database: Database) -> bool:
     async with database.connection() as c:
-        assert await c.fetchval("select silenced_at is not null from addresses where value = $1", AYSE.value)
+        return bool(await c.fetchval("select silenced_at is not null from addresses where value = $1", AYSE.value))
+
+
+async def test_a_complaint_about_our_mail_stops_all_mail_to_that_address(database: Database, intake: Intake) -> None:
+    await intake.receive([mail("1")])
+    (conversation_id,) = await conversations(database)
+    sent = await answer(database, conversation_id)
+    await intake.receive([automated("report", what=COMPLAINT, answers=(sent,))])
+    assert await silenced(database)
+
+
+async def test_nobody_can_silence_a_customer_by_inventing_a_report(database: Database, intake: Intake) -> None:
+    await intake.receive([mail("1")])
+    (conversation_id,) = await conversations(database)
+    await answer(database, conversation_id)
+    await intake.receive([automated("report", what=COMPLAINT)])
+    await intake.receive([receipt(unreachable=True)])  # it names the address alone
+    assert not await silenced(database)
+
+
+async def test_a_bounce_of_another_recipient_silences_nobody_else(database: Database, intake: Intake) -> None:
+    await intake.receive([mail("1")])
+    (conversation_id,) = await conversations(database)
+    sent = await answer(database, conversation_id)
+    await intake.receive([replace(receipt(delivery=sent, unreachable=True), recipient=FRIEND)])
+    assert not await silenced(database), "a forwarding of theirs failed, not their own mailbox"

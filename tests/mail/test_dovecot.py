@@ -339,11 +339,12 @@ async def test_the_server_is_restarted_while_we_listen(desk: Desk) -> None:
 
 
 async def test_a_line_that_carries_nothing_any_more_is_given_up(desk: Desk) -> None:
-    box = desk.box(idle_seconds=0.2, timeout=0.3)
+    box = desk.box(idle_seconds=0.5, timeout=1)
     await desk.adopt(box)
-    desk.line.die()
-    with pytest.raises(Retry, match="silent"):
-        await asyncio.wait_for(desk.pull_until(box, lambda: False), MOST_SECONDS)
+    async with desk.waiting(box) as pull:
+        desk.line.die()
+        with pytest.raises(Retry, match="silent"):
+            await asyncio.wait_for(pull, MOST_SECONDS)
     desk.deliver("meanwhile")
     desk.line.die(dead=False)
     await desk.pull_until(box, lambda: bool(desk.letters))
