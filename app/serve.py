@@ -33,6 +33,7 @@ from inbox.work import Failed, Wait
 REQUESTS = 3.0  # seconds that requests under way get to finish; workers have seven of the ten
 TIDY = 3600.0  # seconds between two rounds of forgetting
 FIGURES = 5.0  # seconds between two readings of the backlog
+M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20  # mallopt(3), and bytes
 PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class CannotListen(Exception):
 def run(config: Config, roles: frozenset[str]) -> None:
     """Serve until SIGTERM or SIGINT. Raises what keeps it from starting, in words."""
     _open_standard_streams()
+    _give_memory_back()
     configure_logs()
     loop_factory = _uvloop()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -291,6 +293,15 @@ def _open_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _give_memory_back() -> None:
+    """Have glibc return large blocks to the system once they are free. Otherwise mails of 25 MB leave 300 MB behind."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(AttributeError, OSError):  # other C libraries do so by themselves
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _uvloop() -> Any:

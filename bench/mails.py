@@ -334,7 +334,8 @@ def _page(chance: random.Random, text: str, before: _Past | None, at: datetime, 
         quote = ""
         if before:
             quote = (
-                '<div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"><p class="MsoNormal">'
+                '<div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">'
+                '<p class="MsoNormal">'
                 f"<b>From:</b> Kumbara &lt;{SHOP}&gt;<br><b>Sent:</b> {at:%d.%m.%Y %H:%M}<br>"
                 f"<b>Subject:</b> {before.subject}</p></div>"
                 + "".join(f'<p class="MsoNormal">{line}</p>\n' for line in before.text.splitlines())
@@ -353,7 +354,8 @@ def _page(chance: random.Random, text: str, before: _Past | None, at: datetime, 
         past = "<br>\n".join(before.text.splitlines())
         quote = (
             f'<br><div class="gmail_quote"><div{direction} class="gmail_attr">{_attribution(before, at, language)}<br>'
-            '</div><blockquote class="gmail_quote" style="margin:0px 0px 0px 0.8ex;border-left:1px solid rgb(204,204,204)">'
+            '</div><blockquote class="gmail_quote"'
+            ' style="margin:0px 0px 0px 0.8ex;border-left:1px solid rgb(204,204,204)">'
             f"{past}</blockquote></div>"
         )
     return f"<div{direction}>{rows}</div>{quote}\n"

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from channels.message import Span, SpanKind, Status
+from channels.subject import bare_subject
 from desk.reading import Said, read
 
 __all__ = [
@@ -43,7 +44,6 @@ NAME_LIMIT = 80  # code points of a username
 LINK_LIMIT = 2_000
 SUBJECT_LIMIT = 1_000  # of which so much tells what it is about:
 TOPIC_LIMIT = 200
-PREFIXES = 20  # taken off one subject
 SPAN_LIMIT = 500  # no app sends more; it keeps hostile formatting from taking time
 
 WORD_JOINER = "\u2060"  # invisible; breaks up what Slack might read as a mention, and does not break the line
@@ -75,12 +75,6 @@ _SECTION, _PRE, _QUOTE = "rich_text_section", "rich_text_preformatted", "rich_te
 
 # What mail programs put before a subject, in lower case: English, German, Nordic, Turkish, French, Spanish, Portuguese,
 # Italian, Polish, Czech, Hungarian, Finnish, Dutch, Greek, Russian, Arabic, Hebrew, Chinese, Japanese, Korean.
-_REPLIES = frozenset("""
-    re fw fwd aw wg antw antwort sv vs vl ynt ilt i tr rv res enc rif odp pd vá továbbítás doorst απ πρθ
-    ha на отв ответ пер رد הועבר תשובה 回复 答复 回覆 转发 轉寄 返信 転送 회신 전달
-""".split())  # fmt: skip  # noqa: SIM905
-_COUNTER = re.compile(r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^?\d{1,3})$")
-
 NOTE = "memo"  # the reaction on what stays inside the team
 _MARKS = {
     Status.QUEUED: "hourglass_flowing_sand",
@@ -186,14 +180,7 @@ def pieces(text: str, size: int = ELEMENT_LIMIT) -> Iterator[str]:
 
 def topic(subject: str) -> str:
     """What a subject is about, to be compared: without Re, Fwd and their like in any language, case and spacing."""
-    left = " ".join(subject[:SUBJECT_LIMIT].split())
-    for _ in range(PREFIXES):
-        label, colon, rest = left.replace("：", ":", 1).partition(":")
-        word = _COUNTER.sub("", label.strip()).casefold().replace("\u0307", "")
-        if not colon or word not in _REPLIES:
-            break
-        left = rest.strip()
-    return left.casefold()[:TOPIC_LIMIT]
+    return bare_subject(subject[:SUBJECT_LIMIT]).casefold()[:TOPIC_LIMIT]
 
 
 def mark(status: Status) -> str:

@@ -21,6 +21,7 @@ from channels.errors import Refused, Unreachable
 from channels.mail import bodies, fields, tokens
 from channels.mail.values import MOST_REFERENCES, Mailbox
 from channels.message import Attachment, Author, Outgoing
+from channels.subject import bare_subject
 
 MOST_SUBJECT = 400  # characters
 MOST_CC = 50
@@ -31,67 +32,6 @@ MOST_LOCAL = 64  # octets of a local part, RFC 5321 4.5.3.1.1; a longer Reply-To
 NO_ADDRESS = "This is not an address that mail can be sent to."
 NO_FILE = "A file of this answer is no longer there."
 
-# What mail programs put before the subject of an answer or a forward, in the languages seen.
-_PREFIXES = (
-    *(
-        "re",
-        "fwd",
-        "fw",
-        "aw",
-        "antw",
-        "antwort",
-        "wg",
-        "sv",
-        "vs",
-        "vb",
-        "vl",
-        "fs",
-        "ynt",
-        "ilt",
-        "i\u0307lt",
-        "tr",
-        "rv",
-    ),
-    *(
-        "rif",
-        "r",
-        "i",
-        "odp",
-        "pd",
-        "res",
-        "enc",
-        "doorst",
-        "bls",
-        "atb",
-        "tl",
-        "trs",
-        "továbbítás",
-        "ответ",
-        "отв",
-        "на",
-    ),
-    *(
-        "пересл",
-        "пер",
-        "відп",
-        "απ",
-        "πρθ",
-        "σχετ",
-        "השב",
-        "רד",
-        "העברה",
-        "رد",
-        "إعادة توجيه",
-        "回复",
-        "回覆",
-        "答复",
-        "答覆",
-    ),
-    *("转发", "轉寄", "転送", "返信", "회신", "전달", "ตอบ", "ส่งต่อ"),
-)
-_PREFIX = re.compile(
-    rf"(?:{'|'.join(map(re.escape, _PREFIXES))})(?:\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d{{1,3}})? ?[:：] ?", re.I
-)
 _MEDIA_TYPE = re.compile(r"(?:application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}")
 _KNOWN_TYPES = mimetypes.MimeTypes(filenames=())  # the same on every machine
 
@@ -180,13 +120,9 @@ def compose(message: Outgoing, sender: Sender, at: datetime) -> Composed:
     )
 
 
-def bare_subject(subject: str) -> str:
-    """A subject without the Re:, Fwd:, YNT:, Ответ: … before it, however many there are."""
-    subject = fields.line(subject, MOST_SUBJECT)
-    at = 0
-    while found := _PREFIX.match(subject, at):
-        at = found.end()
-    return subject[at:].strip()
+def subject_of(text: str) -> str:
+    """A subject as it may stand in a header, bare."""
+    return bare_subject(fields.line(text, MOST_SUBJECT))
 
 
 # --- who
@@ -242,7 +178,7 @@ def _mail_from(message: Outgoing, sender: Sender, whom: Mailbox) -> str:
 
 def _subject(message: Outgoing, sender: Sender) -> str:
     """The customer's with one Re:, or a new one where somebody chose one."""
-    theirs, chosen = bare_subject(_text(message.context, "subject")), bare_subject(message.subject)
+    theirs, chosen = subject_of(_text(message.context, "subject")), subject_of(message.subject)
     subject = chosen or theirs or fields.line(sender.name, MOST_SUBJECT) or sender.address.rpartition("@")[2]
     answers = bool(fields.reference(_text(message.context, "message_id")))
     return f"Re: {subject}" if answers and (not chosen or chosen == theirs) else subject

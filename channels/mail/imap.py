@@ -86,6 +86,8 @@ class Mailbox:
 
         False proves nothing where the SMTP server keeps no copies.
         """
+        if self._refused is not None and self._now() < self._refused[1]:
+            return None
         line = Line(self.account, self._now)
         try:
             return await _in_thread(lambda: _found(line, message_id), line.cut)

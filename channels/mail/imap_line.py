@@ -18,6 +18,7 @@ from typing import Any
 
 from imap_tools import BaseMailBox
 from imap_tools.errors import ImapToolsError
+from imap_tools.imap_utf7 import utf7_decode
 
 from channels.errors import Misconfigured
 from channels.mail.folders import Folder
@@ -30,6 +31,7 @@ AT_ONCE = 500  # mails whose dates and sizes are asked for with one command
 OPENING = ("connect", "login", "greet")  # where a refusal of anything is the end
 MOST_IDS = 300  # characters of a Message-ID that is searched for
 
+_LISTED = re.compile(rb'\(([^)]*)\) (?:NIL|"(?:\\)?(.?)") (.*)', re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _UID = re.compile(rb"\bUID (\d{1,10})\b")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d{1,19})\b")
@@ -62,7 +64,7 @@ class Line:
         self._now = now
         self._wire: Wire | None = None
         self._is_cut = False
-        self._count = 0  # mails in the open folder, as it told last
+        self._count: int | None = None  # mails in the open folder, as it told last
 
     # its life
 
@@ -94,7 +96,8 @@ class Line:
             wire._get_capabilities()  # many servers tell the rest only to whom they know
             self.announces = "IDLE" in wire.capabilities
             if "ID" in wire.capabilities:  # some (163.com) open no folder for a program without a name
-                wire.xatom("ID", '("name" "Santral")')
+                with contextlib.suppress(Denied), self._doing("id"):
+                    wire.xatom("ID", '("name" "Santral")')
 
     def cut(self) -> None:
         """End it from another thread, now."""
@@ -119,11 +122,11 @@ class Line:
 
     def folders(self) -> list[Folder]:
         with self._doing("list") as wire:
-            found = _Box(wire).folder.list()
-        return [
-            Folder(name=each.name, marks=each.flags, delimiter="" if each.delim == "NIL" else each.delim)
-            for each in found
-        ]
+            wire.untagged_responses.pop("LIST", None)
+            kind, data = wire._simple_command("LIST", '""', "*")
+            _want_ok(kind, data)
+            told = wire.untagged_responses.pop("LIST", [])
+        return [folder for item in told if (folder := listed(item)) is not None]
 
     def examine(self, folder: str) -> int:
         """Open a folder to look at it, anew also when it is open already. Its UIDVALIDITY, 0 when it has none."""
@@ -131,7 +134,8 @@ class Line:
             self.folder = ""
             _Box(wire).folder.set(folder, readonly=True)
             self.folder = folder
-            self._count = _last_number(wire.untagged_responses.pop("EXISTS", []))
+            told = wire.untagged_responses.pop("EXISTS", [])
+            self._count = _last_number(told) if told else None
             return _last_number(wire.untagged_responses.get("UIDVALIDITY", []))
 
     def counters(self, folder: str) -> tuple[int, int]:
@@ -142,6 +146,8 @@ class Line:
 
     def search(self, question: str) -> list[int]:
         """UIDs of the open folder that fit `question`, such as `UID 5:*` or `SINCE 1-Jan-2026`."""
+        if self._count == 0:  # some servers take "*" of nothing for an error
+            return []
         with self._doing("search") as wire:
             wire.untagged_responses.pop("SEARCH", None)
             kind, data = wire.uid("SEARCH", question)
@@ -217,7 +223,7 @@ class Line:
             raise
         except ImapToolsError as error:
             raise Denied(shortened(str(error))) from None
-        except (imaplib.IMAP4.error, OSError, ValueError, EOFError) as error:
+        except (imaplib.IMAP4.error, OSError, ValueError, IndexError) as error:
             gone = not isinstance(error, imaplib.IMAP4.error) or isinstance(error, imaplib.IMAP4.abort)
             if not gone and stage not in OPENING:
                 raise Denied(shortened(str(error), self._secrets())) from None
@@ -242,7 +248,8 @@ class Line:
     def _news(self, wire: Wire) -> bool:
         """Whether the folder's count is another than the mails known and those gone since would make."""
         told = wire.untagged_responses.get("EXISTS")
-        return bool(told) and _last_number(told) != self._count - len(wire.untagged_responses.get("EXPUNGE", ()))
+        gone = len(wire.untagged_responses.get("EXPUNGE", ()))
+        return bool(told) and (self._count is None or _last_number(told) != self._count - gone)
 
     def _log_in(self, wire: Wire) -> None:
         token = self.account.password
@@ -307,6 +314,23 @@ def _want_ok(kind: str, data: Sequence[Any]) -> None:
     if kind != "OK":
         said = data[-1] if data else b""
         raise Denied(shortened(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)))
+
+
+def listed(item: bytes | tuple[bytes, bytes]) -> Folder | None:
+    """Read an answer to LIST. A name that is not encoded as it should be is taken as it stands."""
+    text, literal = item if isinstance(item, tuple) else (item, None)
+    found = _LISTED.match(text)
+    if found is None:
+        return None
+    name = found[3] if literal is None else literal
+    if literal is None and name.startswith(b'"'):
+        name = re.sub(rb"\\(.)", rb"\1", name[1:-1])
+    try:
+        decoded = name.decode() if max(name, default=0) > 127 else utf7_decode(name)
+    except ValueError:
+        decoded = name.decode("latin-1")
+    marks = tuple(found[1].decode("latin-1").split())
+    return Folder(name=decoded, marks=marks, delimiter=(found[2] or b"").decode("latin-1"))
 
 
 def _last_number(data: Sequence[Any] | None) -> int:

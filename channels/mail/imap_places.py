@@ -6,12 +6,13 @@ for again, because servers of several machines hand out UIDs that show up late.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
 WINDOW = 200  # UIDs below the last one in which a late one is still waited for
+MOST_ASKED = 2_000  # UIDs of one question: the answer names each that is there
 MOST_RANGES = 300  # of one question: servers take lines of 8,000 bytes at least
 LARGEST_UID = 2**32 - 1  # RFC 9051, 2.3.1.1
 
@@ -32,9 +33,9 @@ class Place:
     @property
     def question(self) -> str:
         """The UIDs to search for. After a large backlog it leaves out the newest until that is worked off."""
-        ranges = _ranges(self.waiting)
-        tail = [] if len(ranges) > MOST_RANGES else [f"{self.last + 1}:*"]
-        return ",".join([*(_word(*each) for each in ranges[:MOST_RANGES]), *tail])
+        ranges = _ranges(self.waiting[:MOST_ASKED])[:MOST_RANGES]
+        tail = [f"{self.last + 1}:*"] if self._asked_to(ranges) == LARGEST_UID else []
+        return ",".join([*(_word(*each) for each in ranges), *tail])
 
     def new(self, answer: Iterable[int]) -> list[int]:
         """Of the UIDs in an answer to `question` those not read yet, ascending.
@@ -49,12 +50,15 @@ class Place:
         last = max(self.last, *taken) if taken else self.last
         done, present = set(taken), set(there)
         edge = last - WINDOW
-        ranges = _ranges(self.waiting)
-        asked_to = ranges[MOST_RANGES - 1][1] if len(ranges) > MOST_RANGES else LARGEST_UID
+        asked_to = self._asked_to(_ranges(self.waiting[:MOST_ASKED])[:MOST_RANGES])
         waiting = {uid for uid in self.waiting if uid > edge or uid in present or uid > asked_to}
         waiting |= {uid for uid in present if self.last < uid < last}
         waiting |= set(range(max(self.last, edge, 0) + 1, last))
         return Place(validity=self.validity, last=last, since=self.since, waiting=tuple(sorted(waiting - done)))
+
+    def _asked_to(self, ranges: Sequence[tuple[int, int]]) -> int:
+        """The last UID that a question of these ranges is about."""
+        return ranges[-1][1] if ranges and ranges[-1][1] != self.waiting[-1] else LARGEST_UID
 
 
 def read(cursor: str) -> dict[str, Place]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,7 +71,13 @@ class Scan:
             if name != INBOX and not self._stirred(name, places.get(name), now):
                 self._asked[name] = now
                 continue
-            found = self._look(name, places.get(name))
+            try:
+                found = self._look(name, places.get(name))
+            except Denied as error:
+                if name == INBOX:
+                    raise Lost(f"{self._account.host} does not let the inbox be read: {error}.") from None
+                self._folders = Folders(read=())  # it may be gone, or have another name by now
+                found = None
             if found is not None:
                 self._brought = name
                 place, letters = found
@@ -102,13 +107,7 @@ class Scan:
     # one folder
 
     def _look(self, name: str, known: Place | None) -> tuple[Place, tuple[Letter, ...]] | None:
-        try:
-            validity = self.line.examine(name)
-        except Denied as error:
-            if name == INBOX:
-                raise Lost(f"{self._account.host} does not open the inbox: {error}") from None
-            self._folders = Folders(read=())  # it may be gone, or have another name by now
-            return None
+        validity = self.line.examine(name)
         place = known if known is not None and known.validity == validity else self._adopted(known, validity)
         there = place.new(self.line.search(f"UID {place.question}"))
         letters = self._letters(name, place.validity, there)
@@ -123,18 +122,19 @@ class Scan:
         first = self._now() - timedelta(hours=self._account.first_hours)
         since = known.since if known is not None else int(first.timestamp())
         last = max(self.line.search("UID *"), default=0)
-        place = Place(validity=validity, last=last, since=since)
-        if known is None and self._account.first_hours <= 0:
-            return place
-        start = datetime.fromtimestamp(since, UTC)
-        heads = self.line.heads(self.line.since(start))
-        ours = sorted(uid for uid, head in heads.items() if uid <= last and (head.at is None or head.at >= start))
-        return replace(place, waiting=tuple(ours))
+        recent = range(max(last - imap_places.WINDOW, 0) + 1, last)
+        waiting = set(recent) - set(self.line.search(f"UID {recent.start}:*")) if recent else set()
+        if known is not None or self._account.first_hours > 0:
+            start = datetime.fromtimestamp(since, UTC)
+            heads = self.line.heads(self.line.since(start))
+            waiting |= {uid for uid, head in heads.items() if uid <= last and (head.at is None or head.at >= start)}
+        return Place(validity=validity, last=last, since=since, waiting=tuple(sorted(waiting)))
 
     def _letters(self, name: str, validity: int, there: Sequence[int]) -> dict[int, Letter]:
         """The next mails by UID: as many as one commit should carry."""
         keys = {uid: (name, validity, uid) for uid in there}
-        for key in [key for key in self._tries if key[0] == name and key not in keys.values()]:
+        present = set(keys.values())
+        for key in [key for key in self._tries if key[0] == name and key not in present]:
             del self._tries[key]
         easy = [uid for uid in there if self._tries.get(keys[uid], 0) < ALONE][: self._account.batch]
         # What was tried in vain goes alone, the least tried first.

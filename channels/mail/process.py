@@ -29,6 +29,7 @@ STARTING = 60.0  # seconds until a child has loaded the parsers; half a second, 
 GRACE = 5  # seconds beyond a mail's own after which a child ends itself: its parent would have ended it by then
 MEMORY = 2 << 30  # bytes of address space of a child; a mail of 30 MB takes a tenth of it
 LENGTH = struct.Struct(">I")
+LARGE_BLOCK = 1 << 20  # bytes; larger ones glibc then returns to the system as soon as they are free
 PIECE = 256 << 10  # bytes written at once, so that a large mail is not copied whole into the pipe's buffer
 _PROGRAM = "from channels.mail.process import main; main({parent}, {seconds})"
 _READY = LENGTH.pack(0)
@@ -117,7 +118,7 @@ async def _start(seconds: float) -> asyncio.subprocess.Process:
             _PROGRAM.format(parent=os.getpid(), seconds=seconds),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": str(LARGE_BLOCK)},
             start_new_session=True,  # a Ctrl-C at the terminal is the parent's to act on
             limit=1 << 20,
         )

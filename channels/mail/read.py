@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from channels.mail import body, html, machines, mime, proof, quotes
-from channels.mail.compose import bare_subject
 from channels.mail.dns import Keys
 from channels.mail.files import referred
 from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
@@ -44,6 +43,7 @@ from channels.message import (
     Received,
     Status,
 )
+from channels.subject import bare_subject
 
 PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was proven, and a name anybody may write
 NOBODY = "unknown"  # the value of the address of a mail without a usable sender

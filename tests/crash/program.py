@@ -20,10 +20,12 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from app.postgres import find
+from app.postgres import Postgres, find
+from inbox.store.database import Database
 from tests.world import World, eventually
 
 SANTRAL = Path(sys.executable).parent / "santral"
+STUCK = 0x57_0C_4B  # the advisory lock by which steps are held
 PATIENCE = 40.0  # seconds for a start, on two cores that others use too
 
 
@@ -99,6 +101,33 @@ class Program:
         finally:
             line.terminate()
 
+    @asynccontextmanager
+    async def stuck(self, table: str, when: str) -> AsyncIterator[asyncpg.Connection]:
+        """Hold whatever writes rows of a table that fit a condition on `new`, until the block ends."""
+        async with self.look() as line:
+            await line.execute(
+                f"""
+                create or replace function stuck() returns trigger language plpgsql as
+                'begin perform pg_advisory_xact_lock({STUCK}); return new; end';
+                create or replace trigger stuck before insert or update on {table}
+                for each row when ({when}) execute function stuck();
+                """
+            )
+            await line.execute(f"select pg_advisory_lock({STUCK})")
+            yield line
+
+    async def is_stuck(self, line: asyncpg.Connection) -> None:
+        """Wait until it is held by `stuck`, or by a lock that this line of ours has on a table."""
+
+        async def held() -> bool:
+            return bool(await line.fetchval("select count(*) from pg_locks where not granted"))
+
+        await eventually(held)
+
+    def readers(self) -> set[int]:
+        """The processes in which it reads mails."""
+        return {pid for pid in map(_pid, Path("/proc").glob("[0-9]*")) if _reads_for(pid, self.process.pid)}
+
     def lines(self) -> list[dict[str, Any]]:
         """What it logged: every line is JSON."""
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
@@ -106,6 +135,41 @@ class Program:
     async def get(self, path: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.get(f"{self.world.url}{path}") as answer:
             return answer.status, await answer.text()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and is more than the memory of one that ended."""
+    return _words(pid)[:1] not in ([], ["Z"])
+
+
+def _reads_for(pid: int, parent: int) -> bool:
+    try:
+        program = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"channels.mail.process" in program and _words(pid)[1:2] == [str(parent)]
+
+
+def _words(pid: int) -> list[str]:
+    """State, parent and so on of a process; none when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _pid(folder: Path) -> int:
+    return int(folder.name)
+
+
+async def cluster(folder: Path) -> Path:
+    """A migrated database to copy, so that each test starts with one of its own at once."""
+    postgres = Postgres(folder)
+    server = await postgres.start()
+    async with Database.open(server.dsn, connections=2) as database:
+        await database.migrate()
+    await postgres.stop()
+    return folder / "postgres"
 
 
 async def command(world: World, *arguments: str) -> tuple[int, str, str]:

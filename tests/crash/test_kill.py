@@ -24,8 +24,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.postgres import Postgres
-from inbox.store.database import Database
+from tests.crash import program as processes
 from tests.crash.program import Program
 from tests.world import AYSE, SUPPORT, World, eventually
 
@@ -39,16 +38,7 @@ RECOVERY = 40.0  # seconds until everything is shown again, on two cores that ot
 def cluster() -> Iterator[Path]:
     """A migrated database to copy, so that each test starts with one of its own at once."""
     with tempfile.TemporaryDirectory(prefix="santral-crash-", ignore_cleanup_errors=True) as folder:
-        asyncio.run(_make(Path(folder)))
-        yield Path(folder) / "postgres"
-
-
-async def _make(folder: Path) -> None:
-    postgres = Postgres(folder)
-    server = await postgres.start()
-    async with Database.open(server.dsn, connections=2) as database:
-        await database.migrate()
-    await postgres.stop()
+        yield asyncio.run(processes.cluster(Path(folder)))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 from channels.errors import Refused, Unreachable
 from channels.mail import bodies, fields
-from channels.mail.compose import Composed, Sender, bare_subject, compose, filename
+from channels.mail.compose import Composed, Sender, compose, filename
 from channels.mail.tokens import delivery_in, delivery_of
 from channels.message import Address, Attachment, Author, Outgoing, Quoted, Span, SpanKind
+from channels.subject import bare_subject
 
 ID = UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001")
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -82,8 +82,9 @@ class Desk:
         return pulled
 
     async def pull_until(self, box: Mailbox, done: Callable[[], bool]) -> None:
-        while not done():
-            await self.pull(box)
+        async with asyncio.timeout(MOST_SECONDS):
+            while not done():
+                await self.pull(box)
 
     async def adopt(self, box: Mailbox) -> None:
         """Pull until every folder is known."""

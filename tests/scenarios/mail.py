@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.mail.reading import Seen, look
 from sandbox.mail.values import Account
-from tests.scenarios.desk import Json, query
+from tests.scenarios.desk import Json, query, say
 from tests.world import MAILBOX, MAILBOX_PASSWORD, World, eventually
 
 AYSE = "ayse@ornek.com.tr"
@@ -138,6 +139,7 @@ async def _quiet(world: World) -> bool:
 async def sooner(world: World, kind: str = "deliver") -> None:
     """Time passes: what waits for a minute or an hour is due now."""
     await query(world, "update work set run_at = now(), held_until = '-infinity' where kind = $1", kind)
+    await query(world, "update lanes set free_at = now() where lane like 'send:%'")
 
 
 def mails_to(world: World, address: str) -> list[Seen]:
@@ -169,3 +171,8 @@ def _json(text: str) -> Json:
 
 def together(*each: Any) -> asyncio.Future[list[Any]]:
     return asyncio.gather(*each)
+
+
+def says(key: str) -> str:
+    """The longest part of a text between the names it is filled with: by it one failure is told from another."""
+    return max(re.split(r"\{[^}]*\}", say.template(key)), key=len)

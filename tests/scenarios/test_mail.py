@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channels.mail.tokens import delivery_in
 from sandbox.mail.clients import Enclosure
-from tests.scenarios.desk import answer, card_of, marked, query, say, start_of, thread_shows
+from tests.scenarios.desk import answer, card_of, marked, query, say, thread_shows
 from tests.scenarios.mail import (
     AYSE,
     DENIZ,
@@ -17,6 +17,7 @@ from tests.scenarios.mail import (
     lines,
     mails_to,
     received,
+    says,
     settled,
     together,
     wrote,
@@ -60,12 +61,12 @@ async def test_whatever_is_left_of_a_mails_threading_brings_it_to_its_conversati
     renamed = "References: <x@y.example>\r\n <0102018f-000000@eu-west-1.amazonses.com>"
     arrive(world, letter("Amazon başka ad verdi", sender=f"Deniz <{DENIZ}>", more=[renamed]), owner=DENIZ)
     friend = await thread_shows(world, card["ts"], "Amazon başka ad verdi")
-    assert start_of("line.bystander") in str(friend)
+    assert says("line.bystander") in str(friend)
 
     # From the address we wrote to, but nothing proves it: it may be shown where the answer belongs, as unproven.
     forged(world, letter("Kanıtsız yanıt", more=[f"In-Reply-To: {sent.message_id}"]))
     unproven = await thread_shows(world, card["ts"], "Kanıtsız yanıt")
-    assert start_of("line.unproven_why") in str(unproven)
+    assert says("line.unproven_why") in str(unproven)
     assert len(await world.roots()) == 1
 
 
@@ -89,7 +90,7 @@ async def test_who_was_passed_our_mail_speaks_up_and_learns_nothing(mail_world: 
     )  # fmt: skip
     friend = await thread_shows(world, card["ts"], "Yeni Sokak 5")
     assert DENIZ in str(friend)
-    assert start_of("line.bystander") in str(friend)
+    assert says("line.bystander") in str(friend)
     arrive(
         world,
         letter("Yaptınız mı?", sender=f"Deniz Kaya <{DENIZ}>", more=["References: <d1@baska.example>"]), owner=DENIZ
@@ -161,7 +162,7 @@ async def test_files_go_both_ways_and_what_is_too_large_is_said(mail_world: Worl
     video = ("video.mp4", "video/mp4", bytes(20 << 20))
     ts = await answer(world, card, "Kurulum videosu", files=[video])
     await received(world, AYSE, "Kurulum videosu")
-    told = await thread_shows(world, card["ts"], start_of("failure.file_too_big"))
+    told = await thread_shows(world, card["ts"], says("failure.file_too_big"))
     assert say("advice.file_too_big") in str(told)
     await marked(world, ts, "x")
 
@@ -185,7 +186,7 @@ async def test_bounces_come_home_to_the_bounce_address(mail_world: World) -> Non
         to=sent.mail_from, subject="Undelivered Mail Returned to Sender",
     )  # fmt: skip
     assert world.mail.arrive(notice, sent.mail_from, mail_from="")
-    await thread_shows(world, card["ts"], start_of("failure.unreachable-email"))
+    await thread_shows(world, card["ts"], says("failure.unreachable-email"))
     await marked(world, ts, "x")
     assert len(await world.roots()) == 1
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from app.mail import admit
 from sandbox.mail.values import Fate
 from sandbox.trouble import Action
-from tests.scenarios.desk import answer, card_shows, marked, query, say, start_of, thread_shows
+from tests.scenarios.desk import answer, card_shows, marked, query, say, thread_shows
 from tests.scenarios.mail import (
     AYSE,
     arrive,
@@ -17,6 +20,7 @@ from tests.scenarios.mail import (
     mails_to,
     read,
     received,
+    says,
     settled,
     sooner,
     wrote,
@@ -49,7 +53,7 @@ async def test_an_address_that_is_refused_is_silent_until_it_writes_again(shop: 
     world.mail.add_account(AYSE, fate="refuse")
     ts = await answer(world, card, "Yarın gelir.")
     await marked(world, ts, "x")
-    told = await thread_shows(world, card["ts"], start_of("failure.unreachable-email"))
+    told = await thread_shows(world, card["ts"], says("failure.unreachable-email"))
     assert "5.1.1" in str(told)
     assert say("advice.unreachable-email") in str(told)
 
@@ -98,7 +102,7 @@ async def test_a_login_that_is_refused_is_said_and_nothing_is_lost(shop: World) 
     said = "535 5.7.8 Username and Password not accepted."
     world.mail.troubles.add([{"match": "smtp.auth", "action": Action.STATUS, "body": said}])
     ts = await answer(world, card, "Yarın gelir.")
-    told = await thread_shows(world, card["ts"], start_of("failure.misconfigured-email"))
+    told = await thread_shows(world, card["ts"], says("failure.misconfigured-email"))
     assert say("advice.misconfigured") in str(told)
     again = await answer(world, card, "Takip no 77.")
     world.mail.troubles.clear()
@@ -135,7 +139,7 @@ async def test_a_line_lost_after_the_last_dot_is_asked_about_where_no_sent_folde
     how = Action.DROP_BEFORE if lost else Action.DROP_AFTER
     world.mail.troubles.add([{"match": "smtp.data", "action": how, "times": 1}])
     ts = await answer(world, card, "Yarın gelir.")
-    asked = await thread_shows(world, card["ts"], start_of("doubt.what"))
+    asked = await thread_shows(world, card["ts"], says("doubt.what"))
     assert "Yarın gelir." in str(asked)
     assert len(world.mail.inbox(AYSE)) == (0 if lost else 1)
     await world.slack.press(AGENT, choice, channel=SUPPORT, ts=asked["ts"])
@@ -153,7 +157,7 @@ async def test_a_line_lost_after_the_last_dot_is_asked_about_where_no_sent_folde
     ("fate", "failure", "silent"),
     [
         (Fate.BOUNCE, "failure.unreachable-email", True),
-        (Fate.BOUNCE_PLAIN, "failure.unreachable-email", True),
+        (Fate.BOUNCE_PLAIN, "failure.refused-email", False),
         (Fate.BOUNCE_FULL, "failure.mailbox_full", False),
         (Fate.BOUNCE_POLICY, "failure.rejected_as_spam", False),
     ],
@@ -167,7 +171,7 @@ async def test_a_bounce_is_about_the_answer_and_nobody_called_mailer_daemon_is_a
     card = await wrote(world, AYSE, "Kargom nerede?")
     world.mail.add_account(AYSE, fate=fate)
     ts = await answer(world, card, "Yarın gelir.")
-    await thread_shows(world, card["ts"], start_of(failure))
+    await thread_shows(world, card["ts"], says(failure))
     await marked(world, ts, "x")
     (row,) = await query(world, "select silenced_at is not null as silent from addresses where value = $1", AYSE)
     assert row["silent"] is silent
@@ -184,7 +188,7 @@ async def test_a_delay_is_no_failure(shop: World) -> None:
     card = await wrote(world, AYSE, "Kargom nerede?")
     world.mail.add_account(AYSE, fate=Fate.DELAY)
     ts = await answer(world, card, "Yarın gelir.")
-    await thread_shows(world, card["ts"], start_of("event.delayed"))
+    await thread_shows(world, card["ts"], says("event.delayed"))
     await received(world, AYSE, "Yarın gelir.")
     await marked(world, ts, "white_check_mark")
     world.mail.add_account(AYSE, fate=Fate.OK)
@@ -260,7 +264,7 @@ async def test_our_own_mail_come_back_is_filed_and_never_answered(shop: World) -
     (sent,) = world.mail.sent
     for _ in range(2):
         assert world.mail.arrive(sent.raw, MAILBOX, mail_from=AYSE)
-    shown = await thread_shows(world, card["ts"], start_of("event.loop"))
+    shown = await thread_shows(world, card["ts"], says("event.loop"))
     assert [block["type"] for block in shown["blocks"]] == ["context"]
     await settled(world)
     assert len(world.mail.sent) == 1
@@ -282,7 +286,7 @@ async def test_a_complaint_stops_all_mail_to_who_complained(shop: World) -> None
         kind='multipart/report; report-type=feedback-report; boundary="b"',
     )  # fmt: skip
     arrive(world, report, owner="fbl@postalar.example")
-    await thread_shows(world, card["ts"], start_of("event.complaint")[:1])
+    await thread_shows(world, card["ts"], says("event.complaint"))
     await card_shows(world, card["ts"], say("card.blocked"))
     ts = await answer(world, card, "Özür dileriz")
     await marked(world, ts, "x")
@@ -299,10 +303,6 @@ async def test_newsletters_open_no_conversation_and_can_be_let_in(shop: World) -
     await read(world, 2)
     assert len(await world.roots()) == 1
     (row,) = await query(world, "select id from letters where outcome = 'aside'")
-    from app.mail import admit
-
-    import asyncio
-
     assert await asyncio.to_thread(admit, world.config(), row["id"])
     await world.card_with("İndirim başladı")
     assert (await line(world, "İndirim başladı")).body["quiet"], "a person may answer it, a program may not"
