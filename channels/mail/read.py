@@ -47,6 +47,7 @@ from channels.subject import bare_subject
 
 PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was proven, and a name anybody may write
 NOBODY = "unknown"  # the value of the address of a mail without a usable sender
+HEAD = 64 << 10  # bytes that a stub is made of
 SHORT = 600  # characters of a machine's words that are shown
 MACHINE_SENDER = re.compile(r"(?:no|do-?not|donot)[-_.]?reply|notifications?|mailer|automated|robot|system", re.I)
 
@@ -109,21 +110,32 @@ def events(channel: str, external_id: str, digest: bytes, at: datetime, read: Re
     return tuple(told) or (_automated(channel, external_id, digest, at, read, us),)
 
 
-def unreadable(channel: str, external_id: str, at: datetime, raw: bytes, why: str) -> Received:
-    """The stub of a mail that cannot be read: what its head says, and why there is no more."""
-    mail = mime.parse(raw[: 64 << 10])
-    sender = mail.from_[0] if mail.from_ else Mailbox(address=NOBODY)
+def unreadable(
+    channel: str, external_id: str, at: datetime, raw: bytes, why: str, envelope: Envelope, us: Us
+) -> Received:
+    """The stub of a mail that cannot be read: what its head says, and why there is no more.
+
+    The head tells what the receiver judged and what is answered, so that it stands where the whole mail would.
+    """
+    mail = mime.parse(raw[:HEAD])
+    trust = proof.judge(mail, b"", envelope, us, None)
+    sender, twin, name = _sender(proof.customer(mail, us), trust)
+    ours, theirs = _evidence(mail, envelope)
     return Received(
         channel=channel,
         external_id=external_id,
-        sender=Address(kind=CLAIMED, value=sender.address),
-        sender_name=sender.name,
+        sender=sender,
+        twin=twin,
+        sender_name=name,
         sent_at=at,
         subject=mail.subject,
         stub="mail",
-        warnings=("unread",),
+        proof=trust.proof,
+        warnings=tuple(dict.fromkeys(("unread", *trust.warnings))),
         why=why,
         quiet=True,
+        answers=ours,
+        refers_to=theirs,
         names=(mail.message_id,) if mail.message_id else (),
     )
 
@@ -163,7 +175,7 @@ def described(file: str, read: Reading) -> dict[str, Any]:
 
 def _received(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Received:
     mail, trust = read.mail, read.trust
-    sender, twin, name = _sender(read)
+    sender, twin, name = _sender(read.customer, read.trust)
     ours, theirs = _evidence(mail, read.envelope)
     text = _shown_text(read)
     return Received(
@@ -192,12 +204,11 @@ def _received(channel: str, external_id: str, digest: bytes, at: datetime, read:
     )
 
 
-def _sender(read: Reading) -> tuple[Address, Address | None, str]:
+def _sender(who: Mailbox | None, trust: Trust) -> tuple[Address, Address | None, str]:
     """The address a mail is filed by, the same at the other level of proof, and the sender's name."""
-    who = read.customer
     if who is None:
         return Address(kind=CLAIMED, value=NOBODY), None, ""
-    proven = read.trust.proof is not Proof.CLAIMED
+    proven = trust.proof is not Proof.CLAIMED
     kind, other = (PROVEN, CLAIMED) if proven else (CLAIMED, PROVEN)
     return Address(kind=kind, value=who.address), Address(kind=other, value=who.address), who.name
 
@@ -329,7 +340,7 @@ def _about(channel: str, external_id: str, at: datetime, read: Reading, status: 
 
 def _automated(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Automated:
     mail, verdict = read.mail, read.verdict
-    sender, _, _ = _sender(read)
+    sender, _, _ = _sender(read.customer, read.trust)
     ours, theirs = _evidence(mail, read.envelope)
     what = _LINES[verdict.kind]
     if verdict.kind is MailKind.BOUNCE and any(fate.outcome == "delayed" for fate in verdict.fates):

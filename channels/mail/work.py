@@ -15,7 +15,7 @@ def work(job: Job) -> tuple[Event, ...]:
     """Read one mail. An unexpected error is ours, not the mail's: the mail is shown as a stub that says so."""
     try:
         if why := str(job.facts.get("unreadable", "")):
-            return (read.unreadable(job.channel, job.external_id, job.at, job.raw, why),)
+            return (_stub(job, why),)
         person = bool(job.facts.get("person"))
         reading = read.examine(job.raw, envelope(job.facts), job.us, _keys, person=person)
         return read.events(job.channel, job.external_id, job.digest, job.at, reading, job.us)
@@ -23,4 +23,8 @@ def work(job: Job) -> tuple[Event, ...]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, this mail has to be visible as something
         why = f"Santral could not read it ({type(error).__name__})"
-        return (read.unreadable(job.channel, job.external_id, job.at, job.raw, why),)
+        return (_stub(job, why),)
+
+
+def _stub(job: Job, why: str) -> Event:
+    return read.unreadable(job.channel, job.external_id, job.at, job.raw, why, envelope(job.facts), job.us)

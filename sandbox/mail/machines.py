@@ -130,4 +130,4 @@ def _plain_report(sent: bytes, recipient: str, host: str, at: datetime) -> bytes
 
 def _return_path(about: Message) -> str:
     found = str(about.get("Return-Path", "")).strip("<> ")
-    return found or str(about.get("From", ""))
+    return found or " ".join(str(about.get("From", "")).split())  # it may be folded

@@ -81,7 +81,9 @@ def look(raw: bytes) -> Seen:
         sender_name=name,
         sender_address=address.lower(),
         to=first.get("to", ""),
-        recipients=tuple(found.lower() for _, found in getaddresses([first.get("to", ""), first.get("cc", "")])),
+        recipients=tuple(
+            found.lower() for _, found in getaddresses([first.get("to", ""), first.get("cc", "")]) if found
+        ),
         reply_to=reply_to.lower(),
         date=_date(first.get("date", "")),
         message_id=next(iter(_IDS.findall(first.get("message-id", ""))), ""),

@@ -162,7 +162,7 @@ def _pid(folder: Path) -> int:
     return int(folder.name)
 
 
-async def cluster(folder: Path) -> Path:
+async def migrated(folder: Path) -> Path:
     """A migrated database to copy, so that each test starts with one of its own at once."""
     postgres = Postgres(folder)
     server = await postgres.start()

@@ -13,9 +13,8 @@ import random
 import re
 import shutil
 import signal
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.crash import program as processes
 from tests.crash.program import Program
 from tests.world import AYSE, SUPPORT, World, eventually
 
@@ -32,13 +30,6 @@ pytestmark = pytest.mark.crash
 
 FOREVER = 600.0  # seconds that an emulator holds a call: longer than any test
 RECOVERY = 40.0  # seconds until everything is shown again, on two cores that others use too
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Path]:
-    """A migrated database to copy, so that each test starts with one of its own at once."""
-    with tempfile.TemporaryDirectory(prefix="santral-crash-", ignore_cleanup_errors=True) as folder:
-        yield asyncio.run(processes.cluster(Path(folder)))
 
 
 @dataclass(slots=True, kw_only=True)

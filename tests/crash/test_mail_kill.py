@@ -5,15 +5,13 @@ The moments are made exact as in `test_kill.py`; a stopped (SIGSTOP) reader is o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.crash import program as processes
 from tests.crash.program import Program, runs
 from tests.world import AYSE, MAILBOX, SUPPORT, World, eventually
 
@@ -68,7 +65,7 @@ class Scene:
         ]
 
     async def check(self) -> None:
-        """Every mail is shown once, in its writer's order, in one thread each, and the mailbox has been read up to it."""
+        """Every mail is shown once, in order, in its writer's thread, and the mailbox has been read up to it."""
 
         async def all_shown() -> bool:
             shown = await self.shown()
@@ -105,12 +102,6 @@ class Scene:
             for message in root["replies"]
             if message.get("bot_id") and text in str(message) and "delivery_arrived" in str(message)
         ]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="santral-crash-", ignore_cleanup_errors=True) as folder:
-        yield asyncio.run(processes.cluster(Path(folder)))
 
 
 @pytest_asyncio.fixture
@@ -182,8 +173,9 @@ async def test_a_reader_dies_with_its_parent_and_its_own_death_costs_no_mail(sce
     scene.writes(ANOTHER)
     scene.writes()
     await scene.check()
+    readers = program.readers()
     await program.stop()
-    assert not program.readers()
+    assert not any(map(runs, readers))
 
 
 async def inside_a_mail(scene: Scene) -> None:
