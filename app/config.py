@@ -366,9 +366,11 @@ def _across_mailbox(place: Place, table: Mapping[str, Any]) -> Iterator[tuple[Pl
         yield (*place, "inbound_topic"), "is missing", "copy the ARN of the SNS topic that brings the mail"
     if ("dkim_key" in table) != ("dkim_selector" in table):
         yield place, "dkim_key and dkim_selector belong together", "give both, or neither where your mail server signs"
-    oauth = {"oauth_token_url", "oauth_client_id", "oauth_refresh_token"}
+    oauth = {"oauth_token_url", "oauth_client_id"}
     if (given := oauth & set(table)) and given != oauth:
-        yield place, f"{', '.join(sorted(oauth - given))} is missing", "OAuth takes all of them"
+        yield place, f"{', '.join(sorted(oauth - given))} is missing", "OAuth takes both"
+    if given and not {"oauth_client_secret", "oauth_refresh_token"} & set(table):
+        yield place, "OAuth has neither oauth_client_secret nor oauth_refresh_token", "give one of them, or both"
 
 
 def without_secrets(text: str, secrets: Collection[str]) -> str:

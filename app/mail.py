@@ -40,7 +40,7 @@ def who_we_are(config: IntakeConfig | None) -> Us:
 
 def read(place: str, ours: Us) -> Iterator[dict[str, Any]]:
     """Read a raw mail, an mbox or a folder of mails, "-" for standard input. Raises `NoMail` when there is none."""
-    from channels.mail.dns import Keys
+    from channels.mail.judge.dns import Keys
     from channels.mail.read import described, examine
 
     keys = Keys()

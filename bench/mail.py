@@ -30,8 +30,11 @@ from bench.load import quantile
 from bench.program import SECRET, BenchFailed, Program, santral
 from bench.providers import Providers, mark
 from bench.rows import Row, at_least, at_most, held, median, times, told
-from channels.mail import html, machines, mime, proof, quotes, read
-from channels.mail.arrival import envelope
+from channels.mail import read
+from channels.mail.inbound.arrival import envelope
+from channels.mail.judge import machines, proof
+from channels.mail.parse import html, mime
+from channels.mail.quotes import own as quotes
 from channels.mail.values import Us
 from channels.message import Letter
 from inbox.store.database import Connection, Database

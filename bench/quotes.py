@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.rows import Row, at_most, held, told
-from channels.mail.quotes import own_words
-from channels.mail.quotes_html import own_words_html
+from channels.mail.quotes.own import own_words
+from channels.mail.quotes.page import own_words_html
 from tests.mail import quote_corpus as corpus
 
 WORST = 50  # ms: what a hostile text may cost a worker

@@ -25,12 +25,12 @@ from channels.mail.values import Us
 from channels.message import Event, Letter, Outgoing
 
 if TYPE_CHECKING:
-    from channels.mail.compose import Composed, Sender
-    from channels.mail.imap import Mailbox
-    from channels.mail.inbound import Inbound
+    from channels.mail.imap.box import Mailbox
+    from channels.mail.inbound.providers import Inbound
     from channels.mail.oauth import OAuth
-    from channels.mail.sign import Signer
-    from channels.mail.smtp import Smtp
+    from channels.mail.send.compose import Composed, Sender
+    from channels.mail.send.sign import Signer
+    from channels.mail.send.smtp import Smtp
 
 # --- facts
 
@@ -206,7 +206,7 @@ class Email:
     async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
         if not self.config.listen:
             return
-        from channels.mail.receiver import Listener, listen
+        from channels.mail.inbound.receiver import Listener, listen
 
         ours = {*self._us.addresses, *filter(None, [self.config.bounce_address])}
         listener = Listener.from_url(self.config.listen, recipients=frozenset(ours))
@@ -252,7 +252,7 @@ class Email:
 
     def _box(self) -> Mailbox:
         if self._mailbox is None:
-            from channels.mail.imap import Account, Mailbox
+            from channels.mail.imap.box import Account, Mailbox
 
             account = Account.from_url(
                 self.config.imap,
@@ -266,14 +266,14 @@ class Email:
 
     def _sender(self) -> Smtp:
         if self._smtp is None:
-            from channels.mail.account import Account
-            from channels.mail.smtp import Smtp
+            from channels.mail.send.account import Account
+            from channels.mail.send.smtp import Smtp
 
             account = Account.from_url(self.config.smtp)
             token = self._token if account.xoauth2 else None
             signer = None
             if self.config.dkim_key:
-                from channels.mail.sign import Signer
+                from channels.mail.send.sign import Signer
 
                 domain = self.config.dkim_domain or self.config.address.rpartition("@")[2]
                 signer = Signer(domain, self.config.dkim_selector, self.config.dkim_key)
@@ -302,12 +302,12 @@ class Email:
         return await asyncio.to_thread(tokens.token, self._now())
 
     async def _composed(self, message: Outgoing) -> Composed:
-        from channels.mail.compose import compose
+        from channels.mail.send.compose import compose
 
         return await asyncio.to_thread(compose, message, self._from(), self._now())  # 18 MB of files take a while
 
     def _from(self) -> Sender:
-        from channels.mail.compose import Sender
+        from channels.mail.send.compose import Sender
 
         config = self.config
         plus = config.reply_token
@@ -325,7 +325,7 @@ class Email:
 
     def _provider(self) -> Inbound | None:
         if self._inbound is None and self.config.inbound:
-            from channels.mail.inbound import provider
+            from channels.mail.inbound.providers import provider
 
             secret = self.config.inbound_topic or self.config.inbound_secret
             # Mailgun repeats a mail for eight hours under its first signature; a token is stored once however old.

@@ -1,7 +1,7 @@
 """Support hours: OpenStreetMap's `opening_hours` text, public holidays, dated exceptions, and what follows from them.
 
-Rule: a span belongs to the day it begins on, so Thursday's night shift ends on Friday morning even if Friday is a holiday.
-Every moment that is returned is in UTC: two moments of one zone with summer time must not be subtracted from each other.
+Rule: a span belongs to the day it begins on, so Thursday's night shift ends on Friday morning even if Friday is a
+holiday. Every moment that is returned is in UTC: two moments of one zone with summer time cannot be subtracted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,7 @@ Span = tuple[datetime, datetime]
 
 HORIZON = timedelta(days=60)  # nobody plans further; a shop that opens later than that says so in words of its own
 PATIENCE = 400  # days without support time after which a promise has no due moment: a closed season is shorter
-PROBE = (
-    2024,
-    2025,
-    2026,
-    2027,
-)  # years in which a text must open: every weekday, a leap day, weeks 1 to 53 are in them
+PROBE = frozenset({2024, 2026})  # years in which a text must open: one has a leap day, the other a week 53
 KEPT = 5_000  # days kept in memory, 13 years
 FIRST_DAY, LAST_DAY = 3, date.max.toordinal() - 3
 
@@ -253,32 +248,44 @@ class Hours:
                 return
 
     def _probe(self) -> None:
-        """Refuse a text that never opens, and a rule that another one replaces on all its days."""
+        """Refuse a text that never opens, and a rule that another one undoes on all its days."""
         opening = {number for number, rule in enumerate(self.rules) if not rule.off}
-        silent = set(opening)
-        named = {year for rule in self.rules for year in rule.named_years()}
-        for year in (*PROBE, *sorted(named - set(PROBE))):
-            for ordinal in range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1):
-                silent -= self._heard(date.fromordinal(ordinal)) if silent else set()
-            if not silent and opening:
-                return
-        if silent == opening:
-            raise BadHours(f'"{self.text}" is never open: write hours such as Mo-Fr 09:00-18:00')
-        rule = self.rules[min(silent)]
-        raise BadHours(
-            f'"{rule.text}" has no effect: a later part replaces it on all its days; '
-            "several spans of a day are joined by a comma, as in Mo-Fr 09:00-12:00,13:00-18:00"
-        )
-
-    def _heard(self, day: date) -> set[int]:
-        """Which rules have a say in the hours of a day."""
         heard: set[int] = set()
+        undone: set[int] = set()
+        named = {year for rule in self.rules for year in rule.named_years()}
+        for year in sorted(named | PROBE):
+            for ordinal in range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1):
+                if len(heard) == len(self.rules):
+                    return
+                self._listen(date.fromordinal(ordinal), heard, undone)
+        if not heard & opening:
+            raise BadHours(f'"{self.text}" is never open: write hours such as Mo-Fr 09:00-18:00')
+        for number in sorted((opening | undone) - heard):
+            rule = self.rules[number]
+            if rule.off:
+                raise BadHours(f'"{rule.text}" has no effect: a later part opens its days again, so put it last')
+            raise BadHours(
+                f'"{rule.text}" has no effect: a later part replaces it on all its days; '
+                "several spans of a day are joined by a comma, as in Mo-Fr 09:00-12:00,13:00-18:00"
+            )
+
+    def _listen(self, day: date, heard: set[int], undone: set[int]) -> None:
+        """Note which rules have a say on a day, and which closings later rules undo."""
+        last: set[int] = set()
+        closings: set[int] = set()
         found: Minutes = ()
         for number, rule in enumerate(self.rules):
-            found = rule.on(day, self._holiday, found)
-            if rule.matches(day, self._holiday) and not (rule.off and rule.times):
-                heard = heard | {number} if rule.adds else {number}
-        return heard if found else set()
+            before, found = found, rule.on(day, self._holiday, found)
+            if not rule.matches(day, self._holiday):
+                continue
+            if rule.off:
+                closings.add(number)
+                last = last | {number} if before != found else last
+            else:
+                last = {*last, number} if rule.adds else {number}
+        if found:
+            undone |= closings - last
+        heard |= last if found else {number for number in last if self.rules[number].off}
 
 
 def _share(part: timedelta, whole: timedelta) -> Fraction:

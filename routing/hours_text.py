@@ -1,7 +1,7 @@
 """Reads OpenStreetMap's `opening_hours` text: the part of the language that says when people work.
 
-Rule: a text that could be meant in two ways is refused with the right way to write it; what depends on the sun, on school
-holidays or on somebody's mood ("10:00+", "unknown") is no support hours.
+Rule: a text that could be meant in two ways is refused with the right way to write it; what depends on the sun, on
+school holidays or on somebody's mood ("10:00+", "unknown") is no support hours.
 """
 
 from __future__ import annotations
@@ -426,6 +426,10 @@ class _Reader:
             raise BadHours(f'"{self.text}" ends too early: write hours such as Mo-Fr 09:00-18:00')
         if word in _CORRECT:
             raise BadHours(f'"{value}" is not understood: write {_CORRECT[word]}')
+        if _weekday(value) is not None or word == "ph":
+            raise BadHours(
+                f'"{value}" is not expected here: days stand before their hours, and rules are joined by ";"'
+            )
         if self.month() is not None or word == "week":
             raise BadHours(f'"{value}" comes too late: months and weeks stand before days, as in Dec Mo-Fr 09:00-18:00')
         if month := next((month for month in MONTHS if word.startswith(month.lower())), ""):

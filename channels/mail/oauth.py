@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from channels.errors import Misconfigured, Retry
-from channels.mail.imap_words import shortened
+from channels.mail.imap.words import shortened
 
 EARLY = timedelta(minutes=5)  # before its end a token is replaced: a login may take a while, a clock may be off
 LIVES = timedelta(minutes=55)  # where the answer does not tell; Google and Microsoft give an hour

@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from channels.mail import body, html, machines, mime, proof, quotes
-from channels.mail.dns import Keys
-from channels.mail.files import referred
+from channels.mail.judge import machines, proof
+from channels.mail.judge.dns import Keys
+from channels.mail.parse import body, html, mime
+from channels.mail.parse.files import referred
+from channels.mail.quotes import own as quotes
 from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
 from channels.mail.values import (
     MOST_BYTES,
@@ -196,7 +198,7 @@ def _received(channel: str, external_id: str, digest: bytes, at: datetime, read:
         warnings=_warnings(read),
         automatic=read.verdict.automatic and bool(MACHINE_SENDER.search(sender.value.partition("@")[0])),
         quiet=read.verdict.automatic,
-        once=_once(mail, text, digest),
+        once=_once(mail, text, digest, at),
         answers=ours,
         refers_to=theirs,
         names=(mail.message_id,) if mail.message_id else (),
@@ -270,10 +272,10 @@ def _attachment(file: File) -> Attachment:
     )
 
 
-def _once(mail: Mail, text: str, digest: bytes) -> str:
+def _once(mail: Mail, text: str, digest: bytes, at: datetime) -> str:
     """What copies of one mail share, by whichever way they came; another mail under the same Message-ID does not."""
     if not mail.message_id:
-        return f"mail:{digest.hex()}"
+        return f"mail:{digest.hex()}:{at.isoformat()}"  # two mails may have the same few words and nothing else
     words = " ".join(unicodedata.normalize("NFKC", text).split())
     sender = mail.from_[0].address if mail.from_ else ""
     files = ",".join(sorted(hashlib.sha256(file.data).hexdigest()[:16] for file in mail.files))
@@ -354,7 +356,7 @@ def _automated(channel: str, external_id: str, digest: bytes, at: datetime, read
         subject=mail.subject,
         text=read.own.text[:SHORT],
         proof=read.trust.proof,
-        once=_once(mail, read.own.text, digest),
+        once=_once(mail, read.own.text, digest, at),
         answers=tuple(dict.fromkeys((*verdict.deliveries, *ours, *deliveries_in(mail.all_text)))),
         refers_to=tuple(dict.fromkeys((*verdict.about, *theirs)))[:MOST_REFERENCES],
     )

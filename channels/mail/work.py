@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from channels.mail import read
-from channels.mail.arrival import envelope
-from channels.mail.dns import Keys
+from channels.mail.inbound.arrival import envelope
+from channels.mail.judge.dns import Keys
 from channels.mail.process import Job
 from channels.message import Event
 

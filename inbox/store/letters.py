@@ -1,6 +1,7 @@
 """Letters: what came whole and is read later. A row stays for good; it is the original of the message made of it.
 
-Rule: a letter is stored once for each channel, by the id of its arrival and by its bytes; the constraints say so.
+Rule: a letter is stored once for each channel, by the id of its arrival, and by its bytes and when it came: a server
+that numbers its mails anew does not bring them anew. The constraints say so.
 """
 
 from __future__ import annotations

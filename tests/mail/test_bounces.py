@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.mail import bounces, machines, mime
+from channels.mail.judge import bounces, machines
+from channels.mail.parse import mime
 from channels.mail.tokens import message_id, tagged, token
 from channels.mail.values import Envelope, Fate, Mail, Mailbox, MailKind, Report, Verdict
 from tests.mail.bounces import DELIVERY, US, names, sample

@@ -22,8 +22,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channels.errors import Refused, Unreachable
-from channels.mail import bodies, fields
-from channels.mail.compose import Composed, Sender, compose, filename
+from channels.mail.send import bodies, fields
+from channels.mail.send.compose import Composed, Sender, compose, filename
 from channels.mail.tokens import delivery_in, delivery_of
 from channels.message import Address, Attachment, Author, Outgoing, Quoted, Span, SpanKind
 from channels.subject import bare_subject

@@ -24,7 +24,7 @@ from imap_tools.imap_utf7 import utf7_encode
 
 from channels.channel import Pulled
 from channels.errors import Misconfigured, Retry
-from channels.mail.imap import Account, Mailbox
+from channels.mail.imap.box import Account, Mailbox
 from channels.mail.oauth import OAuth
 from channels.message import Letter
 from tests.mail.dovecot import Dovecot, dovecot

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.mail import html
+from channels.mail.parse import html
 from channels.mail.values import MOST_TEXT, File
 
 

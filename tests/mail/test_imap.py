@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from channels.channel import Pulled
 from channels.errors import Misconfigured, Retry
-from channels.mail import imap_places
 from channels.mail.digest import digest
-from channels.mail.folders import Folder, choose
-from channels.mail.imap import Account, Mailbox
-from channels.mail.imap_line import listed
-from channels.mail.imap_places import WINDOW, Place
-from channels.mail.imap_wire import is_private
-from channels.mail.imap_words import LATEST, LONGEST, login_pause, pause, refused, shortened
+from channels.mail.imap.box import Account, Mailbox
+from channels.mail.imap import places
+from channels.mail.imap.folders import Folder, choose
+from channels.mail.imap.line import listed
+from channels.mail.imap.places import WINDOW, Place
+from channels.mail.imap.wire import is_private
+from channels.mail.imap.words import LATEST, LONGEST, login_pause, pause, refused, shortened
 from channels.mail.oauth import OAuth
 from sandbox.mail.values import Settings, Stored
 from sandbox.mail.world import World
@@ -175,14 +175,14 @@ places = st.builds(
 
 @given(st.dictionaries(st.text(max_size=20).filter(lambda text: text.isprintable()), places, max_size=4))
 def test_a_cursor_says_what_was_put_into_it(known: dict[str, Place]) -> None:
-    assert imap_places.read(imap_places.write(known)) == known
+    assert places.read(places.write(known)) == known
 
 
 @pytest.mark.parametrize(
     "cursor", ["", "{", "[]", "17", '{"INBOX": 1}', '{"INBOX": [1, 2]}', '{"INBOX": [1, 2, 3, "a"]}']
 )
 def test_what_is_no_cursor_is_none(cursor: str) -> None:
-    assert imap_places.read(cursor) == {}
+    assert places.read(cursor) == {}
 
 
 def answer(place: Place, server: set[int]) -> list[int]:

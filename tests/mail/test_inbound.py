@@ -29,8 +29,8 @@ from hypothesis import strategies as st
 
 from channels.channel import Request
 from channels.errors import Malformed, Retry, Unverified
-from channels.mail.arrival import envelope
-from channels.mail.inbound import Inbound, provider
+from channels.mail.inbound.arrival import envelope
+from channels.mail.inbound.providers import Inbound, provider
 from channels.message import Letter, Unreadable
 from tests.channels.harness import storable
 

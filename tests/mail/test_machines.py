@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.mail import machines, mime
+from channels.mail.judge import machines
+from channels.mail.parse import mime
 from channels.mail.tokens import message_id, tagged
 from channels.mail.values import Envelope, Headers, Mail, Mailbox, MailKind, Us, Verdict
 from tests.mail.bounces import DELIVERY, US

@@ -8,8 +8,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from channels.mail import body, headers
-from channels.mail.mime import parse
+from channels.mail.parse import body, headers
+from channels.mail.parse.mime import parse
 from channels.mail.values import MOST_BYTES, MOST_RECIPIENTS, MOST_TEXT, Mailbox
 from tests.mail.nasty import (
     FROM,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.mail import body, html
-from channels.mail.mime import parse
-from channels.mail.tnef import unpack
+from channels.mail.parse import body, html
+from channels.mail.parse.mime import parse
+from channels.mail.parse.tnef import unpack
 from channels.mail.values import MOST_HEADER, MOST_PARTS, MOST_RECIPIENTS, MOST_REFERENCES, MOST_TEXT, Mail
 from tests.mail.nasty import (
     HOSTILE,

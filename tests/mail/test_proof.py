@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.mail import mime, proof, results
-from channels.mail.dns import Keys
-from channels.mail.lookalikes import looks_alike
+from channels.mail.judge import proof, results
+from channels.mail.judge.dns import Keys
+from channels.mail.judge.lookalikes import looks_alike
+from channels.mail.parse import mime
 from channels.mail.values import Envelope, Headers, Mail, Mailbox, Trust, Us
 from channels.message import Proof
 from tests.mail.bounces import US

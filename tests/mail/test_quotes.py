@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.mail.html import to_text
-from channels.mail.quotes import MOST_LINES, own_words, read_words
-from channels.mail.quotes_html import own_words_html
+from channels.mail.parse.html import to_text
+from channels.mail.quotes.own import MOST_LINES, own_words, read_words
+from channels.mail.quotes.page import own_words_html
 from channels.mail.values import MOST_TEXT, Mail, Own
 from tests.mail.quote_corpus import ADDRESS, NAME, OURS, Page, Sample, generated, hostile, hostile_pages, pages, written
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.errors import Misconfigured
-from channels.mail.arrival import envelope
-from channels.mail.receiver import MOST_CONNECTIONS, Listener, listen, plain
+from channels.mail.inbound.arrival import envelope
+from channels.mail.inbound.receiver import MOST_CONNECTIONS, Listener, listen, plain
 from channels.message import Letter
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -27,11 +27,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable
-from channels.mail import line as lines
-from channels.mail.compose import Composed, Sender, compose
-from channels.mail.refusals import Stage, outcome
-from channels.mail.sign import Signer, relaxed_body, relaxed_field
-from channels.mail.smtp import Account, Smtp, alias
+from channels.mail.send import line as lines
+from channels.mail.send.compose import Composed, Sender, compose
+from channels.mail.send.refusals import Stage, outcome
+from channels.mail.send.sign import Signer, relaxed_body, relaxed_field
+from channels.mail.send.smtp import Account, Smtp, alias
 from channels.message import Address, Attachment, Author, Outgoing
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")

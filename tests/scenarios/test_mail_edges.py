@@ -188,20 +188,20 @@ async def test_hostile_mail_is_visible_as_something_and_stops_nobody_behind_it(s
     arrive(world, letter("Adım tuhaf", sender=f"{evil} <{AYSE}>", subject=evil, id="crlf@o"))
     await read(world, 5)
     world.mail.deliver(AYSE, MAILBOX, "Normal", "Arkadan gelen sıradan mail")
-    card = await world.card_with("Arkadan gelen sıradan mail")
+    root = str(await world.card_with("Arkadan gelen sıradan mail"))
     await settled(world)
     stored = await lines(world)
     assert len(stored) == 6
-    assert {"Sonsuz", "Boşluk", "İç içe", "Yüz bin parça"} <= {one.subject for one in stored}
-    (root,) = await cards(world)
     for words in ("Sonsuz", "Boşluk", "en altta", "İç içe", "Yüz bin parça"):
         assert words in root, words
 
-    await answer(world, card, "Yanıtımız budur.")
-    await received(world, AYSE, "Yanıtımız budur.")
+    odd = await world.card_with("Adım tuhaf")
+    assert say.word("warning", "name_hides_address") in str(odd)
+    await answer(world, odd, "Yanıtımız budur.")
+    seen = await received(world, AYSE, "Yanıtımız budur.")
+    assert not seen.header("Bcc")
     (sent,) = world.mail.sent
     assert sent.recipients == (AYSE,)
-    assert b"\nBcc:" not in sent.raw
 
 
 # --- once, in order, whatever happens to the line

@@ -51,7 +51,7 @@ UNIQUE = {
     ("work", "kind,key", ""),
     ("lanes", "lane", ""),
     ("letters", "channel,external_id", ""),
-    ("letters", "channel,digest", ""),
+    ("letters", "channel,digest,at", ""),
     ("copies", "once", ""),
     ("message_names", "name,message_id", ""),
 }

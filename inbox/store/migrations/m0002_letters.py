@@ -22,7 +22,7 @@ create table letters (
     why          text not null default '',
     unique (channel, external_id)
 );
-create unique index letters_once on letters (channel, digest);
+create unique index letters_once on letters (channel, digest, at);
 create index letters_unread on letters (channel, id) where read_at is null;
 create index letters_aside on letters (id) where outcome = 'aside';
 
