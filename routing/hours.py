@@ -279,7 +279,7 @@ class Hours:
             if not rule.matches(day, self._holiday):
                 continue
             if rule.off:
-                closings.add(number)
+                closings |= {number} if rule.selects else set()
                 last = last | {number} if before != found else last
             else:
                 last = {*last, number} if rule.adds else {number}

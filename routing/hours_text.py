@@ -109,6 +109,11 @@ class Rule:
         free = any(holiday(day - timedelta(days=offset)) for offset in self.holidays)
         return free and named if self.both else free
 
+    @property
+    def selects(self) -> bool:
+        """Tell whether it speaks of some days only."""
+        return bool(self.dates or self.weeks or self.weekdays or self.nth or self.holidays)
+
     def on(self, day: date, holiday: Callable[[date], bool], before: Minutes) -> Minutes:
         """The spans of a day after this rule, given those that earlier rules left."""
         if not self.matches(day, holiday):
@@ -130,7 +135,7 @@ def read(text: str) -> tuple[Rule, ...]:
 def spans(text: str) -> Minutes:
     """Read the hours of one day: "09:00-12:00,13:00-18:00", or "off". Raises `BadHours`."""
     rules = read(text)
-    if len(rules) != 1 or rules[0].dates or rules[0].weeks or rules[0].weekdays or rules[0].nth or rules[0].holidays:
+    if len(rules) != 1 or rules[0].selects:
         raise BadHours(f'"{text}" must be the hours of one day, as in 09:00-13:00 or 09:00-12:00,13:00-18:00, or off')
     return () if rules[0].off else rules[0].times or WHOLE_DAY
 

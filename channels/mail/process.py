@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +32,8 @@ MEMORY = 2 << 30  # bytes of address space of a child; a mail of 30 MB takes a t
 LENGTH = struct.Struct(">I")
 LARGE_BLOCK = 1 << 20  # bytes; larger ones glibc then returns to the system as soon as they are free
 PIECE = 256 << 10  # bytes written at once, so that a large mail is not copied whole into the pipe's buffer
-_PROGRAM = "from channels.mail.process import main; main({parent}, {seconds})"
+WORK = "channels.mail.work"  # the module whose `work` reads a mail
+_PROGRAM = "from channels.mail.process import main; main({parent}, {seconds}, {work!r})"
 _READY = LENGTH.pack(0)
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -60,8 +62,9 @@ class _Died(Exception):
 class Children:
     """Up to `most` children, each started when there is work for it, and all of them ended by `close`."""
 
-    def __init__(self, most: int = 2, *, seconds: float = SECONDS) -> None:
+    def __init__(self, most: int = 2, *, seconds: float = SECONDS, work: str = WORK) -> None:
         self._seconds = seconds
+        self._work = work
         self._free: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
         self._closed = False
         for _ in range(most):
@@ -86,7 +89,7 @@ class Children:
         well = False  # an answer that nobody waited for would be the next mail's
         try:
             if child is None or child.returncode is not None:
-                child = await _start(self._seconds)
+                child = await _start(self._seconds, self._work)
             async with asyncio.timeout(self._seconds):
                 answer: tuple[Event, ...] | str = pickle.loads(await _ask(child, asked))  # noqa: S301
             well = not isinstance(answer, str)  # whoever ran out of memory starts anew
@@ -108,14 +111,14 @@ class Children:
             await _end(self._free.get_nowait())
 
 
-async def _start(seconds: float) -> asyncio.subprocess.Process:
+async def _start(seconds: float, work: str) -> asyncio.subprocess.Process:
     """Start a child and wait until it is ready, so that loading the parsers costs no mail its time. Raises `Retry`."""
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            _PROGRAM.format(parent=os.getpid(), seconds=seconds),
+            _PROGRAM.format(parent=os.getpid(), seconds=seconds, work=work),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": str(LARGE_BLOCK)},
@@ -159,14 +162,13 @@ async def _end(child: asyncio.subprocess.Process | None) -> None:
 # --- in the child
 
 
-def main(parent: int, seconds: float) -> None:
+def main(parent: int, seconds: float, module: str) -> None:
     """Answer jobs until the parent is gone."""
     _end_with(parent)
     _limit_memory()
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    from channels.mail.work import work
-
+    work = import_module(module).work
     answers.write(_READY)
     answers.flush()
     serve(asked, answers, work, seconds)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from channels.channel import Pulled
 from channels.errors import Misconfigured, Retry
 from channels.mail.digest import digest
-from channels.mail.imap.box import Account, Mailbox
 from channels.mail.imap import places
+from channels.mail.imap.box import Account, Mailbox
 from channels.mail.imap.folders import Folder, choose
 from channels.mail.imap.line import listed
 from channels.mail.imap.places import WINDOW, Place

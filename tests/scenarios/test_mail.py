@@ -53,7 +53,9 @@ async def test_whatever_is_left_of_a_mails_threading_brings_it_to_its_conversati
     sent = await received(world, AYSE, "Yarın gelir.")
 
     # Nobody here has written before: all that tells where they belong is in the mail.
-    arrive(world, letter("Kocası yazıyor", sender=f"Can <{JONAS}>", more=[f"In-Reply-To: {sent.message_id}"]), owner=JONAS)
+    arrive(
+        world, letter("Kocası yazıyor", sender=f"Can <{JONAS}>", more=[f"In-Reply-To: {sent.message_id}"]), owner=JONAS
+    )
     await thread_shows(world, card["ts"], "Kocası yazıyor")
     arrive(world, letter("Jeton yeter", sender=f"Pavel <{PAVEL}>", to=sent.reply_to, subject="Soru"), owner=PAVEL)
     await thread_shows(world, card["ts"], "Jeton yeter")

@@ -178,9 +178,7 @@ async def test_hostile_mail_is_visible_as_something_and_stops_nobody_behind_it(s
     await world.start()
     arrive(world, letter("On " * 70_000, subject="Sonsuz", id="14a@o"))
     arrive(world, letter("\n" * 50_000 + "en altta", subject="Boşluk", id="14b@o"))
-    nested = "".join(
-        f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(2_000)
-    ).encode()
+    nested = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(2_000)).encode()
     arrive(world, letter(nested, kind='multipart/mixed; boundary="b0"', subject="İç içe", id="15a@o"))
     many = b"--b\r\nContent-Type: text/plain\r\n\r\n.\r\n" * 100_000 + b"--b--"
     arrive(world, letter(many, kind='multipart/mixed; boundary="b"', subject="Yüz bin parça", id="15b@o"))

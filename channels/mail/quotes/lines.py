@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from channels.mail.quotes.marks import Kind, Mark, Page
 from channels.mail.quotes import words
+from channels.mail.quotes.marks import Kind, Mark, Page
 
 MOST_SIGNATURE = 12  # lines after "-- "
 MOST_SENT = 10_000  # characters looked at of one text of ours
