@@ -212,7 +212,7 @@ def due(target: Allowance, clock: Clock, hours: Hours) -> datetime | None:
 
 
 def warn_at(target: Allowance, clock: Clock, hours: Hours) -> datetime | None:
-    """When the thread warns: with a fifth of the target left, at least ten minutes of support time; None as with `due`."""
+    """When the thread warns: a fifth of the target before `due`, at least ten minutes; None as with `due`."""
     share = 1 - WARN_SHARE
     if not target.days:
         least = Fraction(WARN_LEAST // timedelta(seconds=1), target.time // timedelta(seconds=1))

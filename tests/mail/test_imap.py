@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from channels.channel import Pulled
 from channels.errors import Misconfigured, Retry
 from channels.mail.digest import digest
-from channels.mail.imap import places
+from channels.mail.imap import places as cursors
 from channels.mail.imap.box import Account, Mailbox
 from channels.mail.imap.folders import Folder, choose
 from channels.mail.imap.line import listed
@@ -175,14 +175,14 @@ places = st.builds(
 
 @given(st.dictionaries(st.text(max_size=20).filter(lambda text: text.isprintable()), places, max_size=4))
 def test_a_cursor_says_what_was_put_into_it(known: dict[str, Place]) -> None:
-    assert places.read(places.write(known)) == known
+    assert cursors.read(cursors.write(known)) == known
 
 
 @pytest.mark.parametrize(
     "cursor", ["", "{", "[]", "17", '{"INBOX": 1}', '{"INBOX": [1, 2]}', '{"INBOX": [1, 2, 3, "a"]}']
 )
 def test_what_is_no_cursor_is_none(cursor: str) -> None:
-    assert places.read(cursor) == {}
+    assert cursors.read(cursor) == {}
 
 
 def answer(place: Place, server: set[int]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from channels.channel import Pulled
 from channels.mail.digest import digest
-from channels.mail.imap import places
+from channels.mail.imap import places as cursors
 from channels.mail.imap.folders import INBOX, Folders, choose
 from channels.mail.imap.line import Denied, Head, Line
 from channels.mail.imap.places import Place
@@ -47,7 +47,7 @@ class Scan:
     def pull(self, cursor: str) -> Pulled:
         """Wait for mail after `cursor`, `idle_seconds` at most. Raises `Lost`."""
         self.waited = False
-        places = places.read(cursor)
+        places = cursors.read(cursor)
         until = time.monotonic() + self._account.idle_seconds
         while True:
             if not self._folders.read:
@@ -81,7 +81,7 @@ class Scan:
             if found is not None:
                 self._brought = name
                 place, letters = found
-                return Pulled(cursor=places.write({**places, name: place}), letters=letters)
+                return Pulled(cursor=cursors.write({**places, name: place}), letters=letters)
             self._asked[name] = self._looked[name] = now
         return None
 
@@ -122,7 +122,7 @@ class Scan:
         first = self._now() - timedelta(hours=self._account.first_hours)
         since = known.since if known is not None else int(first.timestamp())
         last = max(self.line.search("UID *"), default=0)
-        recent = range(max(last - places.WINDOW, 0) + 1, last)
+        recent = range(max(last - cursors.WINDOW, 0) + 1, last)
         waiting = set(recent) - set(self.line.search(f"UID {recent.start}:*")) if recent else set()
         if known is not None or self._account.first_hours > 0:
             start = datetime.fromtimestamp(since, UTC)
