@@ -311,11 +311,13 @@ class Email:
 
         config = self.config
         plus = config.reply_token
+        own = frozenset(found.lower() for found in (config.address, *config.aliases))
         return Sender(
             address=config.address,
             name=config.from_name,
             by_team=config.senders,
-            ours=self._us.addresses,
+            ours=own,
+            others=self._us.addresses - own,
             reply_token=host_of(config.smtp) in PLUS if plus is None else plus,
             bounce_address=config.bounce_address,
         )

@@ -18,7 +18,6 @@ from types import MappingProxyType
 import structlog
 
 from channels.message import (
-    COMPLAINT,
     Address,
     AddressChanged,
     Attachment,
@@ -35,9 +34,10 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from inbox import changes, due, figures, identity
-from inbox.changes import Conversation, Decision, Facts, FollowUp, Put, Recorded
-from inbox.store import arrivals, deliveries, letters, receipts
+from inbox import changes, due, figures, identity, tidings
+from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded
+from inbox.group import Group
+from inbox.store import arrivals
 from inbox.store import identity as identities
 from inbox.store.arrivals import Known, Row, key
 from inbox.store.database import Connection, Database, away
@@ -73,19 +73,6 @@ class _Slot:
     runner: asyncio.Task[None] | None = None
 
 
-@dataclass(slots=True)
-class _Group:
-    """What one transaction gathers before it writes."""
-
-    conversations: dict[int, Conversation] = field(default_factory=dict)
-    changes: list[Recorded] = field(default_factory=list)
-    puts: list[Put] = field(default_factory=list)
-    touched: set[int] = field(default_factory=set)
-    described: list[tuple[Known, Received]] = field(default_factory=list)
-    named: list[tuple[str, int, int]] = field(default_factory=list)  # id, message, conversation
-    overtaken: set[arrivals.Name] = field(default_factory=set)  # first told of by an edit in this group
-
-
 class Intake:
     """Stores events. `decide` says what an arrival changes; `follow_up` names the work a changed conversation needs."""
 
@@ -105,14 +92,17 @@ class Intake:
         self._committed = committed
         self._slots = [_Slot() for _ in range(SLOTS)]
 
-    async def receive(self, events: Iterable[Event]) -> None:
-        """Store events and return once they are committed. Raises `Away` or `Overloaded`, and then may be repeated."""
+    async def receive(self, events: Iterable[Event], *, line: str = "") -> None:
+        """Store events and return once they are committed. Raises `Away` or `Overloaded`, and then may be repeated.
+
+        What comes on one `line` keeps its order whoever sent it, for where people speak up in each other's conversations.
+        """
         loop = asyncio.get_running_loop()
         if sum(len(slot.queue) for slot in self._slots) > WAITING:
             raise Overloaded
         futures = []
         for event in events:
-            slot = self._slots[zlib.crc32(_sender(event).encode("utf-8", "replace")) % SLOTS]
+            slot = self._slots[zlib.crc32((line or _sender(event)).encode("utf-8", "replace")) % SLOTS]
             waiting = _Waiting(event, loop.create_future())
             slot.queue.append(waiting)
             futures.append(waiting.stored)
@@ -194,7 +184,7 @@ class Intake:
         others = [event for event in events if not isinstance(event, Received)]
         edits = [event for event in others if isinstance(event, Edited)]
         async with self._database.transaction() as c:
-            group = _Group()
+            group = Group()
             if others and len(events) > 1 and (keys := {key(found) for found in map(_address, events) if found}):
                 await arrivals.find(c, keys)  # all locked in one order: two groups might wait for each other otherwise
             if edits:
@@ -207,11 +197,11 @@ class Intake:
             if received:
                 await self._store_received(c, received, now, group)
             for event in others:
-                await self._store_other(c, event, now, group)
+                await tidings.store(c, event, group)
             await self._finish(c, group, now)
         self._committed(events)
 
-    async def _store_received(self, c: Connection, received: list[Received], now: datetime, group: _Group) -> None:
+    async def _store_received(self, c: Connection, received: list[Received], now: datetime, group: Group) -> None:
         received, copies = await self._first_copies(c, received)
         elsewhere: dict[arrivals.Name, int] = {}  # a bystander's message to the conversation it is shown in
         settled = await identity.settle(c, received)
@@ -237,7 +227,7 @@ class Intake:
         first: Mapping[arrivals.Key, Received],
         elsewhere: Mapping[arrivals.Name, int],
         now: datetime,
-        group: _Group,
+        group: Group,
     ) -> None:
         known = await arrivals.find_or_create(c, first)
         start = {found.conversation.id: found.conversation for found in known.values()}
@@ -282,7 +272,7 @@ class Intake:
         known: dict[arrivals.Key, Known],
         start: dict[int, Conversation],
         now: datetime,
-        group: _Group,
+        group: Group,
     ) -> dict[int, Conversation]:
         after: dict[int, Conversation] = {}
         for row in fresh:
@@ -309,117 +299,13 @@ class Intake:
             after[row.conversation_id] = conversation
         return after
 
-    async def _store_other(self, c: Connection, event: Event, now: datetime, group: _Group) -> None:
-        match event:
-            case Edited(message=message):
-                name = (message.channel, message.external_id)
-                changed = await arrivals.edit(c, event, overtook=name in group.overtaken)
-                if changed:
-                    group.touched.add(changed.conversation_id)
-                    group.puts.append(due.revise(*name))
-                if changed and changed.files:
-                    for id in await arrivals.attach_more(c, message.channel, changed.message_id, changed.files):
-                        group.puts.append(due.media(id))
-            case Unreadable():
-                await arrivals.quarantine(c, event)
-            case Receipt():
-                await self._store_receipt(c, event, group)
-            case Automated():
-                await self._store_automated(c, event, group)
-            case AddressChanged():
-                await arrivals.move(c, event)
-            case ReadUpTo():
-                known = await arrivals.find(c, [key(event.reader)])
-                for found in known.values():
-                    for message_id in await arrivals.read_up_to(c, event, found.address_id):
-                        group.puts.append(due.marks(message_id))
-            case Withdrawn() | Reacted() | OptedOut() | OptedIn():
-                await self._store_line(c, event, group)
-
-    async def _store_line(self, c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: _Group) -> None:
-        """Events that show as a small line. From strangers they mean nothing yet, and make no customer."""
-        known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
-        if known is None:
-            return
-        pending = group.conversations.get(known.conversation.id)
-        if pending is not None:
-            known.conversation = pending
-        match event:
-            case Withdrawn():
-                told = await arrivals.withdraw(c, event) is not None
-                what, detail = "withdrawn", event.external_id
-            case Reacted():
-                told, what, detail = True, "reacted", event.emoji
-            case OptedOut():
-                told = await arrivals.silence(c, event, known.address_id)
-                what, detail = "opted_out", event.why
-            case OptedIn():
-                told = await arrivals.silence(c, event, known.address_id)
-                what, detail = "opted_in", ""
-        if told and await arrivals.note_event(c, known, event, what, detail):
-            group.touched.add(known.conversation.id)
-            if pending is not None:
-                group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
-
-    async def _store_receipt(self, c: Connection, event: Receipt, group: _Group) -> None:
-        told = await receipts.receive(c, event)
-        if told is None:
-            if event.letter:
-                await letters.set_aside(c, event.channel, event.letter, "receipt")
-            return
-        group.puts.append(due.marks(told.message_id))
-        if not told.failed_late:
-            return
-        # Whoever answered believes it arrived: they are told. Anybody can write that an address is dead, so that it is
-        # silenced only by a receipt that knows the id of what was sent there.
-        code = event.code or "refused"
-        if event.unreachable and told.certain:
-            await receipts.silence(c, told.address_id, event.detail or event.code, event.at)
-        elif event.unreachable:
-            code = "refused"
-        notice = {
-            "notice": "failure",
-            "delivery": str(told.delivery),
-            "channel": event.channel,
-            "code": code,
-            "detail": event.detail,
-            "message": told.message_id,
-        }
-        if await deliveries.notify_desk(c, told.conversation_id, f"failure:{told.delivery}:late", notice):
-            group.touched.add(told.conversation_id)
-
-    async def _store_automated(self, c: Connection, event: Automated, group: _Group) -> None:
-        """A machine's words: a small line where its conversation is known, set aside where it is not."""
-        if event.once and (event.channel, event.external_id) not in await identities.first_copies(c, [event]):
-            return
-        referred = await identities.referred(c, [event])
-        found = referred.get((event.channel, event.external_id))
-        known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
-        if found is None and known is None:
-            await letters.set_aside(c, event.channel, event.external_id, event.what)
-            return
-        if event.what == COMPLAINT:
-            if found is None or found.sent_to is None:  # about nothing we can be sure to have sent
-                await letters.set_aside(c, event.channel, event.external_id, event.what)
-                return
-            complaining = (await arrivals.find(c, [found.sent_to])).get(found.sent_to)
-            if complaining is not None:
-                await receipts.silence(c, complaining.address_id, COMPLAINT, event.at)
-        conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
-        pending = group.conversations.get(conversation_id)
-        conversation = pending or await arrivals.load(c, conversation_id)
-        if await arrivals.note_automated(c, conversation, event, known.address_id if known else None):
-            group.touched.add(conversation_id)
-            if pending is not None:
-                group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
-
-    async def _prove(self, c: Connection, found: Known, address: Address, proof: Proof, group: _Group) -> None:
+    async def _prove(self, c: Connection, found: Known, address: Address, proof: Proof, group: Group) -> None:
         owner = await arrivals.prove(c, found.conversation.customer_id, address, proof)
         if owner is not None:
             log.info("intake.same_address", customer=found.conversation.customer_id, owner=owner)
         group.touched.add(found.conversation.id)
 
-    async def _finish(self, c: Connection, group: _Group, now: datetime) -> None:
+    async def _finish(self, c: Connection, group: Group, now: datetime) -> None:
         for found, message in group.described:
             await arrivals.describe(c, found, message)
         if group.named:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -17,7 +17,7 @@ import structlog
 
 from channels.channel import Reads
 from channels.errors import Retry
-from channels.message import Attachment, Edited, Event, Letter, Received
+from channels.message import Attachment, Automated, Edited, Event, Letter, Received
 from inbox import due, figures
 from inbox.files import MOST, Files
 from inbox.intake import Away, Intake, Overloaded
@@ -188,6 +188,30 @@ class Letters:
             return file
         path, size = await self._files.keep(_once(file.data), self._now(), MOST)
         return replace(file, data=None, path=path, size=size)
+
+
+def in_order(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Part a batch where one event has to be stored before the next is looked at.
+
+    Whose conversation a message belongs to is told by what is stored, so what it refers to has to be. And the intake
+    stores messages before all else, while a vacation note stands behind what was written before it.
+    """
+    part: list[Event] = []
+    names: set[str] = set()
+    for event in events:
+        alone = isinstance(event, Automated) and bool(event.answers or event.refers_to)
+        refers = not names.isdisjoint(event.refers_to) if isinstance(event, Received) else False
+        if part and (alone or refers):
+            yield part
+            part, names = [], set()
+        part.append(event)
+        if alone:
+            yield part
+            part = []
+        elif isinstance(event, Received):
+            names.update(event.names)
+    if part:
+        yield part
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -83,15 +83,17 @@ def choose(
         return Choice(agent=known.id, because="answered this customer last")
     if not free:
         return Choice(agent="", because="everybody on shift has as much as they can carry")
-    best = min(_lacks(waiting, agent, agents) for agent in agents)
-    fitting = [agent for agent in free if _lacks(waiting, agent, agents) == best]
+    skills = waiting.tags & frozenset().union(*(agent.skills for agent in agents))  # the other tags are everybody's
+    lacks = {agent.id: _lacks(waiting, skills, agent) for agent in agents}
+    best = min(lacks.values())
+    fitting = [agent for agent in free if lacks[agent.id] == best]
     because = "whose turn it is" if method is Method.ROUND_ROBIN else "has the most room"
-    needs = _needs(waiting, agents)
+    needs = _needs(waiting, skills, agents)
     if not fitting and not _pressing(waiting, now, team_hours, patience):
         return Choice(agent="", because=f"waits for somebody who {needs}")
     if not fitting:
-        nearest = min(_lacks(waiting, agent, agents) for agent in free)
-        fitting = [agent for agent in free if _lacks(waiting, agent, agents) == nearest]
+        nearest = min(lacks[agent.id] for agent in free)
+        fitting = [agent for agent in free if lacks[agent.id] == nearest]
         because = f"cannot wait, and nobody free {needs}"
     elif len(fitting) < len(free):
         because = f"{needs}; {because}"
@@ -139,23 +141,17 @@ def shift_changes(agents: Iterable[Agent], now: datetime, team_hours: Hours | No
     return min(moments, default=None)
 
 
-def _skills(waiting: Waiting, agents: Sequence[Agent]) -> frozenset[str]:
-    """The tags somebody of the team knows more of; the others are everybody's."""
-    return waiting.tags & frozenset().union(*(agent.skills for agent in agents))
-
-
 def _speaks(waiting: Waiting, agent: Agent) -> bool:
     return not waiting.language or not agent.languages or waiting.language in agent.languages
 
 
-def _lacks(waiting: Waiting, agent: Agent, agents: Sequence[Agent]) -> tuple[bool, int]:
+def _lacks(waiting: Waiting, skills: frozenset[str], agent: Agent) -> tuple[bool, int]:
     """How far somebody is from what it takes; a language weighs more than any skill."""
-    return not _speaks(waiting, agent), len(_skills(waiting, agents) - agent.skills)
+    return not _speaks(waiting, agent), len(skills - agent.skills)
 
 
-def _needs(waiting: Waiting, agents: Sequence[Agent]) -> str:
+def _needs(waiting: Waiting, skills: frozenset[str], agents: Sequence[Agent]) -> str:
     told = [f"speaks {waiting.language}"] if any(not _speaks(waiting, agent) for agent in agents) else []
-    skills = _skills(waiting, agents)
     return " and ".join([*told, f"knows about {', '.join(sorted(skills))}"] if skills else told)
 
 

@@ -19,6 +19,7 @@ _TURKISH = {
     0: "da", 1: "de", 2: "de", 3: "te", 4: "te", 5: "te", 6: "da", 7: "de", 8: "de", 9: "da",
     10: "da", 20: "de", 30: "da", 40: "ta", 50: "de",
 }  # fmt: skip
+_DATES = {"de": ("d. MMMM", "d. MMMM y"), "ru": ("d MMMM", "d MMMM y 'года'")}
 _RUSSIAN = ("в понедельник", "во вторник", "в среду", "в четверг", "в пятницу", "в субботу", "в воскресенье")
 
 
@@ -47,7 +48,8 @@ def moment(at: datetime, now: datetime, language: str, zone: ZoneInfo, *, offset
     if say is None:
         said = f"{local:%Y-%m-%d %H:%M}"
     else:
-        pattern = "d MMMM" if local.year == now.astimezone(zone).year else "d MMMM y"
+        this_year, other_year = _DATES.get(base, ("d MMMM", "d MMMM y"))
+        pattern = this_year if local.year == now.astimezone(zone).year else other_year
         near = 0 <= today.days < SOON
         when = When(
             local=local,
@@ -68,7 +70,7 @@ def _turkish(when: When) -> str:
 
 def _russian(when: When) -> str:
     day = _near(when, "сегодня", "завтра") or _RUSSIAN[when.local.weekday()]
-    return f"{day}, {when.date.replace(' г.', ' года')}, в {when.clock}" if when.date else f"{day} в {when.clock}"
+    return f"{day}, {when.date}, в {when.clock}" if when.date else f"{day} в {when.clock}"
 
 
 def _english(when: When) -> str:
@@ -78,7 +80,7 @@ def _english(when: When) -> str:
 
 def _german(when: When) -> str:
     day = _near(when, "heute", "morgen") or f"am {when.weekday}"
-    return f"{day}, dem {_dotted(when.date)}, um {when.clock} Uhr" if when.date else f"{day} um {when.clock} Uhr"
+    return f"{day}, dem {when.date}, um {when.clock} Uhr" if when.date else f"{day} um {when.clock} Uhr"
 
 
 def _arabic(when: When) -> str:
@@ -94,11 +96,6 @@ def turkish_suffix(hour: int, minute: int) -> str:
 
 def _near(when: When, today: str, tomorrow: str) -> str:
     return {0: today, 1: tomorrow}.get(when.ahead, "")
-
-
-def _dotted(date: str) -> str:
-    day, _, rest = date.partition(" ")
-    return f"{day}. {rest}"
 
 
 _LANGUAGES: Mapping[str, Callable[[When], str]] = {

@@ -21,10 +21,12 @@ from functools import lru_cache
 from routing.folding import fold, is_word, squeeze, tokens
 
 NEXT, NEAR, FAR = 1, 5, 13  # words from one element to the next: side by side, `..`, `...` and `&`
+_GAPS = {"..": NEAR, "...": FAR, "&": FAR}
 _SHORT = 4  # a shorter word with endings would be half the dictionary
 _MOST_VARIANTS = 2_000  # of one phrase; more is a slip of its writer
 
-_PART = re.compile(r"\{[\w-]+\}\??|\([^()]*\)\??|\.{2,3}|&|[^\s(){}]+")
+_CLASS = re.compile(r"\{([\w-]+)\}")
+_MARK = re.compile(r"\.{2,3}|&|\(|\)\??|\||[^\s()|]+")
 
 # What may stand behind a stem, per language, in folded and squeezed letters.
 _ENDINGS = {
@@ -104,33 +106,57 @@ class _Part:
 def _parsed(phrase: str, words: Mapping[str, str]) -> list[_Part]:
     parts: list[_Part] = []
     reach, either_side = NEXT, False
-    for part in _PART.findall(phrase):
-        if part in ("..", "...", "&"):
-            reach, either_side = (NEAR if part == ".." else FAR), part == "&"
+    marks = _marks(phrase, words)
+    while marks:
+        if marks[-1] in _GAPS:
+            mark = marks.pop()
+            reach, either_side = _GAPS[mark], mark == "&"
             continue
-        optional = part.endswith("?") and part[0] in "({"
-        inner = part.rstrip("?") if optional else part
-        if inner[0] == "{":
-            name = inner[1:-1]
-            if name not in words:
-                raise PhraseError(f"{phrase!r} names the class {name!r}, which is not in [words]")
-            inner = words[name]
-        elif inner[0] == "(":
-            inner = inner[1:-1]
-        choices = [tuple(choice.split()) for choice in inner.split("|") if choice.strip()]
-        parts.append(_Part(choices=(*choices, *([()] if optional else [])), reach=reach, either_side=either_side))
+        parts.append(_Part(choices=_choices(marks, phrase), reach=reach, either_side=either_side))
         reach, either_side = NEXT, False
     return parts
 
 
+def _marks(phrase: str, words: Mapping[str, str]) -> list[str]:
+    """The words and signs of a phrase, the first one last, classes written out."""
+
+    def class_of(match: re.Match[str]) -> str:
+        if match[1] not in words:
+            raise PhraseError(f"{phrase!r} names the class {match[1]!r}, which is not in [words]")
+        return f"({words[match[1]]})"
+
+    return _MARK.findall(_CLASS.sub(class_of, phrase))[::-1]
+
+
+def _choices(marks: list[str], phrase: str) -> tuple[tuple[str, ...], ...]:
+    """Take one word or one group off the `marks`: what it may be."""
+    mark = marks.pop()
+    if mark not in ("(", ")", ")?", "|"):
+        return ((mark,),)
+    if mark != "(":
+        raise PhraseError(f"{phrase!r} has a {mark!r} without what opens it")
+    found: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...]] = [()]
+    while True:
+        if not marks:
+            raise PhraseError(f"{phrase!r} has a '(' that nothing closes")
+        if marks[-1] in ("|", ")", ")?"):
+            found += [line for line in lines if line]
+            lines = [()]
+            closing = marks.pop()
+            if closing != "|":
+                return tuple(dict.fromkeys((*found, ()) if closing == ")?" else found))
+            continue
+        lines = [line + choice for line in lines for choice in _choices(marks, phrase)]
+
+
 def _variants(parts: list[_Part]) -> Iterator[list[tuple[tuple[str, ...], int, bool]]]:
     """Single words stay together as one place; several words, and none, make a variant of the phrase each."""
-    options: list[list[tuple[tuple[str, ...], ...]]] = []
+    options: list[list[list[tuple[tuple[str, ...], int]]]] = []
     for part in parts:
         single = tuple(choice[0] for choice in part.choices if len(choice) == 1)
-        option: list[tuple[tuple[str, ...], ...]] = [(single,)] if single else []
-        option += [tuple((word,) for word in choice) for choice in part.choices if len(choice) != 1]
-        options.append(option)
+        option = [[(single, NEXT)]] if single else []
+        options.append(option + [_spaced(choice) for choice in part.choices if len(choice) != 1])
     count = 0
     for chosen in itertools.product(*options):
         count += 1
@@ -142,11 +168,23 @@ def _variants(parts: list[_Part]) -> Iterator[list[tuple[tuple[str, ...], int, b
             if not places:
                 wider, side = max(wider, part.reach), side or part.either_side
                 continue
-            for number, place in enumerate(places):
-                first = number == 0
-                line.append((place, max(wider, part.reach) if first else NEXT, (side or part.either_side) and first))
+            line.append((places[0][0], max(wider, part.reach), side or part.either_side))
+            line += [(place, reach, False) for place, reach in places[1:]]
             wider, side = NEXT, False
         yield line
+
+
+def _spaced(choice: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
+    """Several words of a group, each with its reach."""
+    found: list[tuple[tuple[str, ...], int]] = []
+    reach = NEXT
+    for word in choice:
+        if word in _GAPS:
+            reach = _GAPS[word]
+        else:
+            found.append(((word,), reach))
+            reach = NEXT
+    return found
 
 
 def _elements(line: list[tuple[tuple[str, ...], int, bool]], language: str) -> tuple[Element, ...]:

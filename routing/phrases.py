@@ -316,7 +316,6 @@ def _told(hits: Iterable[Hit]) -> tuple[Told, ...]:
 
 def _sources(content: Mapping[str, Any], language: str) -> list[_Source]:
     words: Mapping[str, str] = content.get("words", {})
-    words = {name: _unfolded(name, words) for name in words}
     sources: list[_Source] = []
 
     def add(tag: str, weight: float, phrases: Iterable[str]) -> None:
@@ -349,11 +348,3 @@ def _sources(content: Mapping[str, Any], language: str) -> list[_Source]:
                 add(name, STRENGTHS[strength], phrases)
     return sources
 
-
-def _unfolded(name: str, words: Mapping[str, str]) -> str:
-    """A class may hold other classes; they are written out."""
-    text = words[name]
-    for other in words:
-        if other != name and "{" + other + "}" in text:
-            text = text.replace("{" + other + "}", words[other])
-    return text

@@ -71,8 +71,8 @@ def test_a_mail_that_harms_its_reader_is_told_and_the_next_is_read(
                 with pytest.raises(TooMuch, match=why):
                     await read(children, f"{harm} whatever")
                 assert (await read(children, f"after {harm}")).text == f"after {harm}"
-            killed = await read(children, "once, by somebody else", mark=str(tmp_path / "mark"))
-            assert killed.text == "once, by somebody else"
+            killed = await read(children, "once by somebody else", mark=str(tmp_path / "mark"))
+            assert killed.text == "once by somebody else"
         finally:
             await children.close()
 
@@ -90,7 +90,7 @@ def test_there_are_two_readers_at_most_and_none_after_closing(factory: Callable[
         pids = {found.sender_name for found in many} | {first.sender_name}
         assert len(pids) == 2
         assert [found.text for found in many] == [f"mail {number}" for number in range(40)]
-        given_up = asyncio.create_task(read(children, "loop, and nobody waits for it"))
+        given_up = asyncio.create_task(read(children, "loop while nobody waits for it"))
         await eventually(lambda: any(map(is_busy, pids)))
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)

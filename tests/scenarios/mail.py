@@ -1,4 +1,4 @@
-"""What people and machines do by mail, for the scenario tests: customers write and read, and Santral reads and sends."""
+"""What people and machines do by mail, for the scenario tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nastiest mails, whole way: what a person at the desk sees of them. Numbers are those of the list of hard cases."""
+"""The nastiest mails, the whole way: what a person at the desk sees. Numbers are those of the list of hard cases."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ async def test_one_mail_by_several_ways_is_one_message_and_one_id_for_two_mails_
 
 
 async def test_a_mailbox_in_trouble_loses_and_doubles_nothing(shop: World) -> None:
-    """Cases 5 to 7: cut, BYE, stalled, numbered anew, restarted in the middle; every mail is there once and in order."""
+    """Cases 5 to 7: cut, BYE, stalled, numbered anew, restarted; every mail is there once and in order."""
     world = shop
     await world.start()
     await wrote(world, AYSE, "posta 1.")

@@ -232,12 +232,13 @@ class Week:
         self.expected[f"email-claimed:{person.address}"].append(f"in {words}")
 
     def two_froms(self) -> None:
+        """A sender who hides behind a customer's address; their host proves only their own."""
         if (person := self._known()) is None:
             return
         words = self._words()
         thief = "bulk@spam.example"
         self._bring(words, f"{person.address} <{thief}>", thief, signed=f"{US}; dmarc=pass header.from=spam.example")
-        self.expected[f"email-claimed:{person.address}"].append(f"in {words}")
+        self.expected[f"email-claimed:{thief}"].append(f"in {words}")
 
     # machines
 
@@ -248,7 +249,7 @@ class Week:
     def backscatter(self) -> None:
         """A bounce of what somebody else sent in our name."""
         words = f"<x@gone.example>: 550 5.1.1 no such user\n\nMessage-ID: <spam{self.number}@bot.example>"
-        self._bring(words, "Mail Delivery System <MAILER-DAEMON@gone.example>", subject="Undelivered Mail")
+        self._bring(words, "Mail Delivery System <MAILER-DAEMON@gone.example>", subject="Undelivered Mail", back="")
 
     def robot(self) -> None:
         """An autoresponder that answers itself, over and over."""
@@ -269,11 +270,13 @@ class Week:
             assert self.mail.arrive(sent.raw, MAILBOX, mail_from=person.address)
             self.expected[person.label].append("event loop")
 
-    def _bring(self, words: str, sender: str, honest: str = "", *, signed: str = "", **more: Any) -> None:
+    def _bring(
+        self, words: str, sender: str, honest: str = "", *, signed: str = "", back: str = "a@spam.example", **more: Any
+    ) -> None:
         self.number += 1
         raw = letter(words, sender=sender, id=f"i{self.number}@x.example", **more)
         owner = Account(address=honest, password="") if honest else None
-        assert self.mail.arrive(raw, MAILBOX, mail_from=honest or "", honest=owner, signed=signed)
+        assert self.mail.arrive(raw, MAILBOX, mail_from=honest or back, honest=owner, signed=signed)
 
     # agents
 
@@ -395,9 +398,11 @@ async def conversations(database: Database) -> dict[str, list[str]]:
     """What stands in each conversation, by the address of its customer."""
     async with database.connection() as c:
         rows = await c.fetch(
-            "select (select string_agg(a.kind || ':' || a.value, ' ') from addresses a where a.customer_id = v.customer_id)"
-            " as label, m.direction, case when m.direction = 'event' then m.body ->> 'event' else m.text end as words "
-            "from messages m join conversations v on v.id = m.conversation_id order by v.id, m.position"
+            """
+            select (select string_agg(kind || ':' || value, ' ') from addresses where customer_id = v.customer_id)
+                as label, m.direction, case when m.direction = 'event' then m.body ->> 'event' else m.text end as words
+            from messages m join conversations v on v.id = m.conversation_id order by v.id, m.position
+            """
         )
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:

@@ -48,7 +48,8 @@ class Sender:
     address: str
     name: str = ""  # of the shop, as customers know it
     by_team: Mapping[str, str] = field(default_factory=dict)  # team to "Name <alias@shop.example>"
-    ours: frozenset[str] = frozenset()  # every mailbox of the shop: may answer what came to it, gets no copies
+    ours: frozenset[str] = frozenset()  # further addresses of this mailbox: may answer what came to them, get no copies
+    others: frozenset[str] = frozenset()  # the shop's other mailboxes: get no copies; our server does not send for them
     reply_token: bool = False
     bounce_address: str = ""
     domain: str = ""  # of Message-IDs; that of `address` when empty
@@ -65,6 +66,11 @@ class Sender:
         """All our addresses, as they are compared."""
         named = (self.address, *self.ours, *(parseaddr(alias)[1] for alias in self.by_team.values()))
         return frozenset(fields.address(box).lower() for box in named) - {""}
+
+    @property
+    def everywhere(self) -> frozenset[str]:
+        """These, and the shop's other mailboxes."""
+        return self.mailboxes | {box.lower() for box in self.others}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +137,7 @@ def subject_of(text: str) -> str:
 
 def _recipients(message: Outgoing, sender: Sender) -> tuple[list[Mailbox], list[Mailbox]]:
     """A machine's words go to the customer alone, RFC 3834 4; copies that need more than ASCII only where To does."""
-    context, ours, machine = message.context, sender.mailboxes, message.author is Author.BOT
+    context, ours, machine = message.context, sender.everywhere, message.author is Author.BOT
     wanted = _boxes(context, "to", ours)
     to = list(wanted.values()) or [Mailbox(address=fields.address(message.to.value))]
     if not to[0].address:

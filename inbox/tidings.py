@@ -1,0 +1,137 @@
+"""Events that are no message: receipts, reactions, opt-outs, edits, machines. Each inside the commit of the intake.
+
+Rule: what comes twice changes nothing the second time, and from strangers it means nothing and makes no customer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from channels.message import (
+    COMPLAINT,
+    AddressChanged,
+    Automated,
+    Edited,
+    Event,
+    OptedIn,
+    OptedOut,
+    Reacted,
+    ReadUpTo,
+    Receipt,
+    Unreadable,
+    Withdrawn,
+)
+from inbox import due
+from inbox.group import Group
+from inbox.store import arrivals, deliveries, letters, receipts
+from inbox.store import identity as identities
+from inbox.store.arrivals import key
+from inbox.store.database import Connection
+
+
+async def store(c: Connection, event: Event, group: Group) -> None:
+    match event:
+        case Edited(message=message):
+            name = (message.channel, message.external_id)
+            changed = await arrivals.edit(c, event, overtook=name in group.overtaken)
+            if changed:
+                group.touched.add(changed.conversation_id)
+                group.puts.append(due.revise(*name))
+            if changed and changed.files:
+                for id in await arrivals.attach_more(c, message.channel, changed.message_id, changed.files):
+                    group.puts.append(due.media(id))
+        case Unreadable():
+            await arrivals.quarantine(c, event)
+        case Receipt():
+            await _store_receipt(c, event, group)
+        case Automated():
+            await _store_automated(c, event, group)
+        case AddressChanged():
+            await arrivals.move(c, event)
+        case ReadUpTo():
+            known = await arrivals.find(c, [key(event.reader)])
+            for found in known.values():
+                for message_id in await arrivals.read_up_to(c, event, found.address_id):
+                    group.puts.append(due.marks(message_id))
+        case Withdrawn() | Reacted() | OptedOut() | OptedIn():
+            await _store_line(c, event, group)
+
+
+async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: Group) -> None:
+    """Events that show as a small line. From strangers they mean nothing yet, and make no customer."""
+    known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
+    if known is None:
+        return
+    pending = group.conversations.get(known.conversation.id)
+    if pending is not None:
+        known.conversation = pending
+    match event:
+        case Withdrawn():
+            told = await arrivals.withdraw(c, event) is not None
+            what, detail = "withdrawn", event.external_id
+        case Reacted():
+            told, what, detail = True, "reacted", event.emoji
+        case OptedOut():
+            told = await arrivals.silence(c, event, known.address_id)
+            what, detail = "opted_out", event.why
+        case OptedIn():
+            told = await arrivals.silence(c, event, known.address_id)
+            what, detail = "opted_in", ""
+    if told and await arrivals.note_event(c, known, event, what, detail):
+        group.touched.add(known.conversation.id)
+        if pending is not None:
+            group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
+
+
+async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
+    told = await receipts.receive(c, event)
+    if told is None:
+        if event.letter:
+            await letters.set_aside(c, event.channel, event.letter, "receipt")
+        return
+    group.puts.append(due.marks(told.message_id))
+    if not told.failed_late:
+        return
+    # Whoever answered believes it arrived: they are told. Anybody can write that an address is dead, so that it is
+    # silenced only by a receipt that knows the id of what was sent there.
+    code = event.code or "refused"
+    if event.unreachable and told.certain:
+        await receipts.silence(c, told.address_id, event.detail or event.code, event.at)
+    elif event.unreachable:
+        code = "refused"
+    notice = {
+        "notice": "failure",
+        "delivery": str(told.delivery),
+        "channel": event.channel,
+        "code": code,
+        "detail": event.detail,
+        "message": told.message_id,
+    }
+    if await deliveries.notify_desk(c, told.conversation_id, f"failure:{told.delivery}:late", notice):
+        group.touched.add(told.conversation_id)
+
+
+async def _store_automated(c: Connection, event: Automated, group: Group) -> None:
+    """A machine's words: a small line where its conversation is known, set aside where it is not."""
+    if event.once and (event.channel, event.external_id) not in await identities.first_copies(c, [event]):
+        return
+    referred = await identities.referred(c, [event])
+    found = referred.get((event.channel, event.external_id))
+    known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
+    if found is None and known is None:
+        await letters.set_aside(c, event.channel, event.external_id, event.what)
+        return
+    if event.what == COMPLAINT:
+        if found is None or found.sent_to is None:  # about nothing we can be sure to have sent
+            await letters.set_aside(c, event.channel, event.external_id, event.what)
+            return
+        complaining = (await arrivals.find(c, [found.sent_to])).get(found.sent_to)
+        if complaining is not None:
+            await receipts.silence(c, complaining.address_id, COMPLAINT, event.at)
+    conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
+    pending = group.conversations.get(conversation_id)
+    conversation = pending or await arrivals.load(c, conversation_id)
+    if await arrivals.note_automated(c, conversation, event, known.address_id if known else None):
+        group.touched.add(conversation_id)
+        if pending is not None:
+            group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
