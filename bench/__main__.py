@@ -47,6 +47,7 @@ def main() -> int:
     """Run what was asked for. 1 only when something could not be measured at all."""
     wanted = _arguments()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.basicConfig(level=logging.CRITICAL)  # libraries in this process have nothing to add
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]  # everything here is on this machine, and slack_sdk would take them for it too
     console = Console(width=None if sys.stdout.isatty() else 150)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import email
-import logging
 import os
 import time
 from collections import Counter
@@ -175,7 +174,6 @@ class _Reader:
 
 async def mail(folder: Path, *, quick: bool) -> list[Row]:
     """All lines of this part."""
-    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)  # it would print that the token comes from us
     folder.mkdir(parents=True, exist_ok=True)
     rounds, count = (1, 1_500) if quick else (3, 3_000)
     ours: list[_Round] = []

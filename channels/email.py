@@ -201,7 +201,10 @@ class Email:
             return await self._children.read(job)
         except TooMuch as error:
             stub = replace(job, raw=raw[:HEAD], facts={**facts, "unreadable": str(error)})
+        try:
             return await self._stubs.read(stub)
+        except TooMuch:  # not even its head can be looked at; that it came is shown all the same
+            return await self._stubs.read(replace(stub, raw=b""))
 
     async def listen(self, receive: Callable[[Sequence[Letter]], Awaitable[None]]) -> None:
         if not self.config.listen:

@@ -95,7 +95,7 @@ class Intake:
     async def receive(self, events: Iterable[Event], *, line: str = "") -> None:
         """Store events and return once they are committed. Raises `Away` or `Overloaded`, and then may be repeated.
 
-        What comes on one `line` keeps its order whoever sent it, for where people speak up in each other's conversations.
+        What comes on one `line` keeps its order whoever sent it: people may speak up in each other's conversations.
         """
         loop = asyncio.get_running_loop()
         if sum(len(slot.queue) for slot in self._slots) > WAITING:

@@ -133,10 +133,11 @@ class Letters:
     async def _store(self, piece: Piece, done: Sequence[_Ahead]) -> None:
         read = [(one.unread, one.events.result()) for one in done]
         try:
-            await self._intake.receive([event for _, events in read for event in events or ()])
+            for part in in_order(event for _, events in read for event in events or ()):
+                await self._intake.receive(part, line=piece.key)
         except (Away, Overloaded) as error:
             raise Unavailable("the database is away") from error
-        outcomes = [(unread.id, _outcome(events)) for unread, events in read if events is not None]
+        outcomes = [(unread.id, _outcome(found)) for unread, found in read if found is not None]
         async with self._database.transaction() as c:
             if not await work.holds(c, piece):
                 raise LeaseLost

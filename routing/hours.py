@@ -201,7 +201,7 @@ class Hours:
         """The moment of a wall-clock time. What the clock shows twice opens at the first and closes at the second;
         what it skips is the moment of the skip."""
         wall = datetime.fromordinal(ordinal) + timedelta(minutes=minute)
-        moment = wall.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
+        moment = wall.replace(tzinfo=self.zone, fold=int(closing)).astimezone(UTC)
         if moment.astimezone(self.zone).replace(tzinfo=None, fold=0) == wall:
             return moment
         before = wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)

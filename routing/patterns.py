@@ -147,7 +147,8 @@ def _choices(marks: list[str], phrase: str) -> tuple[tuple[str, ...], ...]:
             if closing != "|":
                 return tuple(dict.fromkeys((*found, ()) if closing == ")?" else found))
             continue
-        lines = [line + choice for line in lines for choice in _choices(marks, phrase)]
+        choices = _choices(marks, phrase)
+        lines = [line + choice for line in lines for choice in choices]
 
 
 def _variants(parts: list[_Part]) -> Iterator[list[tuple[tuple[str, ...], int, bool]]]:

@@ -228,6 +228,11 @@ def test_another_year_is_named(language: str, words: str) -> None:
     assert moment(datetime(2027, 1, 4, 10, 0, tzinfo=ISTANBUL), AT, language, ISTANBUL) == words
 
 
+def test_the_same_weekday_of_next_week_has_its_date() -> None:
+    assert moment(AT + timedelta(days=6), AT, "en", ISTANBUL) == "on Friday at 23:40"
+    assert moment(AT + timedelta(days=7), AT, "en", ISTANBUL) == "on Saturday, 21 November, at 23:40"
+
+
 def test_every_russian_weekday_has_its_case() -> None:
     days = [moment(datetime(2026, 11, 16 + day, 9, 0, tzinfo=ISTANBUL), AT, "ru", ISTANBUL) for day in range(5)]
     assert [day.removesuffix(" в 09:00") for day in days] == [
