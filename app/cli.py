@@ -279,8 +279,13 @@ def mail_read(
     known = config != DEFAULT_FILE or config.exists()  # anyone may look at a mail, with nothing set up
     ours = who_we_are(_part(config, IntakeConfig) if known else None)
     ours = replace(ours, trusted_authserv=ours.trusted_authserv | {name.lower() for name in trust or ()})
-    for line in read(path, ours):
-        _say(json.dumps(line, ensure_ascii=False))
+
+    def show(line: dict[str, Any]) -> None:
+        # UTF-8 whatever the terminal's language: a program reads this, and a letter lost here is lost.
+        sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        sys.stdout.buffer.flush()
+
+    read(path, ours, show)
 
 
 @mail.command("list")

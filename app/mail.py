@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import mailbox
+import re
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.config import IntakeConfig, StoreConfig
 from app.config_sections import EmailConfig
 from app.store import opened
 from channels.email import EmailConfig as Settings
 from channels.email import us
-from channels.mail.values import MOST_BYTES, Envelope, Us
+from channels.mail.process import Children, Job, TooMuch
+from channels.mail.values import MOST_BYTES, Us
 from inbox import due
 from inbox.store import letters, work
 from inbox.store.letters import Aside
 
-MBOX_LINE = b"From "  # how an mbox begins, followed by a sender and a date
+AHEAD = 16  # mails being read at once
+_MBOX = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]{0,300}?\d\d:\d\d[^\r\n]{0,100}\r?\n")
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)  # what an mbox puts before such a line inside a mail
 
 
 class NoMail(Exception):
@@ -38,44 +43,73 @@ def who_we_are(config: IntakeConfig | None) -> Us:
     )
 
 
-def read(place: str, ours: Us) -> Iterator[dict[str, Any]]:
-    """Read a raw mail, an mbox or a folder of mails, "-" for standard input. Raises `NoMail` when there is none."""
-    from channels.mail.judge.dns import Keys
-    from channels.mail.read import described, examine
+def read(place: str, ours: Us, show: Callable[[dict[str, Any]], None]) -> None:
+    """Read a raw mail, an mbox or a folder of mails, "-" for standard input, and show each as soon as it is its turn.
 
-    keys = Keys()
+    Each is read in a child process with the limits of the running program. Raises `NoMail` when there is none.
+    """
+    asyncio.run(_read(place, ours, show))
+
+
+async def _read(place: str, ours: Us, show: Callable[[dict[str, Any]], None]) -> None:
+    children = Children()
+    begun: deque[asyncio.Task[dict[str, Any]]] = deque()
     found = False
-    for name, raw in _mails(place):
-        found = True
-        yield described(name, examine(raw, Envelope(), ours, keys))
+    try:
+        for name, raw in _mails(place):
+            found = True
+            begun.append(asyncio.create_task(_described(children, name, raw, ours)))
+            if len(begun) >= AHEAD:
+                show(await begun.popleft())
+        while begun:
+            show(await begun.popleft())
+    finally:
+        for task in begun:
+            task.cancel()
+        await children.close()
     if not found:
         raise NoMail(f"{place}: there is no mail in it")
 
 
+async def _described(children: Children, name: str, raw: bytes, ours: Us) -> dict[str, Any]:
+    job = Job(
+        channel="",
+        external_id="",
+        digest=b"",
+        at=datetime.now(UTC),
+        raw=raw[: MOST_BYTES + 1],
+        facts={"describe": name},
+        us=ours,
+    )
+    try:
+        (line,) = cast(tuple[dict[str, Any], ...], await children.read(job))
+    except TooMuch as error:
+        from channels.mail.read import undescribed
+
+        return undescribed(name, raw, str(error))
+    return line
+
+
 def _mails(place: str) -> Iterator[tuple[str, bytes]]:
     if place == "-":
-        yield from _of_file("-", sys.stdin.buffer.read(MOST_BYTES + 1), None)
+        yield from _of_bytes("-", sys.stdin.buffer.read())
         return
     path = Path(place)
     files = sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
     for file in files:
-        with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
-        yield from _of_file(str(file), raw, file)
+        yield from _of_bytes(str(file), file.read_bytes())
 
 
-def _of_file(name: str, raw: bytes, path: Path | None) -> Iterator[tuple[str, bytes]]:
-    """One mail, or those of an mbox. A single mail may begin with a "From " line as well."""
-    if path is None or not raw.startswith(MBOX_LINE) or raw.count(b"\n\nFrom ") + raw.count(b"\n\r\nFrom ") == 0:
-        if raw.strip():
-            yield name, raw
+def _of_bytes(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """One mail, or those of an mbox: they begin with a "From " line that has a time in it, behind an empty line."""
+    if not raw.strip():
         return
-    box = mailbox.mbox(path, create=False)
-    try:
-        for number, key in enumerate(box.iterkeys(), 1):
-            yield f"{name}#{number}", box.get_bytes(key)
-    finally:
-        box.close()
+    starts = [found.start() for found in _MBOX.finditer(raw)] if raw.startswith(b"From ") else []
+    if len(starts) < 2:
+        yield name, raw
+        return
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(raw)], strict=True), 1):
+        yield f"{name}#{number}", _QUOTED.sub(rb"\1", raw[start:end].partition(b"\n")[2])
 
 
 def aside(config: StoreConfig) -> list[Aside]:

@@ -72,6 +72,7 @@ EVERYBODYS = frozenset(
 )
 FETCH_SECONDS = 10
 FETCH_MOST = 64 << 10  # bytes of a certificate or an answer to a confirmation
+QUICK = 3.0  # seconds
 HEAD = 64 << 10  # bytes of an unreadable mail that its stub is made of
 
 CAPABILITIES = Capabilities(
@@ -140,7 +141,9 @@ class Email:
         self._now = now
         self._us = us(config)
         self._stubs = Children(1)  # what a child died of is told by another, which only looks at the head
-        self._children = Children(seconds=config.read_seconds)
+        # Nearly all mails take milliseconds. Those that do not are read again apart, where they hold up nobody.
+        self._children = Children(seconds=min(QUICK, config.read_seconds))
+        self._patient = Children(1, seconds=config.read_seconds)
         self._mailbox: Mailbox | None = None
         self._smtp: Smtp | None = None
         self._signer: Signer | None = None
@@ -199,6 +202,10 @@ class Email:
         )
         try:
             return await self._children.read(job)
+        except TooMuch:
+            pass
+        try:
+            return await self._patient.read(job)
         except TooMuch as error:
             stub = replace(job, raw=raw[:HEAD], facts={**facts, "unreadable": str(error)})
         try:
@@ -245,6 +252,7 @@ class Email:
 
     async def close(self) -> None:
         await self._children.close()
+        await self._patient.close()
         await self._stubs.close()
         if self._mailbox is not None:
             await self._mailbox.close()

@@ -7,11 +7,11 @@ same events each time, which the intake stores once.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 import structlog
 
@@ -33,6 +33,11 @@ AHEAD = 64  # letters that are being read, or have been and wait for those befor
 HEAVY = 16 << 20  # bytes of letters in memory at a time
 TRIES = 6  # of a letter whose reading fails for a reason of our own; then it lies aside, with the reason
 AGAIN = timedelta(seconds=20)  # before the next try
+PATIENCE = 1.0  # seconds that a letter may hold up those of other senders
+LOOK = 0.5  # seconds between two looks for new ones while one takes long
+HEAD = 16 << 10  # bytes in which the sender's line is looked for
+
+_FROM = re.compile(rb"^from:[^\n]*", re.IGNORECASE | re.MULTILINE)
 
 log = structlog.get_logger()
 
@@ -43,6 +48,13 @@ class _Ahead:
 
     unread: Unread
     events: asyncio.Task[Sequence[Event] | None]
+    began: float  # of the monotonic clock
+
+    @property
+    def sender(self) -> bytes:
+        """Who seems to have written it, without reading it; good enough to keep one sender's letters in order."""
+        found = _FROM.search((self.unread.raw or b"")[:HEAD])
+        return found[0].lower() if found else b"%d" % self.unread.id
 
 
 class Letters:
@@ -92,23 +104,22 @@ class Letters:
             await work.put(c, [due.reading(name) for name in {x.letter.channel for x in kept}])
 
     async def run(self, piece: Piece) -> Ran:
-        """Read what is unread, in its order, each stored as soon as all before it are."""
+        """Read what is unread, in its order. One that takes long holds up its own sender's others and nobody else's."""
         channel = self._channels.get(piece.key)
         if channel is None:
             return Ran()
-        ahead: deque[_Ahead] = deque()
+        ahead: list[_Ahead] = []
         try:
             while True:
                 await self._look_ahead(channel, piece.key, ahead)
                 if not ahead:
                     break
                 began = self._now()
-                await asyncio.wait([ahead[0].events])
-                done = list(takewhile(lambda one: one.events.done(), ahead))
+                if not (done := await _some(ahead)):
+                    continue
                 figures.READ_SECONDS.observe((self._now() - began).total_seconds() / len(done))
                 await self._store(piece, done)
-                for _ in done:
-                    ahead.popleft()
+                ahead = [one for one in ahead if one not in done]
         finally:
             for one in ahead:
                 one.events.cancel()
@@ -117,7 +128,7 @@ class Letters:
             later = await table.next_due(c, piece.key)
         return Ran(again=later)
 
-    async def _look_ahead(self, channel: Reads, name: str, ahead: deque[_Ahead]) -> None:
+    async def _look_ahead(self, channel: Reads, name: str, ahead: list[_Ahead]) -> None:
         """Begin to read more when half of what was begun is stored, so that the readers never wait for a commit."""
         weight = sum(one.unread.size for one in ahead)
         if len(ahead) > AHEAD // 2 or weight > HEAVY:
@@ -128,7 +139,7 @@ class Letters:
             weight += unread.size
             if ahead and weight > HEAVY:
                 break
-            ahead.append(_Ahead(unread, asyncio.create_task(self._read(channel, unread))))
+            ahead.append(_Ahead(unread, asyncio.create_task(self._read(channel, unread)), time.monotonic()))
 
     async def _store(self, piece: Piece, done: Sequence[_Ahead]) -> None:
         read = [(one.unread, one.events.result()) for one in done]
@@ -213,6 +224,31 @@ def in_order(events: Iterable[Event]) -> Iterator[list[Event]]:
             names.update(event.names)
     if part:
         yield part
+
+
+async def _some(ahead: Sequence[_Ahead]) -> list[_Ahead]:
+    """Wait a moment for letters that may be stored now: all that are read up to the first that is not.
+
+    Should that one take long, also those behind it that are of other senders.
+    """
+    head = ahead[0]
+    patience = head.began + PATIENCE - time.monotonic()
+    if patience > 0:
+        await asyncio.wait([head.events], timeout=patience)
+    else:
+        running = [one.events for one in ahead if not one.events.done()]
+        if running and not head.events.done():
+            await asyncio.wait(running, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+    ready: list[_Ahead] = []
+    held: set[bytes] = set()
+    for one in ahead:
+        if not one.events.done():
+            if time.monotonic() < head.began + PATIENCE:
+                break
+            held.add(one.sender)
+        elif one.sender not in held:
+            ready.append(one)
+    return ready
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -172,6 +172,12 @@ def described(file: str, read: Reading) -> dict[str, Any]:
     }
 
 
+def undescribed(file: str, raw: bytes, why: str) -> dict[str, Any]:
+    """The same line for a mail that cannot be read: what its head says."""
+    line = described(file, examine(raw[: 16 << 10].partition(b"\n\n")[0] + b"\n\n", Envelope(), Us()))
+    return {**line, "text": "", "hidden": "", "defects": [*line["defects"], f"This mail could not be read: {why}."]}
+
+
 # --- a person's mail
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.utils import format_datetime, getaddresses
+from functools import lru_cache
 
 from sandbox.mail.search import head
 from sandbox.mail.values import Account
@@ -30,6 +31,7 @@ class Way:
     at: datetime
 
 
+@lru_cache(maxsize=16)
 def author_domain(raw: bytes) -> str:
     """The domain of From, "" unless there is exactly one From with one address."""
     values = message_from_bytes(head(raw)).get_all("From", [])

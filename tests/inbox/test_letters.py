@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +25,7 @@ from inbox.store import letters as table
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from inbox.work import LeaseLost
+from tests.world import eventually
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -47,10 +48,13 @@ class Reader:
     def __init__(self) -> None:
         self.read_: list[str] = []
         self.away = False
+        self.released = asyncio.Event()
 
     async def read(self, letter: Letter) -> Sequence[Event]:
         self.read_.append(letter.external_id)
         words = letter.raw[:200].decode()
+        if "slow" in words:
+            await self.released.wait()
         if "broken" in words:
             raise ValueError("a mistake of ours")
         if "away" in words and self.away:
@@ -152,6 +156,28 @@ async def test_one_that_cannot_be_read_stops_none_behind_it_and_ends_up_aside(
         (aside,) = await table.aside(c)
         assert await table.next_due(c, "mail") is None
     assert aside.why == "failed: ValueError"
+
+
+async def test_one_that_takes_long_holds_up_its_own_sender_and_nobody_else(
+    database: Database, letters: Letters, reader: Reader
+) -> None:
+    slow, own, other = b"From: a@x.example\nslow", b"From: a@x.example\nsecond", b"From: b@x.example\nother"
+    await letters.receive([letter(1, slow), letter(2, own), letter(3, other)])
+    running = asyncio.create_task(letters.run(await leased(database)))
+
+    async def stored() -> list[str]:
+        return [text.partition("\n")[2] for text in await texts(database)]
+
+    await eventually(lambda: _is(stored(), ["other"]))
+    await letters.receive([letter(4, b"From: c@x.example\nlater")])
+    await eventually(lambda: _is(stored(), ["other", "later"]))
+    reader.released.set()
+    await running
+    assert await stored() == ["other", "later", "slow", "second"]
+
+
+async def _is(found: Awaitable[list[str]], wanted: list[str]) -> bool:
+    return await found == wanted
 
 
 async def test_what_needs_something_that_is_away_is_read_when_it_is_back(

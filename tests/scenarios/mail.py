@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from sandbox.mail.reading import Seen, look
 from sandbox.mail.values import Account
@@ -129,11 +130,14 @@ async def settled(world: World) -> None:
 
 
 async def _quiet(world: World) -> bool:
-    rows = await query(
-        world, "select 1 from letters where read_at is null union all "
-        "select 1 from work where kind not in ('pull', 'catchup') and run_at <= now() + interval '1 second' limit 1",
-    )  # fmt: skip
-    return not rows
+    sql = """
+        select 1 from letters where read_at is null
+        union all
+        select 1 from work where kind not in ('pull', 'catchup')
+          and (lease is not null or run_at <= now() + interval '1 second')
+        limit 1
+    """
+    return not await query(world, sql)
 
 
 async def sooner(world: World, kind: str = "deliver") -> None:
@@ -163,14 +167,8 @@ def second_mailbox(world: World, address: str = SALES) -> None:
 
 
 def _json(text: str) -> Json:
-    import orjson
-
     found: Json = orjson.loads(text)
     return found
-
-
-def together(*each: Any) -> asyncio.Future[list[Any]]:
-    return asyncio.gather(*each)
 
 
 def says(key: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from channels.mail.tokens import delivery_in
 from sandbox.mail.clients import Enclosure
 from tests.scenarios.desk import answer, card_of, marked, query, say, thread_shows
@@ -19,7 +21,6 @@ from tests.scenarios.mail import (
     received,
     says,
     settled,
-    together,
     wrote,
 )
 from tests.world import MAILBOX, MEHMET, World, eventually
@@ -116,7 +117,7 @@ async def test_two_agents_answer_at_once_and_the_customer_sees_one_chain(mail_wo
     await world.start()
     card = await wrote(world, AYSE, "Kargom nerede?")
     question = world.mail.inbox(MAILBOX)[0]
-    await together(answer(world, card, "Yolda."), answer(world, card, "Numarası 77.", user=MEHMET))
+    await asyncio.gather(answer(world, card, "Yolda."), answer(world, card, "Numarası 77.", user=MEHMET))
     first, second = await received(world, AYSE, "Yolda."), await received(world, AYSE, "Numarası 77.")
     assert first.message_id != second.message_id
     assert first.in_reply_to == second.in_reply_to == question.message_id

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
+from channels.email import Email, EmailConfig
+from channels.mail.tokens import message_id
+from channels.message import Address, Letter, Received
 from sandbox.trouble import Action
 from tests.scenarios.desk import answer, card_of, query, say, thread_shows
 from tests.scenarios.mail import (
@@ -202,6 +206,25 @@ async def test_hostile_mail_is_visible_as_something_and_stops_nobody_behind_it(s
     assert sent.recipients == (AYSE,)
 
 
+async def test_of_a_mail_too_large_to_read_the_head_tells_whose_it_is() -> None:
+    """Case 15: 80 MB. Its stub stands where the whole would, because the receiver's verdict is in the head."""
+    channel = Email("mail", EmailConfig(address=MAILBOX, smtp="smtp://127.0.0.1:1", trusted_authserv=(US,)))
+    ours = uuid4()
+    head = [f"Authentication-Results: {verdicts('pass', 'ornek.com.tr')}", f"In-Reply-To: {message_id(ours, 'x.example')}"]
+    raw = letter("video" * 100, subject="Video", more=head)
+    facts = {"way": "imap", "cut": True, "size": 80 << 20}
+    try:
+        (stub,) = await channel.read(
+            Letter(channel="mail", external_id="1", digest=b"1", at=datetime.now(UTC), raw=raw, facts=facts)
+        )
+    finally:
+        await channel.close()
+    assert isinstance(stub, Received)
+    assert (stub.sender, stub.subject, stub.stub) == (Address(kind="email", value=AYSE), "Video", "mail")
+    assert stub.answers == (ours,)
+    assert "80 MB" in stub.why
+
+
 # --- once, in order, whatever happens to the line
 
 
@@ -221,10 +244,30 @@ async def test_one_mail_by_several_ways_is_one_message_and_one_id_for_two_mails_
     (only,) = await lines(world)
     assert only.body["also"] in (["sales"], ["mail"])
     assert says("line.also") in str(await card_of(world, card["ts"]))
+    await answer(world, card, "Fiyatı 100 lira")
+    seen = await received(world, AYSE, "Fiyatı 100 lira")
+    assert seen.sender_address in (MAILBOX, SALES), "whichever of the two may be written from here"
 
     for words in ("Birinci başka söz", "İkinci başka söz"):
         arrive(world, letter(words, id="same@broken.example", more=["Date: Sun, 22 Nov 2026 10:00:00 +0000"]))
     await eventually(lambda: query(world, "select 1 from messages having count(*) = 3"))
+
+
+async def test_who_answers_to_all_is_shown_there_even_when_both_mails_came_while_nobody_read(shop: World) -> None:
+    """After an outage what refers to each other comes in one batch."""
+    world = shop
+    arrive(world, letter("Kargom nerede?", to=f"{MAILBOX}, {DENIZ}", id="a@ornek.com.tr"))
+    friend = f"Deniz <{DENIZ}>"
+    arrive(
+        world, letter("Ben de soruyorum", sender=friend, id="b@b", more=["References: <a@ornek.com.tr>"]), owner=DENIZ
+    )
+    arrive(world, letter("Hâlâ bekliyoruz", sender=friend, id="c@b", more=["References: <b@b>"]), owner=DENIZ)
+    arrive(world, letter("Evet, bekliyoruz", id="d@ornek.com.tr"))
+    await world.start()
+    await read(world, 4)
+    stored = await lines(world)
+    assert [one.text for one in stored] == ["Kargom nerede?", "Ben de soruyorum", "Hâlâ bekliyoruz", "Evet, bekliyoruz"]
+    assert len({one.conversation for one in stored}) == 1
 
 
 async def test_a_mailbox_in_trouble_loses_and_doubles_nothing(shop: World) -> None:
@@ -278,8 +321,6 @@ async def test_a_login_that_is_refused_rings_once_and_reading_goes_on_when_it_is
 
 
 async def test_the_first_connect_takes_the_last_hour_and_the_spam_folder_marked(shop: World) -> None:
-    from datetime import timedelta
-
     world = shop
     old = world.mail.now() - timedelta(days=3)
     arrive(world, letter("Üç günlük", id="old@o"), at=old)
@@ -299,14 +340,14 @@ async def test_the_first_connect_takes_the_last_hour_and_the_spam_folder_marked(
     assert mails_to(world, AYSE) == []
 
 
-async def test_mail_that_is_mass_mailed_in_the_gap_between_two_restarts_comes_once(shop: World) -> None:
-    """Case 6: Santral is stopped in the middle of reading, several times."""
+async def test_what_was_being_read_when_santral_stopped_is_there_once(shop: World) -> None:
+    """Case 6: stopped with letters fetched and unread, and again with some of them read."""
     world = shop
     for number in range(120):
         world.mail.deliver(AYSE, MAILBOX, "Yığın", f"yığın {number:03}")
-    for _ in range(2):
+    for sign in ("letters", "messages"):
         await world.start()
-        await asyncio.sleep(0)
+        await eventually(lambda: query(world, f"select 1 from {sign}")  # noqa: B023 - waited for at once)
         await world.stop()
     await world.start()
     await read(world, 120)

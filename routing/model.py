@@ -1,0 +1,216 @@
+"""The learned layer of triage: tags and a priority from what a message means, not only from its words.
+
+Rule: a model says how sure it is, and a file that is missing or damaged is said in words (`BadModel`); the keyword rules
+go on without it. Nothing here reads the network or the clock.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inbox.changes import Priority
+from routing.features import KIND, SLOTS, grams
+from routing.model_encoder import SIZE, Encoder, EncoderMissing
+from routing.weighing import TAGS
+
+STARTER = "starter.model"
+FORM = 1  # of the file
+PRIORITIES = tuple(Priority)
+_TUNED = "tuning/"
+_SHAPES = {
+    "mean": (SIZE,),
+    "meaning/tags": (SIZE + 1, len(TAGS)),
+    "meaning/priority": (SIZE + 1, len(PRIORITIES)),
+    "grams/tags": (SLOTS + 1, len(TAGS)),
+    "grams/priority": (SLOTS + 1, len(PRIORITIES)),
+}
+_NUMBERS = ("spread", "meaning", "grams", "hint", "cool", "cool_priority", "urgent", "also", "sure")
+
+Numbers = NDArray[np.float32]
+
+
+class BadModel(Exception):
+    """The learned model cannot be used; keyword rules go on without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What the model makes of one message. Probabilities are calibrated: of ten at 0.8 about eight are right."""
+
+    tags: tuple[tuple[str, float], ...]  # all of them, the likeliest first
+    priorities: Mapping[Priority, float]
+    priority: Priority  # the decision: urgent already from a lower probability, because a missed one costs more
+    also: float  # a further tag from this probability on
+    sure: bool
+    version: str
+
+    @property
+    def main(self) -> str:
+        """The likeliest tag."""
+        return self.tags[0][0]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The main tag, and others about as likely."""
+        return (self.main, *(tag for tag, probability in self.tags[1:] if probability >= self.also))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A model as numbers: what a file holds and what training makes."""
+
+    version: str
+    arrays: Mapping[str, Numbers] = field(repr=False)  # see _SHAPES; and "tuning/…" for the encoder
+    numbers: Mapping[str, float]
+    notes: Mapping[str, Any] = field(default_factory=dict)  # examples, scores: for people
+
+    @property
+    def tuning(self) -> dict[str, Numbers]:
+        """What the encoder's weights are changed by."""
+        return {name[len(_TUNED) :]: array for name, array in self.arrays.items() if name.startswith(_TUNED)}
+
+    def packed(self) -> bytes:
+        """As a file. Half precision: no decision of the held-out split changes by it."""
+        file = io.BytesIO()
+        head = {"form": FORM, "features": KIND, "version": self.version, "tags": list(TAGS)}
+        told = json.dumps({**head, "numbers": dict(self.numbers), "notes": dict(self.notes)}, ensure_ascii=False)
+        # One fixed time, so that the same numbers are the same bytes.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            archive.writestr(_entry("model.json"), told)
+            for name, array in sorted(self.arrays.items()):
+                content = io.BytesIO()
+                np.save(content, array.astype(np.float16), allow_pickle=False)
+                archive.writestr(_entry(f"{name}.npy"), content.getvalue())
+        return file.getvalue()
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Parts:
+        """The reverse. Raises BadModel, naming what is wrong."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                head = json.loads(archive.read("model.json"))
+                arrays = {
+                    name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False).astype(
+                        np.float32
+                    )
+                    for name in archive.namelist()
+                    if name.endswith(".npy")
+                }
+            if (head["form"], head["features"], tuple(head["tags"])) != (FORM, KIND, TAGS):
+                raise BadModel("it was made for another version of Santral; train it again")
+            numbers = {name: float(head["numbers"][name]) for name in _NUMBERS}
+            version, notes = str(head["version"]), dict(head["notes"])
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError, zlib.error) as error:
+            raise BadModel(f"the file is damaged ({type(error).__name__})") from None
+        for name, shape in _SHAPES.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise BadModel(f"the file is incomplete ({name})")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise BadModel("the file is damaged (numbers out of range)")
+        return cls(version=version, arrays=arrays, numbers=numbers, notes=notes)
+
+
+class Model:
+    """Reads messages. Loaded on first need in a process of its own: about 150 MB, 20 to 50 ms a message."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Raises BadModel where the encoder is not installed."""
+        self.parts = parts
+        try:
+            self._encoder = Encoder(parts.tuning)
+        except EncoderMissing as error:
+            raise BadModel(str(error)) from None
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Model:
+        """The model of a file, or the starter model. Raises BadModel with the file's name and the fix."""
+        try:
+            content = path.read_bytes() if path else (resources.files("routing") / "data" / STARTER).read_bytes()
+        except OSError as error:
+            raise BadModel(f"{path or STARTER} cannot be read: {error.strerror or error}") from None
+        try:
+            return cls(Parts.unpacked(content))
+        except BadModel as error:
+            raise BadModel(f"{path or STARTER}: {error}") from None
+
+    @property
+    def version(self) -> str:
+        return self.parts.version
+
+    def embed(self, texts: Sequence[str]) -> Numbers:
+        """What each of `texts` means, as this model's encoder has it: what training works on."""
+        return self._encoder.read_all(texts)
+
+    def read(self, text: str, *, language: str = "", hints: Mapping[str, float] | None = None) -> Read:
+        """Read one message. `hints` are the keyword layer's scores by tag; they count as evidence beside the text.
+
+        `language` is not needed: one model reads all languages, mixed ones too.
+        """
+        return told(self.parts, self._encoder.read(text), text, hints or {})
+
+
+def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float]) -> Read:
+    """What a model says of `text` with that `meaning`. Pure."""
+    numbers = parts.numbers
+    tags, priorities = (scores(parts, meaning, text, head) for head in ("tags", "priority"))
+    tags = tags / numbers["cool"]
+    for place, tag in enumerate(TAGS):
+        tags[place] += numbers["hint"] * min(hints.get(tag, 0.0), _ENOUGH)
+    chances, levels = _softmax(tags), _softmax(priorities / numbers["cool_priority"])
+    ranked = sorted(zip(TAGS, chances.tolist(), strict=True), key=lambda one: -one[1])
+    by_priority = dict(zip(PRIORITIES, levels.tolist(), strict=True))
+    return Read(
+        tags=tuple(ranked),
+        priorities=by_priority,
+        priority=_decided(by_priority, numbers["urgent"]),
+        also=numbers["also"],
+        sure=ranked[0][1] >= numbers["sure"],
+        version=parts.version,
+    )
+
+
+_ENOUGH = 4.0  # more keywords than a clear phrase and a half say nothing new
+
+
+def scores(parts: Parts, meaning: Numbers, text: str, head: str) -> Numbers:
+    """Both readings of a text put together, before any temperature: one number for each tag or priority."""
+    arrays, numbers = parts.arrays, parts.numbers
+    placed = (meaning - arrays["mean"]) / numbers["spread"]
+    by_meaning = placed @ arrays[f"meaning/{head}"][:-1] + arrays[f"meaning/{head}"][-1]
+    found = grams(text)
+    table = arrays[f"grams/{head}"]
+    by_words = found.weights @ table[found.slots] + table[-1]
+    mixed = numbers["meaning"] * _log_softmax(by_meaning) + numbers["grams"] * _log_softmax(by_words)
+    return np.asarray(mixed, dtype=np.float32)
+
+
+def _decided(priorities: Mapping[Priority, float], urgent: float) -> Priority:
+    if priorities[Priority.URGENT] >= urgent:
+        return Priority.URGENT
+    return max((one for one in PRIORITIES if one is not Priority.URGENT), key=lambda one: priorities[one])
+
+
+def _log_softmax(values: Numbers) -> Numbers:
+    shifted = values - values.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)
+
+
+def _softmax(values: Numbers) -> Numbers:
+    return np.asarray(np.exp(_log_softmax(values)), dtype=np.float32)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
