@@ -50,6 +50,7 @@ from routing.triage import triage
 from templates.catalog import Catalog
 
 UPDATES = timedelta(milliseconds=250)  # between two card updates; Slack's own limit is told by its 429
+REPEAT = timedelta(days=1)  # between two alarms that a channel refuses us
 UNLIMITED = timedelta(milliseconds=5)  # between two sends on a channel that names no rate
 
 log = structlog.get_logger()
@@ -122,7 +123,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock)
     alarm = _Alarm(teams)
     pulled = {c.name: cast(Pull, channels[c.name]) for c in config.channels if c.receives == "poll"}
-    puller = Puller(database, intake, letters, pulled, refused=alarm.refused, now=clock)
+    puller = Puller(database, intake, letters, pulled, refused=alarm.refused, reads=alarm.reads, now=clock)
 
     working: list[Kind] = [
         Kind(name="mirror", run=mirror.mirror, tries=60),
@@ -247,9 +248,17 @@ class _Alarm:
         self._teams = teams
 
     async def refused(self, c: Connection, channel: str, detail: str) -> None:
-        """A channel that we have to ask refuses us: nothing comes in there. Told once a day."""
+        """A channel that we have to ask refuses us: nothing comes in there. Told once a day while it does."""
+        await deliveries.forget_notice(c, f"mailbox:{channel}", before=now() - REPEAT)
         notice = {"notice": "mailbox", "channel": channel, "detail": detail}
-        if await deliveries.notify_desk(c, None, f"mailbox:{channel}:{now():%Y-%m-%d}", notice):
+        if await deliveries.notify_desk(c, None, f"mailbox:{channel}", notice):
+            await work.put(c, [self._ring()])
+
+    async def reads(self, c: Connection, channel: str) -> None:
+        """A channel that we have to ask answers. Told where it had refused us before."""
+        if await deliveries.forget_notice(c, f"mailbox:{channel}"):
+            notice = {"notice": "reads_again", "channel": channel}
+            await deliveries.notify_desk(c, None, f"reads_again:{channel}:{now().isoformat()}", notice)
             await work.put(c, [self._ring()])
 
     def _ring(self) -> Put:

@@ -21,6 +21,7 @@ from app.manifest import SCOPES
 from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
 from channels import registry
 from channels.channel import Checks, Finding
+from channels.errors import ChannelError, Retry
 from desk.notices import redacted
 from desk.slack import Identity, Refusal, Slack
 from inbox.store.database import Database, credentials
@@ -279,6 +280,13 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
     except TimeoutError:
         fix = f"Check the network, and api_url of channel {channel.name!r}, then try again."
         return (_wrong(f"{channel.name}: its provider does not answer.", fix),)
+    except Retry as error:
+        return (_wrong(f"{channel.name}: {_ended(error)}", "Try again in a minute."),)
+    except (ChannelError, ValueError) as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise  # of the library's own kinds; what channels say of their keys is written for people
+        fix = f"Correct it in the section of channel {channel.name!r}, then try again."
+        return (_wrong(f"{channel.name}: {_ended(error)}", fix),)
     finally:
         await adapter.close()
 
@@ -325,6 +333,10 @@ async def _guarded(part: str, look: Awaitable[Sequence[Finding]]) -> Sequence[Fi
         # Long enough that no secret is cut in two before `check` masks it.
         words = redacted(f"{type(error).__name__}: {error}", 1_000)
         return (_wrong(f"{part}: this could not be checked. {words}", "Mend what it says, then try again."),)
+
+
+def _ended(error: Exception) -> str:
+    return redacted(str(error), 1_000).rstrip(".") + "."
 
 
 def _well(what: str) -> Finding:

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.config_mail_values import across_mailbox, across_mailboxes
 from app.config_sections import (
     KINDS,
     TELEGRAM_API,
@@ -30,7 +31,7 @@ from app.config_sections import (
     SlackConfig,
     TeamConfig,
 )
-from app.config_values import NAME, DatabaseUrl, Listen, Url, listen_at
+from app.config_values import NAME, DatabaseUrl, Listen, Url, beside, listen_at
 from app.problems import ConfigProblems, Place, Problem, Wrong, addition, dotted, explain, misread, quoted, suggest
 from channels import registry
 
@@ -52,8 +53,7 @@ class StoreConfig(Section):
     @classmethod
     def beside_the_file(cls, value: Path, info: ValidationInfo) -> Path:
         """Take the folder relative to the configuration file, not to where the command is called."""
-        folder: Path = (info.context or {}).get("folder", Path())
-        found = Path(folder, value.expanduser()).absolute()
+        found = beside((info.context or {}).get("folder", Path()), value)
         if found.exists() and not found.is_dir():
             raise Wrong("is a file", "name a folder; it is made if it does not exist")
         return found
@@ -199,7 +199,7 @@ class _Reading:
         }
         for key in written.keys() - Config.model_fields.keys():
             self.unknown((key,))
-        used = {key: value for key, value in written.items() if key in needs.model_fields}
+        used = needs.part({key: value for key, value in written.items() if key in needs.model_fields})
         self.values: dict[str, Any] = self.expanded(used, (), environ)
 
     def config(self, folder: Path) -> Section | None:
@@ -212,8 +212,10 @@ class _Reading:
         except ValidationError as failed:
             for error in failed.errors(include_url=False):
                 self.invalid(error)
+        wrong = frozenset(self.problems)  # in itself: no need to say that it does not fit the others either
         for place, what, fix in _across(self.values, self.needs, self.built):
-            self.add(place, what, fix)
+            if place not in wrong:
+                self.add(place, what, fix)
         return config
 
     def in_order(self) -> list[Problem]:
@@ -308,8 +310,10 @@ def _across(
     public_url = values.get("public_url")
     for section in ("teams", "channels"):
         yield from _same_names(section, _tables(values, section))
+    teams = [name for _, team in _tables(values, "teams") if isinstance(name := team.get("name"), str)]
     for position, table in _tables(values, "channels"):
-        yield from _across_channel(("channels", position), table, public_url, built)
+        yield from _across_channel(("channels", position), table, public_url, built, teams)
+    yield from across_mailboxes(_tables(values, "channels"))
     slack = values.get("slack")
     if isinstance(slack, dict) and "app_token" not in slack and "signing_secret" not in slack:
         yield (
@@ -330,7 +334,7 @@ def _same_names(section: str, tables: Iterator[tuple[int, dict[str, Any]]]) -> I
 
 
 def _across_channel(
-    place: Place, table: Mapping[str, Any], public_url: object, built: Collection[str]
+    place: Place, table: Mapping[str, Any], public_url: object, built: Collection[str], teams: Collection[str]
 ) -> Iterator[tuple[Place, str, str]]:
     if str(table.get("name", "")).casefold() in RESERVED:
         yield (*place, "name"), "is what Slack's own side is called", "choose another"
@@ -343,7 +347,7 @@ def _across_channel(
         yield place, "give exactly one of sender and messaging_service_sid", ""
     telegram = kind == "telegram"
     if kind == "email":
-        yield from _across_mailbox(place, table)
+        yield from across_mailbox(place, table, teams)
     called = table.get("receive") == "webhook" if telegram else kind != "email" or "inbound" in table
     if called and not public_url:
         fix = "add public_url at the top of the file" + (', or write receive = "poll"' if telegram else "")
@@ -355,22 +359,6 @@ def _across_channel(
                 yield ("public_url",), "Telegram calls the ports 443, 80, 88 and 8443 only", "use one of them"
         except ValueError:
             return  # named where public_url itself is checked
-
-
-def _across_mailbox(place: Place, table: Mapping[str, Any]) -> Iterator[tuple[Place, str, str]]:
-    if not {"imap", "listen", "inbound"} & set(table):
-        yield place, "says of no way in which mail comes", addition("imap", "imaps://user:password@imap.example:993")
-    if table.get("inbound") in ("sendgrid", "mailgun", "postmark") and "inbound_secret" not in table:
-        yield (*place, "inbound_secret"), "is missing", "copy the key by which the provider signs, or user:password"
-    if table.get("inbound") == "ses" and "inbound_topic" not in table:
-        yield (*place, "inbound_topic"), "is missing", "copy the ARN of the SNS topic that brings the mail"
-    if ("dkim_key" in table) != ("dkim_selector" in table):
-        yield place, "dkim_key and dkim_selector belong together", "give both, or neither where your mail server signs"
-    oauth = {"oauth_token_url", "oauth_client_id"}
-    if (given := oauth & set(table)) and given != oauth:
-        yield place, f"{', '.join(sorted(oauth - given))} is missing", "OAuth takes both"
-    if given and not {"oauth_client_secret", "oauth_refresh_token"} & set(table):
-        yield place, "OAuth has neither oauth_client_secret nor oauth_refresh_token", "give one of them, or both"
 
 
 def without_secrets(text: str, secrets: Collection[str]) -> str:

@@ -21,30 +21,43 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationInfo,
     field_validator,
 )
 
+from app.config_mail_values import (
+    ImapUrl,
+    MailAddress,
+    OwnAddress,
+    Receiver,
+    Selector,
+    Sender,
+    SigningDomain,
+    SmtpUrl,
+    by_team,
+    certificates,
+    delivery_door,
+    signing_key,
+    token_url,
+)
 from app.config_values import (
     Digits,
     Languages,
     Listen,
-    MailAddress,
     MemberId,
     Name,
+    OneLine,
     Secret,
     SecretUrl,
     ShortText,
+    ShortTextOrNone,
     SlackChannelId,
     Text,
     Url,
-    delivery_door,
     distinct,
     filled,
     known_country,
     known_timezone,
-    mailbox,
     matching,
     number,
     origin,
@@ -59,6 +72,11 @@ class Section(BaseModel):
     """Keys of one section: fixed once read, unknown ones refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    @classmethod
+    def part(cls, written: dict[str, Any]) -> dict[str, Any]:
+        """What is looked at of its keys, for a section that needs less than stands there."""
+        return written
 
     def redacted(self) -> dict[str, Any]:
         """Everything as plain values for a log line, secrets masked and addresses without their passwords."""
@@ -182,36 +200,40 @@ class EmailConfig(ChannelSection):
 
     name: Name = Field(examples=["mail"])
     kind: Literal["email"]
-    address: MailAddress = Field(examples=["support@shop.example"])
+    address: OwnAddress = Field(examples=["support@shop.example"])
     aliases: tuple[MailAddress, ...] = ()
-    imap: Annotated[SecretUrl, BeforeValidator(filled), mailbox("imap", login=True)] | None = Field(
-        default=None, examples=["${IMAP_URL}"]
-    )
-    smtp: Annotated[SecretUrl, BeforeValidator(filled), mailbox("smtp", login=False)] = Field(examples=["${SMTP_URL}"])
-    trusted_authserv: tuple[Annotated[str, StringConstraints(strip_whitespace=True, max_length=255)], ...] = ()
-    folders: tuple[Text, ...] = ()
+    imap: ImapUrl | None = Field(default=None, examples=["${IMAP_URL}"])
+    smtp: SmtpUrl = Field(examples=["${SMTP_URL}"])
+    trusted_authserv: tuple[Receiver, ...] = ()
+    folders: tuple[OneLine, ...] = ()
     import_hours: Annotated[float, BeforeValidator(number), Field(ge=0, le=24 * 366)] = 1.0
     contact_forms: tuple[MailAddress, ...] = ()
-    from_name: ShortText | Literal[""] = ""
-    senders: dict[str, Text] = Field(default_factory=dict)
+    from_name: ShortTextOrNone = ""
+    senders: Annotated[dict[str, Sender], BeforeValidator(by_team)] = Field(default_factory=dict)
     reply_token: bool | None = None
-    bounce_address: MailAddress | None = None
+    bounce_address: OwnAddress | None = None
     per_minute: Annotated[float, BeforeValidator(number), Field(gt=0, le=6000)] = 60.0
-    cafile: Path | None = None
-    dkim_selector: Text | None = None
-    dkim_domain: Text | None = None
-    dkim_key: Secret | None = None
-    oauth_token_url: Url | None = None
-    oauth_client_id: Text | None = None
+    cafile: Annotated[Path, BeforeValidator(filled)] | None = None
+    dkim_selector: Selector | None = None
+    dkim_domain: SigningDomain | None = None
+    dkim_key: Annotated[Secret, AfterValidator(signing_key)] | None = None
+    oauth_token_url: Annotated[Url, AfterValidator(token_url)] | None = None
+    oauth_client_id: OneLine | None = None
     oauth_client_secret: Secret | None = None
     oauth_refresh_token: Secret | None = None
-    oauth_scope: Text | None = None
+    oauth_scope: OneLine | None = None
     listen: Annotated[Text, AfterValidator(delivery_door)] | None = Field(
         default=None, examples=["lmtp://127.0.0.1:2424"]
     )
     inbound: Literal["sendgrid", "mailgun", "postmark", "ses"] | None = None
     inbound_secret: Secret | None = None
     inbound_topic: Text | None = None
+
+    @field_validator("cafile", mode="after")
+    @classmethod
+    def readable(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """Look into the file now, rather than when the first mail is to be fetched."""
+        return value and certificates(value, (info.context or {}).get("folder", Path()))
 
     @property
     def receives(self) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 import zoneinfo
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +21,9 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstrain
 from app.problems import Wrong, suggest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # part of a URL, and shown beside every customer's name
+
+
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # with these a name can lie about others
 
 
 class SecretUrl(SecretStr):
@@ -72,16 +76,24 @@ def listen_at(value: object) -> Listen:
     return Listen(found[1] or found[2], int(found[3]))
 
 
-def _split(value: str) -> SplitResult:
-    """Take an address apart; reading the port is what finds most of the broken ones."""
+def split(value: str, what: str, fix: str) -> SplitResult:
+    """Take an address apart, or refuse it with these words; reading the port is what finds most of the broken ones."""
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise Wrong("is not an address", "write it like https://support.example.com", secret=True) from None
+        raise Wrong(what, fix, secret=True) from None
     if any(letter.isspace() for letter in value):
         raise Wrong("has a space in it", "write the address without spaces", secret=True)
     return parts
+
+
+def beside(folder: Path, value: Path) -> Path:
+    """A path relative to the folder of the configuration file, wherever the command is called; `~` is a home."""
+    try:
+        return Path(folder, value.expanduser()).absolute()
+    except RuntimeError:
+        raise Wrong("begins with a home folder that there is not", "write the whole path") from None
 
 
 def nearby(host: str) -> bool:
@@ -97,7 +109,7 @@ def nearby(host: str) -> bool:
 
 def web_address(value: str) -> str:
     """A web address: https, or http where nobody else can listen; no query, no credentials, no slash at its end."""
-    parts = _split(value)
+    parts = split(value, "is not an address", "write it like https://support.example.com")
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise Wrong("is not a web address", "write it like https://support.example.com", secret=True)
     if parts.username is not None or parts.password is not None:
@@ -121,33 +133,19 @@ def slashed(value: str) -> str:
 
 
 def _database(value: SecretUrl) -> SecretUrl:
-    if _split(value.get_secret_value()).scheme not in ("postgres", "postgresql"):
-        fix = "write postgres://user:password@host:5432/database, or leave the key out for the built-in PostgreSQL"
-        raise Wrong("is not the address of a PostgreSQL", fix, secret=True)
+    what = "is not the address of a PostgreSQL"
+    fix = "write postgres://user:password@host:5432/database, or leave the key out for the built-in PostgreSQL"
+    escapes = "; in the password @ is %40, : %3A, / %2F, ? %3F, # %23"
+    if split(value.get_secret_value(), what, fix + escapes).scheme not in ("postgres", "postgresql"):
+        raise Wrong(what, fix, secret=True)
     return value
 
 
-def mailbox(scheme: str, *, login: bool) -> AfterValidator:
-    def check(value: SecretUrl) -> SecretUrl:
-        parts = _split(value.get_secret_value())
-        form = f"write {scheme}s://user:password@{scheme}.example; in the password @ is %40, : %3A, / %2F, ? %3F, # %23"
-        if parts.scheme not in (scheme, f"{scheme}s") or not parts.hostname:
-            raise Wrong(f"is not the address of an {scheme.upper()} server", form, secret=True)
-        if login and not (parts.username and parts.password):
-            raise Wrong("has no user name and password", form, secret=True)
-        if not set(filter(None, parts.query.split("&"))) <= {"auth=xoauth2", "starttls=off"}:
-            fix = "only ?auth=xoauth2 and ?starttls=off are known"
-            raise Wrong("has an unknown part after the ?", fix, secret=True)
-        return value
-
-    return AfterValidator(check)
-
-
-def delivery_door(value: str) -> str:
-    """Where mail servers deliver to us: `lmtp://host:port` or `smtp://host:port`."""
-    parts = _split(value)
-    if parts.scheme not in ("lmtp", "smtp") or not parts.hostname or not parts.port or parts.path.strip("/"):
-        raise Wrong("is not where mail is delivered", "write lmtp://127.0.0.1:2424 or smtp://0.0.0.0:25", secret=False)
+def one_line(value: str) -> str:
+    """A name that people read: no line breaks, no control characters, nothing that turns the direction of others."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in TURNS for letter in value):
+        fix = "write it in one line, with visible characters only"
+        raise Wrong("has a line break or another invisible character in it", fix, secret=True)
     return value
 
 
@@ -238,7 +236,11 @@ CHANNEL_ID_FIX = (
 MEMBER_ID_FIX = "copy the member id from the ⋮ menu of a Slack profile (U0123456789), or the id of a user group (S…)"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+OneLine = Annotated[Text, AfterValidator(one_line)]
+ShortText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(one_line)
+]
+ShortTextOrNone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80), AfterValidator(one_line)]
 Secret = Annotated[SecretStr, BeforeValidator(filled)]
 DatabaseUrl = Annotated[SecretUrl, BeforeValidator(filled), AfterValidator(_database)]
 Url = Annotated[Text, AfterValidator(web_address)]
@@ -247,8 +249,3 @@ Languages = tuple[Annotated[Text, AfterValidator(_language)], ...]
 SlackChannelId = Annotated[Text, _slack_id("CG", "is not the id of a Slack channel", CHANNEL_ID_FIX)]
 MemberId = Annotated[Text, _slack_id("UWS", "is not the id of a person or user group in Slack", MEMBER_ID_FIX)]
 Digits = Annotated[Text, matching(r"\d+", "is not an id of digits", "copy the number from the provider's page")]
-MailAddress = Annotated[
-    Text,
-    matching(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+", "is not an e-mail address", "write it like support@shop.example"),
-    AfterValidator(str.lower),
-]

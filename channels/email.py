@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
@@ -108,6 +109,7 @@ class EmailConfig:
     reply_token: bool | None = None  # None: where the mail server is known to deliver `name+anything@`
     bounce_address: str = ""
     per_minute: float = 60.0
+    timezone: str = "UTC"  # the shop's: of the times that stand in mails we write
     cafile: str = ""
     dkim_selector: str = ""
     dkim_domain: str = ""
@@ -331,6 +333,7 @@ class Email:
             others=self._us.addresses - own,
             reply_token=host_of(config.smtp) in PLUS if plus is None else plus,
             bounce_address=config.bounce_address,
+            zone=ZoneInfo(config.timezone),
         )
 
     def _domain(self) -> str:

@@ -100,6 +100,7 @@ class Received:
     reply_to: str = ""  # external_id of the message it answers
     quoted: str = ""  # what it answers or forwards, in words, when the provider tells
     forwarded_from: str = ""  # whose words these are, when not the sender's own
+    also_to: tuple[str, ...] = ()  # who else was written to, as agents know them; an answer does not go there
     album: str = ""
     stub: str = ""
     language: str = ""  # BCP 47, as the sender's app says

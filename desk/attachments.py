@@ -16,6 +16,7 @@ from desk.words import display_name, inline
 from inbox import due
 from inbox.changes import Put
 from inbox.files import Files
+from inbox.media import FILE_EMPTY
 from inbox.store import slack as table
 from inbox.store import work
 from inbox.store.database import Database
@@ -97,13 +98,18 @@ class Attachments:
             return file.slack_file
         name = file.filename or named(file.media_type)
         try:
-            slack_file = await self._slack.begin_upload(name, await self._store.read(file.path))
+            data = await self._store.read(file.path)
+            slack_file = await self._slack.begin_upload(name, data) if data else ""
         except (Rejected, FileNotFoundError) as error:
             async with self._database.transaction() as c:
                 await table.file_refused(c, file.id, str(error) if isinstance(error, Rejected) else "file_lost")
             return None
         except Unknown as error:
             raise Wait(SHARING, "Slack did not say whether it took the file", whole_lane=True) from error
+        if not slack_file:  # Slack takes no file without a byte; the line of its message says that it is empty
+            async with self._database.transaction() as c:
+                await table.file_refused(c, file.id, FILE_EMPTY)
+            return None
         async with self._database.transaction() as c:
             await fence(c, piece)
             await table.file_begun(c, file.id, slack_file)

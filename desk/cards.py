@@ -41,6 +41,7 @@ _PRIORITIES = {"urgent": "🔴", "high": "🟠", "low": "⚪"}
 _FILES = 20  # attachments named in one line; the rest are counted
 _TAGS = 12
 _WARNINGS = 10
+_NAMED = 5  # of those a message also went to
 
 
 class FileState(StrEnum):
@@ -48,6 +49,7 @@ class FileState(StrEnum):
     SHOWN = "shown"  # it stands in the thread
     TOO_BIG = "too_big"
     LOST = "lost"
+    EMPTY = "empty"  # of no bytes, which Slack does not take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Line:
     warnings: tuple[str, ...] = ()  # codes: `warning.{code}` in the catalogue
     bystander: str = ""  # the address of a writer who is not the customer
     also: tuple[str, ...] = ()  # channels by which it came as well
+    also_to: tuple[str, ...] = ()  # who else was written to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +298,10 @@ def _warnings(line: Line, say: Voice) -> list[str]:
 
 def _about(line: Line, say: Voice) -> list[str]:
     about = []
+    if line.also_to:
+        left = len(line.also_to) - _NAMED
+        named = [one_line(who, 80) for who in line.also_to[:_NAMED]] + [f"+{left}"] * (left > 0)
+        about.append(say("line.also_to", addresses=", ".join(named)))
     if line.forwarded_from:
         about.append(say("line.forwarded", who=one_line(line.forwarded_from, 80)))
     if line.quoted.strip():
@@ -315,7 +322,7 @@ def _attachments(line: Line, say: Voice) -> list[str]:
 def _attachment(file: Attached, say: Voice) -> str:
     name = one_line(file.name, 80) or one_line(file.media_type, 40) or say("file.unnamed")
     parts = [f"📎 {name}"]
-    if file.size is not None:
+    if file.size is not None and file.state is not FileState.EMPTY:
         parts.append(say.size(file.size))
     if file.state is not FileState.SHOWN:
         parts.append(say(f"file.{file.state.value}"))

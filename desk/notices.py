@@ -6,11 +6,12 @@ Rule: a notice says what happened and what can be done now, in the agent's langu
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from channels.message import Span
-from desk.blocks import Block, Code, Post, button, buttons, context, person, plain_text, sentence, small
+from desk.blocks import Block, Code, Post, Value, button, buttons, context, person, plain_text, sentence, small
 from desk.words import escape, literal_blocks, one_line
 from templates.catalog import Voice
 
@@ -36,6 +37,7 @@ FAILURES = frozenset(
         "rejected_as_spam",
     }
 )
+FILE_FAILURES = frozenset({"file_too_big", "file_refused", "file_lost"})  # of them, what is about one file
 # What machines tell us about a customer or about our messages to them; each is one small line.
 MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "read", "calendar", "list", "loop"})
 # Why words in a thread did not go out.
@@ -50,6 +52,15 @@ _SECRETS = (
     re.compile(r"(?<=//)[^\s/@]+:[^\s/@]*@"),
     re.compile(r"[0-9a-fA-F]{32,}"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A file that was not sent."""
+
+    name: str
+    most: int | None = None  # bytes that the channel takes of such a file
+    rest: bool | None = None  # whether what it was written with goes out; None when that was nothing
 
 
 def redacted(text: str, limit: int = 300) -> str:
@@ -91,15 +102,34 @@ def failure(
     code: str = "",
     detail: str = "",
     excerpt: str = "",
+    left_out: LeftOut | None = None,
 ) -> Post:
     """A message did not arrive and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
     known = reason if reason in FAILURES else "refused"
-    key = _fitting(say, f"failure.{known}", channel)
-    post = sentence(say, key, customer=customer, channel=say.word("channel", channel)) + _quote(excerpt)
+    named = _named(known, customer, channel, left_out, say)
+    post = named or sentence(
+        say, _fitting(say, f"failure.{known}", channel), customer=customer, channel=say.word("channel", channel)
+    )
+    post += _quote(excerpt)
+    if left_out is not None and left_out.rest is not None:
+        post += small(say, "file_not_sent.rest_goes" if left_out.rest else "file_not_sent.rest_stays")
     words = redacted(f"{code} {detail}")
     if words:
         post += small(say, _fitting(say, "failure.provider", channel), words=Code(text=words))
     return post + small(say, _fitting(say, f"advice.{known}", channel))
+
+
+def _named(reason: str, customer: str, channel: str, left_out: LeftOut | None, say: Voice) -> Post | None:
+    """The same said of a file by name, where its reason is one of files and all that is to be said is known."""
+    too_big = reason == "file_too_big"
+    if left_out is None or reason not in FILE_FAILURES or (too_big and left_out.most is None):
+        return None
+    values: dict[str, Value] = {"file": left_out.name, "customer": customer, "channel": say.word("channel", channel)}
+    if too_big and left_out.most is not None:
+        # Rounded down in the larger unit: what any program calls a file of that size or less is taken.
+        whole = left_out.most >> 20
+        values["limit"] = f"{whole} MB" if whole else say.size(left_out.most)
+    return sentence(say, f"file_not_sent.{reason}", **values)
 
 
 def refuses_us(channel: str, kind: str, detail: str, say: Voice) -> Post:
@@ -108,6 +138,11 @@ def refuses_us(channel: str, kind: str, detail: str, say: Voice) -> Post:
     if words := redacted(detail):
         post += small(say, _fitting(say, "failure.provider", kind), words=Code(text=words))
     return post + small(say, "refuses_us.advice")
+
+
+def reads_again(channel: str, kind: str, say: Voice) -> Post:
+    """The end of `refuses_us`."""
+    return sentence(say, _fitting(say, "reads_again.what", kind), channel=channel)
 
 
 def parked(what: str, since: datetime, attempts: int, error: str, say: Voice) -> Post:

@@ -13,8 +13,10 @@ from channels.message import COMPLAINT, Proof
 from desk import cards, notices
 from desk.blocks import Post, context, plain_text
 from desk.cards import Attached, Card, FileState, Line
+from desk.notices import LeftOut
 from desk.teams import Team
 from desk.words import escape, one_line, topic
+from inbox.media import FILE_EMPTY
 from inbox.store import deliveries
 from inbox.store.slack import Head, Said
 from templates.catalog import Voice
@@ -68,6 +70,7 @@ class Views:
             warnings=tuple(str(code) for code in warnings if code not in {"participant", "unread"}),
             bystander=message.address if _bystander(body) else "",
             also=tuple(str(channel) for channel in body.get("also", ())),
+            also_to=tuple(str(who) for who in body.get("also_to", ())),
         )
 
     def aside(self, message: Said) -> Post:
@@ -146,21 +149,37 @@ class Views:
                 return notices.edited(name, excerpt, (), say)
             case "misconfigured":
                 return notices.failure("misconfigured", name, kind, say, detail=detail)
-            case "parked" | "mailbox":
+            case "parked" | "mailbox" | "reads_again":
                 return self.alarm(notice)
             case _:
                 known = code in notices.FAILURES
                 told = "" if known else code  # a provider's own code says more than "refused"
-                return notices.failure(code, name, kind, say, code=told, detail=detail, excerpt=excerpt)
+                left_out = _left_out(notice)
+                return notices.failure(
+                    code, name, kind, say, code=told, detail=detail, excerpt=excerpt, left_out=left_out
+                )
 
     def alarm(self, notice: Mapping[str, Any]) -> Post:
         """What concerns whoever runs Santral and may belong to no conversation."""
-        detail = str(notice.get("detail", ""))
+        detail, channel = str(notice.get("detail", "")), str(notice.get("channel", ""))
         if notice.get("notice") == "mailbox":
-            channel = str(notice.get("channel", ""))
             return notices.refuses_us(channel, self.kind(channel), detail, self.say)
+        if notice.get("notice") == "reads_again":
+            return notices.reads_again(channel, self.kind(channel), self.say)
         since = datetime.fromisoformat(str(notice["since"]))
         return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
+
+
+def _left_out(notice: Mapping[str, Any]) -> LeftOut | None:
+    """The file that a failure is about."""
+    if not notice.get("file"):
+        return None
+    most, rest = notice.get("most"), notice.get("rest")
+    return LeftOut(
+        name=str(notice["file"]),
+        most=int(most) if most is not None else None,
+        rest=bool(rest) if rest is not None else None,
+    )
 
 
 def _unproven(message: Said) -> bool:
@@ -176,7 +195,9 @@ def _bystander(body: Mapping[str, Any]) -> bool:
 
 
 def _attached(file: Mapping[str, Any]) -> Attached:
-    if file["state"] == "failed":
+    if file["size"] == 0 or file["why"] == FILE_EMPTY:
+        state = FileState.EMPTY
+    elif file["state"] == "failed":
         state = FileState.TOO_BIG if file["why"] == "file_too_big" else FileState.LOST
     else:
         state = FileState.ARRIVING if file["shown_at"] is None else FileState.SHOWN

@@ -94,7 +94,8 @@ class Sender:
             if file is None or file.state == "failed":
                 why = file.why if file else ""
                 code = FILE_TOO_BIG if why == FILE_TOO_BIG else "file_lost"
-                await self._settle(c, found, Status.FAILED, code=code, detail="" if code == why else why)
+                name = file.attachment.filename if file else ""
+                await self._settle(c, found, Status.FAILED, code=code, detail="" if code == why else why, file=name)
                 return Ran(again=now)
             if file.state == "due":
                 return Ran(again=now + AGAIN_FOR_FILE)
@@ -135,8 +136,7 @@ class Sender:
             async with self._database.transaction() as c:
                 if isinstance(error, Unreachable):
                     await deliveries.silence(c, found.address_id, str(error))
-                detail = " ".join(filter(None, (error.provider_code, error.detail)))
-                await self._settle(c, found, Status.FAILED, code=error.code, detail=detail)
+                await self._settle(c, found, Status.FAILED, code=error.code, detail=told(error))
             return
         async with self._database.transaction() as c:
             await self._settle(c, found, Status.SENT, external_id=external_id)
@@ -221,17 +221,28 @@ class Sender:
         ]
 
     async def _settle(
-        self, c: Connection, found: Delivery, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
+        self,
+        c: Connection,
+        found: Delivery,
+        status: Status,
+        *,
+        external_id: str = "",
+        code: str = "",
+        detail: str = "",
+        file: str = "",
     ) -> None:
+        """Write how a delivery ended. `file`: the name of the one that kept it from being sent."""
         await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
         figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
         await work.put(c, [due.marks(found.message_id)])
         if status is Status.FAILED:
-            await self._explain(c, found, "failure", code, detail)
+            await self._explain(c, found, "failure", code, detail, file)
         elif status is Status.IN_DOUBT:
             await self._explain(c, found, "doubt", code)
 
-    async def _explain(self, c: Connection, found: Delivery, what: str, code: str, detail: str = "") -> None:
+    async def _explain(
+        self, c: Connection, found: Delivery, what: str, code: str, detail: str = "", file: str = ""
+    ) -> None:
         notice = {
             "notice": what,
             "delivery": str(found.id),
@@ -240,12 +251,20 @@ class Sender:
             "detail": detail,
             "message": found.message_id,
         }
+        if file:
+            notice |= {"file": file} | ({"rest": False} if found.body.get("text") else {})
         if await deliveries.notify_desk(c, found.conversation_id, f"{what}:{found.id}:{found.attempts}", notice):
             await self._tell(c, found)
 
     async def _tell(self, c: Connection, found: Delivery) -> None:
         conversation = await arrivals.look(c, found.conversation_id)
         await work.put(c, self._follow_up(conversation, lines=True))
+
+
+def told(error: Refused) -> str:
+    """The provider's code and words: no code that the words hold already, and none that is ours alone."""
+    code = "" if error.provider_code == FILE_TOO_BIG or error.provider_code in error.detail else error.provider_code
+    return " ".join(filter(None, (code, error.detail)))
 
 
 def patience(after: timedelta, attempts: int) -> timedelta:

@@ -15,6 +15,7 @@ from inbox.store.database import Database
 from inbox.store.work import Piece
 from inbox.work import Failed, Ran, Unavailable, Wait
 
+FILE_EMPTY = "file_empty"  # why a customer's file is not in the thread: there is nothing in it
 FETCH_TRIES = 8  # then a file that its source still does not hand out counts as lost, and whoever waits for it is told
 
 

@@ -68,10 +68,16 @@ def _together(text: str, spans: tuple[Span, ...], files: Sequence[Attachment], c
 
 def carries(can: Capabilities, file: Attachment) -> str:
     """ "" when the channel takes this file, else the reason: "file_refused" or "file_too_big"."""
-    limits = [size for pattern, size in can.media.items() if fnmatch.fnmatch(file.media_type or "*", pattern)]
-    if not limits:
+    most = most_bytes(can, file)
+    if most is None:
         return "file_refused"
-    return "file_too_big" if file.size is not None and file.size > max(limits) else ""
+    return "file_too_big" if file.size is not None and file.size > most else ""
+
+
+def most_bytes(can: Capabilities, file: Attachment) -> int | None:
+    """How large a file of this type the channel takes; None where it takes no such file."""
+    limits = (size for pattern, size in can.media.items() if fnmatch.fnmatch(file.media_type or "*", pattern))
+    return max(limits, default=None)
 
 
 def split(text: str, can: Capabilities) -> Iterable[tuple[int, str]]:

@@ -20,10 +20,14 @@ from inbox.store.work import Piece
 from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
 
 Refused = Callable[[Connection, str, str], Awaitable[None]]  # connection, channel, why
+Reads = Callable[[Connection, str], Awaitable[None]]  # connection, channel
 
 
 class Puller:
-    """Handler of the work kind `pull`; the key is a channel's name. Runs until stopped or until the lease is lost."""
+    """Handler of the work kind `pull`; the key is a channel's name. Runs until stopped or until the lease is lost.
+
+    `refused` is called whenever a channel will not have us, `reads` whenever it is read after a start or a failure.
+    """
 
     def __init__(
         self,
@@ -33,12 +37,14 @@ class Puller:
         channels: Mapping[str, Pull],
         *,
         refused: Refused,
+        reads: Reads,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._intake = intake
         self._letters = letters
         self._refused = refused
+        self._reads = reads
         self._channels = channels
         self._now = now
         self._stopping = asyncio.Event()
@@ -52,6 +58,7 @@ class Puller:
             return Ran()
         async with self._database.connection() as c:
             cursor = await cursors.read(c, piece.key)
+        reads = False
         while not self._stopping.is_set():
             try:
                 pulled = await self._pulled(channel, cursor)
@@ -72,6 +79,9 @@ class Puller:
                 await self._letters.keep(c, kept)
                 if pulled.cursor != cursor:
                     await cursors.move(c, piece.key, pulled.cursor)
+                if not reads:  # the refusal may have been told to another process, so this is asked at every start
+                    await self._reads(c, piece.key)
+            reads = True
             cursor = pulled.cursor
         return Ran(again=self._now())
 

@@ -16,7 +16,7 @@ from channels.channel import Channel
 from channels.message import Attachment, Author, Span, Status
 from inbox import changes, due
 from inbox.changes import Change, Conversation, FollowUp, Recorded, SetState, State
-from inbox.plan import Part, plan
+from inbox.plan import Part, most_bytes, plan
 from inbox.store import arrivals, deliveries, messages, work
 from inbox.store.database import Connection, Database
 
@@ -294,6 +294,7 @@ class Replies:
         else:
             parts = plan(draft.text, draft.spans, draft.files, channel.capabilities)
         quotes = channel is not None and channel.capabilities.quotes
+        rest = not target.silenced and any(not part.refused for part in parts)
         for number, part in enumerate(parts):
             id = uuid4()
             refused = part.refused or ("unreachable" if target.silenced else "")
@@ -319,14 +320,18 @@ class Replies:
                 refused=refused,
             )
             if refused:
-                await deliveries.notify_desk(
-                    c,
-                    conversation.id,
-                    f"failure:{id}:0",
-                    {"notice": "failure", "delivery": str(id), "channel": target.channel, "code": refused,
-                     "detail": draft.files[part.file].filename if part.file is not None else "",
-                     "message": message_id},
-                )  # fmt: skip
+                notice = {
+                    "notice": "failure",
+                    "delivery": str(id),
+                    "channel": target.channel,
+                    "code": refused,
+                    "message": message_id,
+                }
+                if channel is not None and part.refused and part.file is not None:
+                    file = draft.files[part.file]
+                    notice |= {"file": file.filename, "most": most_bytes(channel.capabilities, file)}
+                    notice |= {"rest": True} if rest else {}
+                await deliveries.notify_desk(c, conversation.id, f"failure:{id}:0", notice)
                 await work.put(c, self._follow_up(conversation, lines=True))
 
     async def _send_on(

@@ -1,4 +1,4 @@
-"""What the learned model looks at beside meaning: words, pairs of words and pieces of words, as numbered features. Pure.
+"""What the learned model looks at beside meaning: words, pairs and pieces of words, as numbered features. Pure.
 
 Rule: the numbering is part of a model file. Whoever changes anything here raises `KIND`, and older files are refused.
 """
@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def _names(text: str) -> Iterator[str]:
         for size in _SIZES:
             for start in range(len(padded) - size + 1):
                 yield padded[start : start + size]
-    for first, second in zip(parts, parts[1:], strict=False):
+    for first, second in pairwise(parts):
         yield f"pair {first} {second}"
     letters = [char for char in text if char.isalpha()]
     if len(letters) > _LONG // 4 and sum(char.isupper() for char in letters) * 2 > len(letters):

@@ -1,7 +1,7 @@
 """The learned layer of triage: tags and a priority from what a message means, not only from its words.
 
-Rule: a model says how sure it is, and a file that is missing or damaged is said in words (`BadModel`); the keyword rules
-go on without it. Nothing here reads the network or the clock.
+Rule: a model says how sure it is, and a file that is missing or damaged is said in words (`BadModel`); the keyword
+rules go on without it. Nothing here reads the network or the clock.
 """
 
 from __future__ import annotations
@@ -28,14 +28,28 @@ STARTER = "starter.model"
 FORM = 1  # of the file
 PRIORITIES = tuple(Priority)
 _TUNED = "tuning/"
+_ENOUGH = 4.0  # more keywords than a clear phrase and a half say nothing new
 _SHAPES = {
     "mean": (SIZE,),
     "meaning/tags": (SIZE + 1, len(TAGS)),
     "meaning/priority": (SIZE + 1, len(PRIORITIES)),
     "grams/tags": (SLOTS + 1, len(TAGS)),
     "grams/priority": (SLOTS + 1, len(PRIORITIES)),
+    "usual": (len(TAGS), len(PRIORITIES)),
 }
-_NUMBERS = ("spread", "meaning", "grams", "hint", "cool", "cool_priority", "urgent", "also", "sure")
+_NUMBERS = {
+    "spread": "of meanings around their mean",
+    "meaning": "what the reading by meaning counts",
+    "grams": "what the reading by words counts",
+    "hint": "what a keyword's score adds to its tag",
+    "hint_priority": "what the keywords' priority adds to that priority",
+    "usual": "what the priorities usual for the tags count",
+    "cool": "temperature of the tags: above 1 is more modest",
+    "cool_priority": "temperature of the priorities",
+    "urgent": "probability from which a message is urgent",
+    "also": "probability from which a further tag is added",
+    "sure": "probability of the main tag from which the model is sure",
+}
 
 Numbers = NDArray[np.float32]
 
@@ -152,24 +166,34 @@ class Model:
         """What each of `texts` means, as this model's encoder has it: what training works on."""
         return self._encoder.read_all(texts)
 
-    def read(self, text: str, *, language: str = "", hints: Mapping[str, float] | None = None) -> Read:
-        """Read one message. `hints` are the keyword layer's scores by tag; they count as evidence beside the text.
+    def read(
+        self,
+        text: str,
+        *,
+        language: str = "",
+        hints: Mapping[str, float] | None = None,
+        level: Priority | None = None,
+    ) -> Read:
+        """Read one message. `hints` are the keyword layer's scores by tag and `level` its priority: evidence, no more.
 
         `language` is not needed: one model reads all languages, mixed ones too.
         """
-        return told(self.parts, self._encoder.read(text), text, hints or {})
+        return told(self.parts, self._encoder.read(text), text, hints or {}, level)
 
 
-def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float]) -> Read:
+def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float], level: Priority | None = None) -> Read:
     """What a model says of `text` with that `meaning`. Pure."""
     numbers = parts.numbers
-    tags, priorities = (scores(parts, meaning, text, head) for head in ("tags", "priority"))
+    tags, levels = (scores(parts, meaning, text, head) for head in ("tags", "priority"))
     tags = tags / numbers["cool"]
     for place, tag in enumerate(TAGS):
         tags[place] += numbers["hint"] * min(hints.get(tag, 0.0), _ENOUGH)
-    chances, levels = _softmax(tags), _softmax(priorities / numbers["cool_priority"])
+    chances = _softmax(tags)
+    levels = levels / numbers["cool_priority"] + numbers["usual"] * np.log(chances @ parts.arrays["usual"])
+    if level is not None:
+        levels[PRIORITIES.index(level)] += numbers["hint_priority"]
     ranked = sorted(zip(TAGS, chances.tolist(), strict=True), key=lambda one: -one[1])
-    by_priority = dict(zip(PRIORITIES, levels.tolist(), strict=True))
+    by_priority = dict(zip(PRIORITIES, _softmax(levels).tolist(), strict=True))
     return Read(
         tags=tuple(ranked),
         priorities=by_priority,
@@ -178,9 +202,6 @@ def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float]) 
         sure=ranked[0][1] >= numbers["sure"],
         version=parts.version,
     )
-
-
-_ENOUGH = 4.0  # more keywords than a clear phrase and a half say nothing new
 
 
 def scores(parts: Parts, meaning: Numbers, text: str, head: str) -> Numbers:

@@ -57,6 +57,8 @@ class Encoder:
         library.e5_load_mem.restype = ctypes.c_void_p
         library.e5_load_mem.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         library.e5_embed.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
+        # One thread: several wait for each other by spinning, which on a busy machine costs ten times what they save.
+        library.omp_set_num_threads(1)
         self._embed = library.e5_embed
         # The engine reads the image for as long as it lives; this keeps the buffer from being closed before.
         self._anchor = ctypes.c_char.from_buffer(self._image)

@@ -191,19 +191,30 @@ def _spaced(choice: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
 def _elements(line: list[tuple[tuple[str, ...], int, bool]], language: str) -> tuple[Element, ...]:
     found: list[Element] = []
     for words, reach, either_side in line:
-        split = [tokens(squeeze(fold(word.strip("*=")))) for word in words]
-        if len(words) == 1 and len(split[0]) > 1:  # "e-mail" is two words in every text
-            for number, token in enumerate(one for one in split[0] if is_word(one)):
-                forms = frozenset(_forms("=" + token, language))
+        split = tokens(squeeze(fold(words[0].strip("*=")))) if len(words) == 1 else []
+        if len(split) > 1:  # "e-mail" is two words in every text
+            for number, token in enumerate(one for one in split if is_word(one)):
+                forms = _any_of(("=" + token,), language)
                 found.append(Element(forms, reach if number == 0 else NEXT, either_side and number == 0))
             continue
-        forms = frozenset(form for word in words for form in _forms(word, language))
+        forms = _any_of(words, language)
         if forms:
             found.append(Element(forms, reach, either_side))
     return tuple(found)
 
 
-def _forms(word: str, language: str) -> Iterator[Form]:
+@lru_cache(maxsize=20_000)
+def _any_of(words: tuple[str, ...], language: str) -> frozenset[Form]:
+    """All forms of any of the words; the same value for the same words, since phrases share their classes."""
+    return frozenset(form for word in words for form in _forms(word, language))
+
+
+@lru_cache(maxsize=50_000)
+def _forms(word: str, language: str) -> tuple[Form, ...]:
+    return tuple(_forms_of(word, language))
+
+
+def _forms_of(word: str, language: str) -> Iterator[Form]:
     inside, exact, open_ended = word.startswith("*"), word.startswith("="), len(word) > 1 and word.endswith("*")
     bare = word.strip("*=")
     spellings = {bare} if language != "de" else {bare, bare.translate(_UMLAUTS)}

@@ -38,7 +38,6 @@ STRENGTHS = {"clear": 3.0, "likely": 2.0, "hint": 1.0}  # a clear phrase is enou
 SIGNALS = {
     "danger": "somebody may be hurt",
     "fraud": "a charge or access that is not theirs",
-    "threat": "a legal or public threat",
     "unanswered": "wrote several times without an answer",
     "soon": "time runs out",
     "leaving": "about to be shipped",
@@ -47,11 +46,9 @@ SIGNALS = {
     "loss": "money is missing",
     "anger": "angry",
     "calm": "says it can wait",
-    "greeting": "greets",
-    "before": "asks before buying",
-    "bought": "has an order",
+    "idle": "needs no answer",
 }
-_URGENT = ("danger", "fraud", "threat", "unanswered")
+_URGENT = ("danger", "fraud", "unanswered")
 
 _USUAL = {
     "delivery-problem": Priority.HIGH,
@@ -61,8 +58,8 @@ _USUAL = {
     "legal": Priority.URGENT,
     "praise": Priority.LOW,
     "spam": Priority.LOW,
-    "other": Priority.LOW,
 }
+_LATE_MATTERS = frozenset({"refund", "return", "order-status", "account"})
 _BEFORE_BUYING = frozenset({"product-question", "stock", "shipping-question"})
 _CAN_WAIT = _BEFORE_BUYING | {"account", "other", "praise"}
 _MUST_BE_CAUGHT = frozenset({"cancel", "change-order"})
@@ -93,6 +90,7 @@ _ORDER = {
     )
 }
 _MORE = 0.35  # a second phrase for the same tag says less than the first
+_SHOUTED = 12  # capitals: fewer are a name or an order number
 _ALSO = 2.0  # a score that makes a further tag
 
 
@@ -103,6 +101,7 @@ class Told:
     name: str
     score: float
     because: str
+    at: int = 0  # where in the text it is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +123,27 @@ def weigh(told: Iterable[Told], text: str, folded: str) -> Weighed:
             signals.setdefault(one.name, one)
         elif one.name in best:
             first = best[one.name]
-            best[one.name] = Told(name=one.name, score=first.score + one.score * _MORE, because=first.because)
+            score = first.score + one.score * _MORE
+            best[one.name] = Told(name=one.name, score=score, because=first.because, at=min(first.at, one.at))
         else:
             best[one.name] = one
     if "anger" not in signals and (shouted := _shouting(text)):
         signals["anger"] = Told(name="anger", score=1.0, because=shouted)
-    ranked = tuple(sorted(best.values(), key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
+    ranked = _ranked(best)
     priority, reason = _priority(ranked, signals)
     parts = [f"{one.name}: {one.because}" for one in ranked[:1]]
     parts += [f"{priority.name.lower()}: {reason}"] if reason else []
     return Weighed(tags=ranked, signals=tuple(signals.values()), priority=priority, because="; ".join(parts))
+
+
+def _ranked(best: dict[str, Told]) -> tuple[Told, ...]:
+    """The clearest first, of equals the graver; a greeting or a question about ourselves never beats a matter."""
+    weak = any(one.name != "other" and one.score >= _ALSO for one in best.values())
+    counted = [
+        Told(name=one.name, score=min(one.score, 1.0), because=one.because, at=one.at) if weak and one.name == "other" else one
+        for one in best.values()
+    ]
+    return tuple(sorted(counted, key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
 
 
 def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Priority, str]:
@@ -146,36 +156,42 @@ def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Prior
     if main == "spam":
         return Priority.LOW, ""
     for name in _URGENT:
-        if name in signals and (name != "unanswered" or main not in _BEFORE_BUYING):
+        if name in signals and (name == "danger" or main not in _BEFORE_BUYING | {"praise", "delivery-problem"}):
             return Priority.URGENT, why(name)
-    if "legal" in tags:
+    if "legal" in tags and main not in _BEFORE_BUYING:
         return Priority.URGENT, next(one.because for one in ranked if one.name == "legal")
-    if tags & _MUST_BE_CAUGHT and "calm" not in signals:
-        for name in ("leaving", "soon"):
-            if name in signals:
-                return Priority.URGENT, why(name)
+    if "calm" not in signals:
+        if main in _MUST_BE_CAUGHT and "soon" in signals:
+            return Priority.URGENT, why("soon")
+        if tags & _MUST_BE_CAUGHT and "leaving" in signals and main not in _BEFORE_BUYING:
+            return Priority.URGENT, why("leaving")
     if "event" in signals and "soon" in signals and main not in _BEFORE_BUYING | {"praise"}:
         return Priority.URGENT, why("event", "soon")
     usual = _USUAL.get(main, Priority.NORMAL)
-    for name in ("loss", "overdue"):
-        if name in signals and usual > Priority.HIGH and main not in _CAN_WAIT:
-            return Priority.HIGH, why(name)
-    if main == "praise":
-        return Priority.LOW, ""
-    if "calm" in signals and main in _CAN_WAIT:
-        return Priority.LOW, why("calm")
-    if "complaint" in tags and usual > Priority.HIGH:
-        return Priority.HIGH, next(one.because for one in ranked if one.name == "complaint")
-    if "anger" in signals and usual is Priority.NORMAL and main not in _BEFORE_BUYING and main:
-        return Priority.HIGH, why("anger")
+    if usual is Priority.LOW:
+        return usual, ""
+    for name, where in (("calm", _CAN_WAIT), ("idle", _CAN_WAIT)):
+        if name in signals and main in where:
+            return Priority.LOW, why(name)
+    if usual is Priority.NORMAL and main not in _BEFORE_BUYING:
+        if "loss" in signals:
+            return Priority.HIGH, why("loss")
+        if "overdue" in signals and main in _LATE_MATTERS:
+            return Priority.HIGH, why("overdue")
+        serious = tags & {"complaint", "delivery-problem", "damaged", "wrong-item"}
+        if serious:
+            told = next(one for one in ranked if one.name in serious)
+            return Priority.HIGH, f"{told.name}, {told.because}"
+        if "anger" in signals and main not in ("", "other"):
+            return Priority.HIGH, why("anger")
     return usual, ""
 
 
 def _shouting(text: str) -> str:
     """Mild anger: a message mostly in capitals, or one that ends its sentences with three marks or more."""
-    letters = [char for char in text[:400] if char.isalpha()]
-    capitals = sum(1 for char in letters if char.isupper())
-    if len(letters) >= 12 and capitals * 10 > len(letters) * 7:
+    sample = text[:400]
+    capitals = sum(map(str.isupper, sample))
+    if capitals >= _SHOUTED and capitals * 10 > sum(map(str.isalpha, sample)) * 7:
         return "written in capitals"
     if "!!!" in text or "???" in text or "?!?" in text:
         return "ends with " + ("!!!" if "!!!" in text else "???")

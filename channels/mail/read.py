@@ -19,7 +19,7 @@ from channels.mail.judge.dns import Keys
 from channels.mail.parse import body, html, mime
 from channels.mail.parse.files import referred
 from channels.mail.quotes import own as quotes
-from channels.mail.tokens import deliveries_in, delivery_in, delivery_of
+from channels.mail.tokens import deliveries_in, delivery_in, delivery_of, untagged
 from channels.mail.values import (
     MOST_BYTES,
     MOST_REFERENCES,
@@ -51,6 +51,8 @@ PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was pro
 NOBODY = "unknown"  # the value of the address of a mail without a usable sender
 HEAD = 64 << 10  # bytes that a stub is made of
 SHORT = 600  # characters of a machine's words that are shown
+LAST_REFERENCES = 19  # that an answer carries on, beside the first
+MOST_ALSO = 20  # further recipients that are kept
 MACHINE_SENDER = re.compile(r"(?:no|do-?not|donot)[-_.]?reply|notifications?|mailer|automated|robot|system", re.I)
 
 _OUTCOMES = {"failed": Status.FAILED, "delivered": Status.DELIVERED, "relayed": Status.SENT}
@@ -193,6 +195,7 @@ def _received(channel: str, external_id: str, digest: bytes, at: datetime, read:
         twin=twin,
         sender_name=name,
         sent_at=at,
+        also_to=_also_to(read, us),
         subject=mail.subject,
         text=text,
         html=read.html,
@@ -221,6 +224,13 @@ def _sender(who: Mailbox | None, trust: Trust) -> tuple[Address, Address | None,
     return Address(kind=kind, value=who.address), Address(kind=other, value=who.address), who.name
 
 
+def _also_to(read: Reading, us: Us) -> tuple[str, ...]:
+    """Who was written to beside us and the sender themselves."""
+    own = {read.customer.address if read.customer else "", *(box.address for box in read.mail.from_)}
+    others = (box.address for box in (*read.mail.to, *read.mail.cc))
+    return tuple(dict.fromkeys(a for a in others if a not in own and untagged(a) not in us.addresses))[:MOST_ALSO]
+
+
 def _evidence(mail: Mail, envelope: Envelope) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
     """The deliveries of ours a mail answers, and the other ids it refers to, best evidence first."""
     places = [*envelope.recipients, *(box.address for box in (*mail.to, *mail.cc)), *mail.headers.all("delivered-to")]
@@ -243,7 +253,7 @@ def _context(read: Reading, us: Us) -> dict[str, Any]:
     reached = [box.address for box in (*mail.to, *mail.cc) if box.address in us.addresses]
     return {
         "message_id": mail.message_id,
-        "references": list(mail.references[-20:]),
+        "references": [*mail.references[:1], *mail.references[1:][-LAST_REFERENCES:]],
         "subject": mail.subject,
         "to": to[:3] or ([who.address] if who else []),
         "mailbox": reached[0] if reached else "",
@@ -308,7 +318,7 @@ def _receipt(channel: str, external_id: str, at: datetime, read: Reading, fate: 
     if status is None:  # delayed: not the end of it
         return None
     verdict = read.verdict
-    detail = " ".join(filter(None, (fate.code, fate.detail)))
+    detail = fate.detail if fate.code in fate.detail else f"{fate.code} {fate.detail}".strip()
     named = bool(verdict.deliveries or verdict.about)
     if not named and not fate.recipient:
         return None

@@ -42,6 +42,12 @@ def token(id: UUID) -> str:
     return base64.b32encode(id.bytes).decode().rstrip("=").lower()
 
 
+def untagged(address: str) -> str:
+    """The address without what stands after a plus: `shop+r.…@x` is `shop@x`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"
+
+
 def tagged(address: str, purpose: str, id: UUID) -> str:
     """An address with our mark in it: purpose "r" for replies, "b" for bounces."""
     local, _, domain = address.rpartition("@")

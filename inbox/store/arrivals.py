@@ -209,6 +209,8 @@ def body(message: Received, *, bystander: bool = False) -> str:
         parts["quiet"] = True
     if message.warnings:
         parts["warnings"] = list(message.warnings)
+    if message.also_to:
+        parts["also_to"] = [storable(who, 320) for who in message.also_to]
     if message.context:
         parts["context"] = dict(message.context)
     if files := [storable(file.unique_ref) for file in message.attachments if file.unique_ref]:

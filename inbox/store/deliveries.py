@@ -430,6 +430,19 @@ async def notify_desk(c: Connection, conversation_id: int | None, key: str, noti
     return answer.endswith(" 1")
 
 
+async def forget_notice(c: Connection, key: str, *, before: datetime | None = None) -> bool:
+    """Free the key of a notice, one left `before` then if that is given. True when people had been shown it."""
+    shown = await c.fetchval(
+        """
+        delete from notices where key = $1 and ($2::timestamptz is null or created_at < $2)
+        returning shown_at is not null
+        """,
+        key,
+        before,
+    )
+    return bool(shown)
+
+
 def _delivery(row: Mapping[str, Any]) -> Delivery:
     return Delivery(
         id=row["id"],

@@ -278,7 +278,7 @@ def test_the_kinds_that_exist_are_those_with_an_adapter():
 def test_kinds_of_a_later_version_are_named_one_by_one(written):
     problems = said(written('public_url = "https://s.example"\n' + ALL_KINDS))
     assert problems[0] == ('channels[3] "sms": kind "sms" comes with a later version of Santral; remove it for now')
-    assert len(problems) == 8
+    assert len(problems) == 7
 
 
 # --- What commands need ---------------------------------------------------------------------------------------------

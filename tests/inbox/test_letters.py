@@ -239,9 +239,13 @@ async def refused(_: Connection, channel: str, why: str) -> None:
     raise AssertionError(f"{channel}: {why}")
 
 
+async def reads(_: Connection, channel: str) -> None:
+    assert channel == "mail"
+
+
 async def test_letters_and_cursor_are_one_commit(database: Database, intake: Intake, letters: Letters) -> None:
     box = Box([Pulled(cursor="1", letters=(letter(1),)), Pulled(cursor="2", letters=(letter(2),))])
-    puller = Puller(database, intake, letters, {"mail": box}, refused=refused, now=lambda: AT)
+    puller = Puller(database, intake, letters, {"mail": box}, refused=refused, reads=reads, now=lambda: AT)
     piece = await leased(database, "pull")
     running = asyncio.create_task(puller.run(piece))
     while len(box.asked) < 3:
@@ -258,7 +262,7 @@ async def test_who_lost_the_lease_moves_neither_cursor_nor_letters(
     database: Database, intake: Intake, letters: Letters
 ) -> None:
     box = Box([Pulled(cursor="1", letters=(letter(1),))])
-    puller = Puller(database, intake, letters, {"mail": box}, refused=refused, now=lambda: AT)
+    puller = Puller(database, intake, letters, {"mail": box}, refused=refused, reads=reads, now=lambda: AT)
     stale = Piece(
         kind="pull", key="mail", lane="", priority=Priority.NORMAL, generation=1, attempts=1, lease=uuid4(), since=AT
     )

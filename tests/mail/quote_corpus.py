@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,79 @@ def _outlook(*, line: bool = False, bold: bool = False, plain_names: bool = Fals
         return f"{_own(told)}\n\n{stroke}{block}\n\n{_quoted(told, '')}\n"
 
     return make
+
+
+# In which order programs write a header, by the places in `headers` of languages.toml.
+ORDERS = {
+    "Outlook": (0, 1, 2, 3),
+    "GMX": (1, 0, 2, 3),
+    "Outlook Express": (0, 2, 1, 3),
+}
+GAPS = {"closely": "\n", "below a blank line": "\n\n", "below two": "\n\n\n"}
+
+
+def headed(told: dict[str, Any], order: str, *, bare: bool = False) -> list[tuple[str, str]]:
+    """The labels of a header and their values, in a program's order. `bare`: the customer's address is left out."""
+    *labels, day = told["headers"]
+    values = (f"{NAME} <{ADDRESS}>", day, "Deniz Kaya" if bare else CUSTOMER, "Re: 1001")
+    return [(labels[place], values[place]) for place in ORDERS[order]]
+
+
+@cache
+def endings() -> dict[str, str]:
+    """How customers' own words end in lines that look like a header's."""
+    found = tomllib.loads((FOLDER / "endings.toml").read_text(encoding="utf-8"))
+    return {name: text.strip("\n") for name, text in found.items()}
+
+
+def below_labels() -> Iterator[Sample]:
+    """Every ending above the header of every language and order, closely or not."""
+    for code, told in languages().items():
+        for ending, words in endings().items():
+            for order in ORDERS:
+                for gap, blank in GAPS.items():
+                    for bare in (False, True):
+                        block = "\n".join(f"{label}: {value}" for label, value in headed(told, order, bare=bare))
+                        yield Sample(
+                            name=f"{ending} {gap}, {code} {order}{', names' if bare else ''}",
+                            text=f"{told['own'][0]}\n\n{words}{blank}{block}\n\n{_quoted(told, '')}\n",
+                            own=f"{told['own'][0]}\n\n{words}",
+                        )
+
+
+# How an own line and a line of the header are put down in HTML, and what stands before and after the header.
+WRITTEN = {
+    "div": ("<div>{}</div>", "<div><b>{}:</b> {}</div>", "", ""),
+    "div, apart": ("<div>{}</div>", "<div><b>{}:</b> {}</div>", "<div><br></div>", ""),
+    "br": ("{}<br>", "<b>{}:</b> {}<br>", "<br>", ""),
+    "MsoNormal": ('<p class="MsoNormal">{}</p>', "<b>{}:</b> {}<br>", '<p class="MsoNormal">', "</p>"),
+    "rule": ("<div>{}</div>", "<b>{}:</b> {}<br>", "<hr><div>", "</div>"),
+    "Outlook on the web": ("<div>{}</div>", "<b>{}:</b>&nbsp;{}<br>", '<hr><div id="divRplyFwdMsg">', "</div>"),
+    "Outlook": (
+        '<p class="MsoNormal">{}</p>',
+        "<b>{}:</b> {}<br>",
+        '<div style="border:none;border-top:solid #E1E1E1 1.0pt"><p class="MsoNormal">',
+        "</p></div>",
+    ),
+}
+
+
+def pages_below_labels() -> Iterator[Page]:
+    """The same in HTML, as several programs put it down."""
+    for code, told in languages().items():
+        for ending, words in endings().items():
+            for order in ORDERS:
+                for way, (own, line, before, after) in WRITTEN.items():
+                    mine = [told["own"][0], *(text for text in words.split("\n") if text)]
+                    block = "".join(line.format(label, escape(value)) for label, value in headed(told, order))
+                    yield Page(
+                        name=f"{ending} in {way}, {code} {order}",
+                        html="".join(own.format(escape(text)) for text in mine)
+                        + f"{before}{block}{after}"
+                        + "".join(f"<p>{escape(text)}</p>" for text in told["ours"]),
+                        own=tuple(mine),
+                        quoted=(*told["ours"], ADDRESS, "Re: 1001"),
+                    )
 
 
 PROGRAMS: dict[str, Callable[..., str | None]] = {

@@ -328,13 +328,30 @@ def test_no_name_subject_id_or_file_name_can_add_a_field(
     assert mail["From"].addresses[0].addr_spec == "support@kumbara.example"
     (to,) = getaddresses([found["To"]])
     assert to[1] == "ayse@example.com" == mail["To"].addresses[0].addr_spec
-    assert words(to[0]) == fields.line(name, fields.MOST_NAME)
+    assert words(to[0]) == fields.person(name)
     assert all(len(line) <= 998 for line in composed.raw.split(b"\r\n"))
     assert composed.raw.isascii()
     (found_file,) = mail.iter_attachments()
     assert found_file.get_payload(decode=True) == b"x"
     assert found_file.get_filename() == filename(file) or not filename(file)
     assert len(list(mail.walk())) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ayşe Yılmaz", "Ayşe Yılmaz"),
+        ("Bcc: Ali", "Bcc: Ali"),
+        ("_evil=40x.com?=", ""),  # what is left of an encoded word that was torn
+        ("=?utf-8?Q?Ali=0D=0ABcc:_evil=40x.com?=", ""),
+        ("Ali\r\nBcc: evil@x.com", ""),
+        ("ayse@example.com", ""),
+    ],
+)
+def test_a_name_leaves_clean_or_not_at_all(name: str, shown: str) -> None:
+    _, mail = sent(answer(context={"name": name, "cc": [f"{name} <es@example.com>"]}))
+    assert [box.display_name for box in (*mail["To"].addresses, *mail["Cc"].addresses)] == [shown, shown]
+    assert mail["Bcc"] is None
 
 
 @given(NASTY)

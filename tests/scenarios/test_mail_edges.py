@@ -210,7 +210,8 @@ async def test_of_a_mail_too_large_to_read_the_head_tells_whose_it_is() -> None:
     """Case 15: 80 MB. Its stub stands where the whole would, because the receiver's verdict is in the head."""
     channel = Email("mail", EmailConfig(address=MAILBOX, smtp="smtp://127.0.0.1:1", trusted_authserv=(US,)))
     ours = uuid4()
-    head = [f"Authentication-Results: {verdicts('pass', 'ornek.com.tr')}", f"In-Reply-To: {message_id(ours, 'x.example')}"]
+    judged, answered = verdicts("pass", "ornek.com.tr"), message_id(ours, "kumbara.example")
+    head = [f"Authentication-Results: {judged}", f"In-Reply-To: {answered}"]
     raw = letter("video" * 100, subject="Video", more=head)
     facts = {"way": "imap", "cut": True, "size": 80 << 20}
     try:
@@ -317,7 +318,8 @@ async def test_a_login_that_is_refused_rings_once_and_reading_goes_on_when_it_is
     world.mail.add_account(MAILBOX, password=MAILBOX_PASSWORD)
     await world.start()
     await world.card_with("Kapı kapalıyken geldi")
-    assert len(await world.roots()) == 2
+    await world.card_with(says("reads_again.what-email"))
+    assert len(await world.roots()) == 3
 
 
 async def test_the_first_connect_takes_the_last_hour_and_the_spam_folder_marked(shop: World) -> None:
@@ -345,10 +347,12 @@ async def test_what_was_being_read_when_santral_stopped_is_there_once(shop: Worl
     world = shop
     for number in range(120):
         world.mail.deliver(AYSE, MAILBOX, "Yığın", f"yığın {number:03}")
-    for sign in ("letters", "messages"):
-        await world.start()
-        await eventually(lambda: query(world, f"select 1 from {sign}")  # noqa: B023 - waited for at once)
-        await world.stop()
+    await world.start()
+    await eventually(lambda: query(world, "select 1 from letters"))
+    await world.stop()
+    await world.start()
+    await eventually(lambda: query(world, "select 1 from messages"))
+    await world.stop()
     await world.start()
     await read(world, 120)
     assert [one.text for one in await lines(world)] == [f"yığın {number:03}" for number in range(120)]

@@ -334,10 +334,13 @@ async def santral(database: Database, mail: World, folder: Path) -> AsyncIterato
     async def alarm(c: Connection, *told: object) -> None:
         raise AssertionError(told)
 
+    async def fine(c: Connection, channel: str) -> None:
+        pass
+
     files = Files.in_folder(folder)
     intake = Intake(database, decide=lambda facts: Decision(), follow_up=nothing, now=now)
     letters = Letters(database, files, intake, emails, now=now)
-    puller = Puller(database, intake, letters, emails, refused=alarm, now=now)
+    puller = Puller(database, intake, letters, emails, refused=alarm, reads=fine, now=now)
     sender = Sender(database, every, files, follow_up=nothing, now=now)
     kinds = [
         Kind(name="read", run=letters.run, tries=0),

@@ -40,13 +40,14 @@ class Scan:
         self._now = now
         self._tries = tries
         self._folders = Folders(read=())
+        self._fresh = True
         self._brought = ""  # the folder of the last batch: the others come first then
         self._asked: dict[str, float] = {}  # monotonic, per folder beside the inbox
         self._looked: dict[str, float] = {}
 
     def pull(self, cursor: str) -> Pulled:
-        """Wait for mail after `cursor`, `idle_seconds` at most. Raises `Lost`."""
-        self.waited = False
+        """Wait for mail after `cursor`, `idle_seconds` at most, the first time not at all. Raises `Lost`."""
+        self.waited, fresh, self._fresh = False, self._fresh, False
         places = cursors.read(cursor)
         until = time.monotonic() + self._account.idle_seconds
         while True:
@@ -55,7 +56,7 @@ class Scan:
             if (pulled := self._round(places)) is not None:
                 return pulled
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or fresh:  # whoever was refused before learns at once that the mailbox is read
                 return Pulled(cursor=cursor)
             if self.line.folder == INBOX:
                 self.waited = True

@@ -7,6 +7,7 @@ weak the mail stays a MESSAGE and only `automatic` says that no program may answ
 from __future__ import annotations
 
 import re
+import unicodedata
 from uuid import UUID
 
 from channels.mail.judge import bounces, words
@@ -31,12 +32,15 @@ _RESPONDERS = (
 )
 _LISTS = ("list-id", "list-post", "list-unsubscribe", "mailing-list", "x-mailing-list", "x-mailman-version")
 _PROGRAMS = ("auto-generated", "auto-notified")  # Auto-Submitted of what answers nothing
+_ASKING = str.maketrans({"؟": "?", ";": "?", "\u037e": "?"})  # Arabic, and Greek in both of its forms
 _SUPPRESSED = re.compile(r"\b(?:all|oof|autoreply|rn|nrn)\b", re.IGNORECASE)
 _METHOD = re.compile(r"^METHOD[ \t]*:[ \t]*([A-Z]+)", re.IGNORECASE | re.MULTILINE)
 _ANSWERS = frozenset({"REPLY", "COUNTER", "CANCEL", "DECLINECOUNTER", "REFRESH"})
-_AGGREGATE = re.compile(
-    r"report domain: ?\S{1,253} submitter:|\[?dmarc\]? (?:aggregate )?report|tls report: ?\S{1,253}"
-)
+# The subject that RFC 7489 and RFC 8460 give to reports about a domain, and what receivers write in place of it.
+_ABOUT_DOMAIN = re.compile(r"report domain: ?\S{1,253} submitter:|tls report: ?\S{1,253}")
+_CALLED_REPORT = re.compile(r"\[?(?:dmarc|tls-?rpt|smtp tls)\]? (?:aggregate )?reports?(?!\w)")
+_REPORT_FILE = re.compile(r"[^!\s]{1,253}![^!\s]{1,253}!\d{8,12}!\d{8,12}[!.]")  # receiver!domain!begin!end.xml.gz
+_PACKED = re.compile(r"application/(?:x-)?(?:gzip|zip|zip-compressed|tlsrpt.*)$|(?:text|application)/xml$")
 
 
 def judge(mail: Mail, envelope: Envelope, us: Us, raw: bytes = b"") -> Verdict:
@@ -51,14 +55,16 @@ def judge(mail: Mail, envelope: Envelope, us: Us, raw: bytes = b"") -> Verdict:
     if (verdict := bounces.judge(mail, envelope, us)) is not None:
         return verdict
     deliveries = _deliveries(mail, envelope)
-    kind, why = MailKind.CALENDAR, _calendar(mail)
+    kind, why = MailKind.REPORT, "" if deliveries else _report(mail)
+    if not why:
+        kind, why = MailKind.CALENDAR, _calendar(mail)
     if not why:
         kind, why = MailKind.AUTO_REPLY, _auto_reply(mail, envelope, answers=bool(deliveries))
     if not why:
         kind, why = MailKind.LIST, _list(mail, us, answers=bool(deliveries))
     if not why:
         return _message(mail, envelope, us)
-    if kind is MailKind.LIST:
+    if kind in (MailKind.LIST, MailKind.REPORT):
         return Verdict(kind=kind, automatic=True, why=why)
     about, found = bounces.subject_matter(mail, envelope)
     return Verdict(kind=kind, automatic=True, why=why, about=about[: bounces.MOST_ABOUT], deliveries=found)
@@ -99,6 +105,19 @@ def _loop(mail: Mail, us: Us) -> str:
     return ""
 
 
+def _report(mail: Mail) -> str:
+    """Figures about a domain of ours (DMARC, TLS-RPT), or another report made for programs."""
+    subject = folded(mail.subject[:300])
+    types = {file.media_type for file in mail.files} | {mail.media_type}
+    if "tlsrpt" in mail.headers.first("content-type")[:2_000].lower() or any("tlsrpt" in name for name in types):
+        return "a report on TLS (RFC 8460)"
+    if _ABOUT_DOMAIN.match(subject) or any(_REPORT_FILE.match(file.filename) for file in mail.files):
+        return "an aggregate report (DMARC)"
+    if _CALLED_REPORT.match(subject) and any(_PACKED.match(name) for name in types):
+        return "an aggregate report (DMARC)"
+    return "a report by a program" if mail.media_type == "multipart/report" else ""
+
+
 def _calendar(mail: Mail) -> str:
     found = _METHOD.search(mail.calendar[:20_000])
     method = found[1].upper() if found else ""
@@ -125,13 +144,19 @@ def _auto_reply(mail: Mail, envelope: Envelope, answers: bool) -> str:
 
 
 def _vacation(mail: Mail) -> str:
-    """A vacation note known by its subject, with a second sign beside it: people write such subjects too."""
+    """A vacation note known by its subject, with a second sign beside it: people write such subjects too.
+
+    Before a colon the words are those of a mail program, whatever its language; a person who copies them asks something.
+    """
     subject = folded(mail.subject[:300])
     automatic = words.AUTOMATIC.match(subject)
     if not automatic and not words.AWAY.match(subject):
         return ""
     answers = bool(mail.in_reply_to or mail.references)
     marked = "x-auto-response-suppress" in mail.headers or bool(_precedence(mail) or _auto_submitted(mail))
+    asks = "?" in unicodedata.normalize("NFKC", mail.subject + mail.text[:2_000]).translate(_ASKING)
+    if words.PREFIX.match(subject) and not asks:
+        return f"vacation note: {mail.subject[:60].strip()}"
     if answers or marked or (automatic and words.ABSENT.search(folded(mail.text[:2_000]))):
         return f"vacation note: {mail.subject[:60].strip()}"
     return ""
@@ -143,8 +168,6 @@ def _list(mail: Mail, us: Us, answers: bool) -> str:
         return ""
     if submitted := _auto_submitted(mail):
         return f"Auto-Submitted: {submitted}"
-    if mail.media_type == "multipart/report" or _AGGREGATE.match(folded(mail.subject[:300])):
-        return "a report by a program"
     if not _our_group(mail, us):
         for name in _LISTS:
             if name in mail.headers:

@@ -48,7 +48,7 @@ def judge(mail: Mail, raw: bytes, envelope: Envelope, us: Us, keys: KeyLookup | 
             or _by_arc(domain, judged, place, mail.headers, us)
             or _by_domain(domain, judged, mail.headers)
         )
-        if not why and not _says(judged, "dkim") and not _says(judged, "dmarc") and keys is not None:
+        if not why and not _judged_signatures(judged) and keys is not None:
             why = _by_own_check(domain, mail, raw, keys)
     return Trust(
         proof=Proof.AUTHENTICATED if why else Proof.CLAIMED,
@@ -111,7 +111,7 @@ def _by_dmarc(domain: str, judged: Sequence[Results], headers: Headers) -> str:
     found = [(result, told.authserv) for told in judged for result in told.of("dmarc")]
     if not found or any(result.value != "pass" for result, _ in found):
         return ""
-    if any(ascii_domain(result.properties.get("header.from", "")) != domain for result, _ in found):
+    if any(ascii_domain(_after_at(result, "header.from")) != domain for result, _ in found):
         return ""
     lengths = [limited for signer, limited in _signatures(headers) if aligned(signer, domain)]
     if lengths and all(lengths) and not _aligned_spf(domain, judged):
@@ -139,7 +139,9 @@ def _by_domain(domain: str, judged: Sequence[Results], headers: Headers) -> str:
 def _aligned_spf(domain: str, judged: Sequence[Results]) -> str:
     for told in judged:
         for result in told.of("spf"):
-            if result.value == "pass" and aligned(ascii_domain(_after_at(result, "smtp.mailfrom")), domain):
+            sender = _after_at(result, "smtp.mailfrom") or _after_at(result, "smtp.mail")
+            guessed = "best guess" in result.comment  # the domain published nothing
+            if result.value == "pass" and not guessed and aligned(ascii_domain(sender), domain):
                 return told.authserv or "Microsoft 365"
     return ""
 
@@ -159,8 +161,10 @@ def _after_at(result: Result, name: str) -> str:
     return result.properties.get(name, "").rpartition("@")[2].strip("<>")
 
 
-def _says(judged: Sequence[Results], method: str) -> bool:
-    return any(told.of(method) for told in judged)
+def _judged_signatures(judged: Sequence[Results]) -> bool:
+    """Whether the receiver has looked at DKIM itself; that a domain has no DMARC record tells nothing of it."""
+    dmarc = any(result.value != "none" for told in judged for result in told.of("dmarc"))
+    return dmarc or any(told.of("dkim") for told in judged)
 
 
 def _who(authserv: str) -> str:
@@ -271,8 +275,8 @@ def _good(raw: bytes, place: int, mail: Mail, keys: KeyLookup) -> bool:
 
 def _warnings(mail: Mail, us: Us) -> tuple[str, ...]:
     found = []
-    if len(mail.from_) > 1 or len(mail.headers.all("from")) > 1 or mail.from_trouble:
-        found.append("two_froms")
+    if trouble := _sender_trouble(mail):
+        found.append(trouble)
     if any(_hides(box) for box in mail.from_):
         found.append("name_hides_address")
     if any(looks_alike(box.domain, us.domains) for box in mail.from_):
@@ -284,6 +288,15 @@ def _warnings(mail: Mail, us: Us) -> tuple[str, ...]:
         if any(results.organisation(box.domain) not in homes for box in mail.reply_to):
             found.append("reply_to_differs")
     return tuple(found)
+
+
+def _sender_trouble(mail: Mail) -> str:
+    """What is wrong with From: several senders, none, or one that cannot be read for sure; "" if nothing is."""
+    if len(mail.from_) > 1 or len(mail.headers.all("from")) > 1 or "hides another" in mail.from_trouble:
+        return "two_froms"
+    if not mail.from_:
+        return "no_sender"
+    return "broken_sender" if mail.from_trouble else ""
 
 
 def _hides(box: Mailbox) -> bool:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from channels.mail.judge import hops
+from channels.mail.judge.hops import Hop
 from channels.mail.values import MOST_HEADER, Headers
 
 if TYPE_CHECKING:
@@ -24,11 +26,37 @@ MOST_BLOCK = 20  # fields of one receiver; milters write one each
 MOST_HOPS = 50  # Received fields
 MOST_SETS = 50  # RFC 8617 ends a chain there
 MICROSOFT = ""  # Microsoft 365 writes its results without an authserv-id
+GOOGLE = "mx.google.com"
+# Domains of one receiver: those its hosts have, and those it judges under.
+_HOUSES = (
+    frozenset({"icloud.com", "me.com", "mac.com", "apple.com"}),
+    frozenset({"mail.ru", "smailru.net"}),
+    frozenset({"yandex.net", "yandex.ru", "yandex.com"}),
+    frozenset({"messagingengine.com", "fastmail.com"}),
+    frozenset({"amazonses.com", "amazonaws.com"}),
+)
 _MICROSOFT_HOSTS = ("outlook.com", "office365.com", "office.com", "microsoft.com", "exchangelabs.com")
-_BESIDE = frozenset({"received-spf", "dkim-filter", "x-spam-status", "x-spam-flag", "x-virus-scanned", "x-spam-score"})
-_BY = re.compile(r"(?:^|[\s)])by[ \t]{1,20}([\w.:\[\]-]{1,253})", re.IGNORECASE)
+_PROOFS = frozenset({"dmarc", "dkim", "spf"})
+# Fields besides X-… that receivers put between their Received and their results; a mail itself begins with others.
+_TRACE = frozenset(
+    {
+        "return-path",
+        "delivered-to",
+        "envelope-to",
+        "received-spf",
+        "dkim-filter",
+        "dmarc-filter",
+        "arc-filter",
+        "arc-seal",
+        "arc-message-signature",
+        "arc-authentication-results",
+        "authentication-results-original",
+        "bimi-location",
+        "bimi-indicator",
+    }
+)
 _METHOD = re.compile(r"([a-z][a-z0-9-]{0,30})(?:/\d{1,3})?$")
-_PRIVATE = re.compile(r"[0-9a-f.:\[\]]+$|[^.]+$|.*\.(?:lan|local|localdomain|internal|localhost|home|corp|intern)$")
+_PRIVATE = re.compile(r"[\d.\[\]]+$|[0-9a-f.\[\]]*:[0-9a-f.:\[\]]*$|[^.]+$|.*\.(?:lan|local|localdomain|internal|localhost|home|corp|intern)$")
 _INSTANCE = re.compile(r"\s*i\s*=\s*(\d{1,3})\s*;")
 _SEALER = re.compile(r"(?:^|;)\s{0,20}d\s{0,5}=\s{0,5}([^;\s]{1,253})")
 
@@ -196,44 +224,71 @@ def trusted(authserv: str, known: frozenset[str]) -> bool:
 
 
 def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...], int]:
-    """The results the trusted receiver wrote on receipt, and the place of the first of them among the fields.
+    """The results the trusted receiver wrote on receipt, and where the mail as it came begins: below that field.
 
-    They are the topmost ones, and above them stand only Received fields of that receiver itself. A receiver that puts
-    everything in one field has written just that one: what follows may be the sender's.
+    Above them stand only Received fields of that receiver itself. Results above the field with which it took the mail
+    in are all its own. Below it they are read only down to the first that tells of DMARC, DKIM or SPF: under that one
+    a sender's own may follow. Where a receiver wrote none at all, a sender's topmost field stands in that place and is
+    taken for it, unless the receiver is Google, of which another sign is asked. So only receivers that always judge may
+    be trusted.
     """
     found: list[Results] = []
-    hops: list[str] = []
+    path: list[Hop] = []
     first = -1
-    for place, (name, value) in enumerate(headers.fields):
-        if name == "received" and not found:
-            hops.append(value)
-        elif name == "authentication-results" and known:
-            results = parse(value)
-            if trusted(results.authserv, known) and all(_own_hop(hop, results.authserv) for hop in hops):
-                first = place if first < 0 else first
-                found.append(results)
-                if len({result.method for result in results.found} & {"spf", "dkim", "dmarc"}) > 1:
-                    break
-            elif found:
+    inside = True  # so far nothing came in from outside
+    checked = False  # Google's own SPF field stands above
+    for place, (name, value) in enumerate(headers.fields if known else ()):
+        if name == "received":
+            if found or len(path) == MOST_HOPS:
                 break
-        elif found and name not in _BESIDE:
-            break
-        if len(found) == MOST_BLOCK or len(hops) > MOST_HOPS:
+            path.append(hops.read(value))
+            inside, checked = inside and path[-1].inner, False
+        elif name == "authentication-results":
+            results = parse(value)
+            own = trusted(results.authserv, known) and all(_own_hop(hop, results.authserv) for hop in path)
+            if own and (inside or checked or results.authserv != GOOGLE):
+                found.append(results)
+                first = place if first < 0 else first
+                told = {result.method for result in results.found} & _PROOFS
+                if len(told) > 1 or (told and not inside) or len(found) == MOST_BLOCK:
+                    break
+            elif found or not inside:
+                break
+        elif name == "arc-authentication-results" and inside and not found:
+            if below := _taken_in(headers, place, path, results := parse(_INSTANCE.sub("", value, count=1)), known):
+                return (results,), below
+        elif name == "received-spf":
+            checked = "google.com:" in value[:MOST_HEADER].lower()
+        elif not name.startswith("x-") and name not in _TRACE and not (inside and found):
             break
     return tuple(found), first
 
 
-def _own_hop(received: str, authserv: str) -> bool:
+def _taken_in(headers: Headers, place: int, path: Sequence[Hop], results: Results, known: frozenset[str]) -> int:
+    """Where the receiver took the mail in, 0 unless the ARC results at `place` are what it wrote on that."""
+    if not results.authserv or not trusted(results.authserv, known):
+        return 0
+    if not {result.method for result in results.found} & _PROOFS:
+        return 0
+    rest = enumerate(headers.fields[place:], place)
+    below, field = next(((found, value) for found, (name, value) in rest if name == "received"), (0, ""))
+    hop = hops.read(field)
+    own = all(_own_hop(one, results.authserv) for one in (*path, hop))
+    return below if own and not hop.inner else 0
+
+
+def _own_hop(hop: Hop, authserv: str) -> bool:
     """Whether a Received field was written by the receiver that names itself `authserv`, or inside its house."""
-    found = _BY.search(received[:2000])
-    if not found:
-        return False
-    host = found[1].lower().rstrip(".")
+    return bool(hop.hosts) and all(_own_host(host, authserv) for host in hop.hosts)
+
+
+def _own_host(host: str, authserv: str) -> bool:
     if _PRIVATE.match(host):
         return True
     if authserv == MICROSOFT:
         return any(host == known or host.endswith(f".{known}") for known in _MICROSOFT_HOSTS)
-    return aligned(host, authserv) or "." not in authserv
+    homes = {organisation(host), organisation(authserv)}
+    return aligned(host, authserv) or "." not in authserv or any(homes <= house for house in _HOUSES)
 
 
 # --- ARC

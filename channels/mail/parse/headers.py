@@ -140,19 +140,21 @@ _ID = re.compile(r"<([^<>]{1,400})>|([^\s<>\"'(),;:]{1,250}@[^\s<>\"'(),;:]{1,25
 
 
 def ids(value: str) -> tuple[str, ...]:
-    """Return the Message-IDs of a header, each with its angle brackets: the last 50, in order, each once.
+    """Return the Message-IDs of a header, each with its angle brackets: the first and the last 49, in order, each once.
 
     Prose around them is skipped. White space inside and lost brackets are forgiven, since mailers fold ids anywhere.
     """
     found: dict[str, None] = {}
-    for match in _ID.finditer(value[-20_000:]):
+    value = value if len(value) <= 20_000 else f"{value[:1_000]} <> {value[-19_000:]}"
+    for match in _ID.finditer(value):
         text = "".join((match[1] or match[2]).split())
         folded = match[1] is not None and text != match[1].strip()
         if 0 < len(text) <= 250 and ("@" in text or not folded):
             name = f"<{text}>"
             found.pop(name, None)
             found[name] = None
-    return tuple(found)[-MOST_REFERENCES:]
+    names = tuple(found)
+    return names if len(names) <= MOST_REFERENCES else (names[0], *names[1 - MOST_REFERENCES :])
 
 
 def date(value: str) -> datetime | None:
@@ -173,6 +175,9 @@ _ANGLE = re.compile(r"<([^<>]*)>")
 _PLAIN = re.compile(r'[^"(<,;:]+')
 _BARE = re.compile(r'(?:"[^"\s]{1,64}"|[^\s<>()",;:]{1,200})@[^\s<>()",;:]{1,250}')
 _ADDRESS = re.compile(r'(?:"[^"\s]{1,64}"|[^\s"<>(),;:@]{1,200})@[^\s"<>(),;:@]{1,250}\Z')
+_BEGUN = re.compile(r"=\?[\w.+-]{1,40}\?[bq]\?[^?\s]*", re.IGNORECASE)
+_ENDED = re.compile(r"[^?\s]*\?=")
+_LONG_WORD = 300  # characters; RFC 2047 allows 75
 _LONE = re.compile(r"mailto:|^'+|'+$", re.IGNORECASE)
 
 
@@ -241,6 +246,9 @@ def _entries(value: str) -> tuple[list[_Entry], bool]:
         if letter in ",;":
             entry = _next(entry)
             entries.append(entry)
+        elif letter == ":" and _in_word(value, at):
+            entry.phrase += letter
+            entry.bare += letter
         elif letter == ":" and entry.angles is None and "@" not in entry.phrase:
             entry.grouped = entry.phrase.strip().lower() != "mailto"
             entry.phrase = entry.bare = ""
@@ -272,6 +280,12 @@ def _entries(value: str) -> tuple[list[_Entry], bool]:
             continue
         at += 1
     return entries, broken
+
+
+def _in_word(value: str, at: int) -> bool:
+    """Whether a letter stands inside an encoded word, where no colon should, and yet some write one."""
+    start = value.rfind("=?", max(at - _LONG_WORD, 0), at)
+    return start >= 0 and bool(_BEGUN.fullmatch(value, start, at) and _ENDED.match(value, at, at + _LONG_WORD))
 
 
 def _next(entry: _Entry) -> _Entry:

@@ -1,7 +1,7 @@
 """HTML of a mail as plain text, and as HTML that is safe to show.
 
-Rule: both are bounded and linear. `tamed` comes first: a few kilobytes of never closed tags make any HTML parser build
-millions of nodes or walk a hundred thousand levels, and no honest mail has them.
+Rule: both are bounded and linear. `tamed` comes first: a few kilobytes of never closed tags or of attributes keep any
+HTML parser busy for minutes, and no honest mail has them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import nh3
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from channels.mail.parse import charsets
+from channels.mail.parse.taming import MOST_HTML as MOST_HTML
+from channels.mail.parse.taming import tamed as tamed
+from channels.mail.parse.taming import unpadded as unpadded
 from channels.mail.values import MOST_TEXT, File
 
 # --- facts
 
-MOST_HTML = 1_000_000  # characters; the largest newsletters have 500,000
-_MOST_OPEN = 400  # levels; a hundred answers quoted in each other reach 300
-_MOST_MISNESTED = 300_000  # tags times formatting left open: how many nodes the parser would add by itself
 _MOST_QUOTED = 20  # levels of quotes that are drawn
 _MOST_URL = 500
 
@@ -41,52 +41,13 @@ _BLOCKS = frozenset(
 )
 _LISTS = frozenset({"ul", "ol", "menu", "dir"})
 _PARAGRAPHS = frozenset(re.findall(r"\S+", "p h1 h2 h3 h4 h5 h6 pre blockquote dl"))
-_VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta param source track wbr"))
-_SELF_CLOSING = _VOID | frozenset(re.findall(r"\S+", "p li td th tr tbody thead tfoot dd dt option html head body"))
-_FORMATTING = frozenset(re.findall(r"\S+", "a b big code em font i nobr s small strike strong tt u"))
 _GAPS = re.compile(r"\n{3,}")  # Outlook and others write an empty paragraph for each empty line
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,40})[^<>]*>?")
 _HIDDEN = re.compile(
     r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE
 )
 _INDENTED = re.compile(r"border\s{0,9}:\s{0,9}(?:none|0)", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\r\n\f\xa0\u200b\ufeff]+")
 _FILE_LIKE = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|svg|heic|tiff?)$", re.IGNORECASE)
-
-
-def tamed(html: str) -> str:
-    """Return `html` cut to its largest size and without the tags that would make a parser explode or nest too deep."""
-    html = html[:MOST_HTML]
-    if html.count("<") < _MOST_OPEN:
-        return html
-    open_tags: dict[str, int] = {}
-    level = formatting = worst = 0
-    deep: list[tuple[int, int]] = []
-    for found in _TAG.finditer(html):
-        name = found[2].lower()
-        if name in _SELF_CLOSING:
-            continue
-        if found[1]:
-            if open_tags.get(name):
-                open_tags[name] -= 1
-                level -= 1
-                formatting -= name in _FORMATTING
-        elif level >= _MOST_OPEN:
-            deep.append(found.span())
-        else:
-            open_tags[name] = open_tags.get(name, 0) + 1
-            level += 1
-            formatting += name in _FORMATTING
-            worst = max(worst, formatting)
-    if worst * html.count("<") > _MOST_MISNESTED and worst > 12:
-        return _TAG.sub(lambda found: "" if found[2].lower() in _FORMATTING else found[0], html)
-    if not deep:
-        return html
-    pieces, at = [], 0
-    for start, end in deep:
-        pieces.append(html[at:start])
-        at = end
-    return "".join([*pieces, html[at:]])
 
 
 # --- text
@@ -318,6 +279,9 @@ def _is_indented(attributes: dict[str, str | None]) -> bool:
 
 # --- pictures
 
+_MOST_PICTURES = 100
+_QUOTE = re.compile("[\"']")
+
 
 def pictures(html: str) -> tuple[str, tuple[File, ...]]:
     """Take the pictures that are written into the HTML itself (`data:`) out of it, as files that it refers to."""
@@ -326,11 +290,11 @@ def pictures(html: str) -> tuple[str, tuple[File, ...]]:
     pieces: list[str] = []
     files: list[File] = []
     at = 0
-    while len(files) < 100 and (start := html.find("data:image/", at)) >= 0:
-        ends = [place for place in (html.find(mark, start, start + (30 << 20)) for mark in "\"'") if place >= 0]
-        end = min(ends, default=-1)
-        if end < 0:
+    while len(files) < _MOST_PICTURES and (start := html.find("data:image/", at)) >= 0:
+        quote = _QUOTE.search(html, start)
+        if quote is None:
             break
+        end = quote.start()
         kind, comma, data = html[start + 5 : end].partition(",")
         taken = _picture(kind, unquote(data) if comma else "", len(files))
         pieces.append(html[at:start])

@@ -46,8 +46,12 @@ def split(
     sent: Sequence[str] = (),
     forward: bool = False,
     certain: Collection[int] = (),
+    bare: Collection[int] = (),
 ) -> Split:
-    """Decide about every line. `forward`: the subject says so. `certain`: lines that are known to be no own words."""
+    """Decide about every line. `forward`: the subject says so. `certain`: lines that are known to be no own words.
+
+    `bare`: those of them before which an introduction may stand, for they have none themselves.
+    """
     page = Page(lines, ours)
     cut = _Cut(page, lines, certain)
     mark = _first_mark(page)
@@ -58,7 +62,7 @@ def split(
             return Split.whole(len(lines), "forward")
     else:
         cut.trailing_quote()
-    cut.introductions()
+    cut.introductions(bare)
     cut.known_words(sent)
     cut.endings()
     if not cut.why:
@@ -182,13 +186,13 @@ class _Cut:
             return  # their own quotation: "the page says:" and what it says
         self.hide(range(start, end + 1), "trailing quote")
 
-    def introductions(self) -> None:
+    def introductions(self, bare: Collection[int]) -> None:
         """Hide what a line says before a quotation that is certainly one, in whatever words: "Shop, 5.11.:"."""
-        for line in self.certain:
+        for line in bare:
             above = self.page.before(line)
-            if above is None or self.hidden[above] or len(bare := self.page.bare[above]) > 300:
+            if above is None or self.hidden[above] or len(text := self.page.bare[above]) > 300:
                 continue
-            if bare.endswith(":") and re.search(r"[\d@]", bare):
+            if text.endswith(":") and re.search(r"[\d@]", text):
                 self.hide([above], "attribution")
 
     # --- what we wrote ourselves

@@ -12,24 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from channels.mail.quotes import words
+from channels.mail.quotes.headers import MOST_LABELS, Labelled, begun, in_one_line, is_header
+from channels.mail.quotes.shapes import ADDRESS, CLOCK, DAY, DOTTED, LONGEST, NAMED_ADDRESS, YEAR
 from channels.mail.quotes.words import Role
 
 MOST_TRIES = 150  # looks at what might be an attribution or a header block: no mail of a person has so many
-LONGEST = 400  # characters of an attribution, wrapped over at most
 MOST_WRAPS = 4  # lines
-MOST_LABELS = 12  # lines of a header block
 
 _QUOTED = re.compile(r"(?:[ \t\xa0\u200e\u200f]*>)+")
-_ADDRESS = re.compile(r"[^\s<>()\[\]:;,\"'|]{1,64}@[^\s<>()\[\]:;,\"'|]{1,255}")
-_NAMED_ADDRESS = re.compile(r"[<(\[]\s?(?:mailto:\s?)?[^\s<>()\[\]:;,\"'|]{1,64}\s?@\s?[^\s<>()\[\]:;,\"'|]{1,255}")
-_CLOCK = re.compile(
-    r"(?<![\d.,])\d{1,2}\s?[:hH∶]\s?\d{2}(?!\d)|\bklo?\.? ?\d{1,2}\.\d{2}\b|\d{1,2}\s?[時时시点點]|"
-    r"\b\d{1,2} ?[ap]\.?m\b",
-    re.IGNORECASE,
-)
-_DOTTED = re.compile(r"(?<![\d.,])\d{1,2}[.h:]\d{2}(?![\d.,]*\d)")
-_YEAR = re.compile(r"(?<!\d)(?:19|20|25|13|14)\d\d(?!\d)")
-_DAY = re.compile(r"(?<!\d)\d{1,4}[./\-年년] ?\d{1,2}[./\-月월] ?\d{1,4}(?!\d)")
 _WORD = re.compile(r"[^\W\d_]+")
 _LABEL = re.compile(r"[*_]{0,2}\s?([^\W\d_][^:*_<>@|=\n]{0,28}?)\s?[*_]{0,2}\s?:\s?[*_]{0,2}\s*", re.UNICODE)
 _TITLE_EDGE = "-_=*~—–‐‑―─#>+ \t"
@@ -163,41 +153,48 @@ class Page:
         if first is None:
             return None
         role = words.ROLES.get(first[0])
-        above = self._label(start - 1) if start and self.depth[start - 1] == self.depth[start] else None
-        if role is None and above is not None and not introduced:
-            return None  # in the middle of a list: it was looked at from its beginning
+        if role is None and not introduced and self._amid(start):
+            return None
         self._tries += 1
-        if role is Role.FROM and _in_one_line(self.bare[start]):
+        if role is Role.FROM and in_one_line(self.bare[start]):
             return Mark(kind=Kind.HEADERS, start=start, end=start)
-        block, end = self._block(start)
-        if len(block) >= (2 if introduced else 3) and _is_header(
-            block, self.ours, introduced=introduced, titled=titled
-        ):
-            return Mark(kind=Kind.HEADERS, start=start, end=end)
-        return None
+        block: Sequence[Labelled] = self._block(start)
+        if titled:
+            header = block if is_header(block, self.ours, introduced=introduced, titled=True) else None
+        else:
+            header = begun(block, self.ours, introduced=introduced)
+        return Mark(kind=Kind.HEADERS, start=start, end=header[-1].end) if header else None
 
-    def _block(self, start: int) -> tuple[list[tuple[str, str]], int]:
-        """The labelled lines from `start` on, wrapped values joined, and the last line of them."""
-        block: list[tuple[str, str]] = []
-        end, line, wraps = start, start, 0
+    def _amid(self, line: int) -> bool:
+        """Whether a label stands in a list that was looked at from its beginning, and looks like no sender either."""
+        if not line or self.depth[line - 1] != self.depth[line] or self._label(line - 1) is None:
+            return False
+        here = "\n".join(self.bare[line : line + 2])[: 2 * LONGEST]
+        return "@" not in here and not any(name in here.casefold() for name in self.ours)
+
+    def _block(self, start: int) -> list[Labelled]:
+        """The labelled lines from `start` on, wrapped values joined."""
+        block: list[Labelled] = []
+        line, wraps = start, 0
         while line < len(self) and len(block) < MOST_LABELS and self.depth[line] == self.depth[start]:
             label = self._label(line)
             if label is not None and (wraps == 0 or label[0] in words.ROLES or not self._wrapped(line)):
-                block.append(label)
-                end, wraps = line, 0
+                block.append(Labelled(label[0], label[1], line, line))
+                wraps = 0
             elif not self.bare[line]:
                 # Paragraphs for lines: Outlook's block made of an HTML mail.
                 following = self._label(line + 1) if line + 1 < len(self) else None
                 if following is None or following[0] not in words.ROLES or len(block) == MOST_LABELS:
                     break
-            elif block and wraps < 6 and (self._wrapped(line) or not block[-1][1]):
-                name, value = block[-1]
-                block[-1] = (name, f"{value} {self.bare[line]}"[:LONGEST])
-                end, wraps = line, wraps + 1
+            elif block and wraps < 6 and (self._wrapped(line) or not block[-1].value):
+                last = block[-1]
+                value = f"{last.value} {self.bare[line]}"[:LONGEST]
+                block[-1] = last._replace(value=value, end=line)
+                wraps += 1
             else:
                 break
             line += 1
-        return block, end
+        return block
 
     def _wrapped(self, line: int) -> bool:
         """Whether a line goes on with what the line before could not hold."""
@@ -266,7 +263,7 @@ class Page:
         begins = words.BEGINS.match(piece) is not None
         if piece.count("<") > piece.count(">") or joined[0] in "<([" or (begins and re.search(r"\d", piece)):
             return True
-        if _ADDRESS.search(piece) and not _ADDRESS.search(joined):
+        if ADDRESS.search(piece) and not ADDRESS.search(joined):
             return True
         return self._wrapped(above + 1) and (begins or above == 0 or not self.bare[above - 1])
 
@@ -299,7 +296,7 @@ def _closes_address(last: str, line: str) -> bool:
 
 
 def _dated(text: str) -> bool:
-    return any(pattern.search(text) for pattern in (_CLOCK, _YEAR, _DAY))
+    return any(pattern.search(text) for pattern in (CLOCK, YEAR, DAY))
 
 
 def _ends_sentence(text: str) -> bool:
@@ -314,14 +311,14 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
 
     `followed`: a quotation with `>` comes next, which lets in what alone would be prose.
     """
-    named_address = _NAMED_ADDRESS.search(text) if "@" in text else None
-    address = named_address or (_ADDRESS.search(text) if "@" in text else None)
-    rest = _ADDRESS.sub(" ", text) if address else text
+    named_address = NAMED_ADDRESS.search(text) if "@" in text else None
+    address = named_address or (ADDRESS.search(text) if "@" in text else None)
+    rest = ADDRESS.sub(" ", text) if address else text
     name = _our_name(text, ours)
     spoken = _WORD.findall(rest.replace(name, " ") if name else rest)
     count = len(spoken)
-    clock = _CLOCK.search(rest)
-    day = _YEAR.search(rest) or _DAY.search(rest)
+    clock = CLOCK.search(rest)
+    day = YEAR.search(rest) or DAY.search(rest)
     verb = words.verb(text, spoken)
     if not words.PROSE.isdisjoint(spoken):
         return bool(followed and clock and day and count <= 9 and words.YOU_WROTE.search(rest))
@@ -336,9 +333,9 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
             return count <= (5 if verb is None else 11) + (5 if followed else 0)
         if name:
             return count <= (6 if verb is None and not followed else 10)
-        certain = bool((clock or _DOTTED.search(rest)) and day)
+        certain = bool((clock or DOTTED.search(rest)) and day)
         if verb is not None:
-            certain = certain or (verb == 0 and bool(_YEAR.search(rest)))
+            certain = certain or (verb == 0 and bool(YEAR.search(rest)))
             return count <= 14 if followed else certain and count <= 9 and _framed(text)
         return followed and certain and count <= 8
     ends = verb is not None and verb <= 1  # at most "(a)" of "napisał(a)" after it
@@ -351,7 +348,7 @@ def is_attribution(text: str, *, followed: bool, ours: Sequence[str] = ()) -> bo
 
 def _tail(text: str) -> int:
     """How many words come after the last day, time or address."""
-    last = max((found.end() for one in (_ADDRESS, _CLOCK, _YEAR, _DAY) for found in one.finditer(text)), default=0)
+    last = max((found.end() for one in (ADDRESS, CLOCK, YEAR, DAY) for found in one.finditer(text)), default=0)
     return len(_WORD.findall(text, last))
 
 
@@ -372,48 +369,3 @@ def _framed(text: str) -> bool:
     spoken = _WORD.findall(text)
     named = text[:1].isupper() and len(spoken) <= 4 and sum(word[0].islower() for word in spoken) <= 2
     return words.BEGINS.match(text) is not None or named
-
-
-def _is_header(block: Sequence[tuple[str, str]], ours: Sequence[str], *, introduced: bool, titled: bool) -> bool:
-    roles = [words.ROLES.get(label) for label, _ in block]
-    known = {role for role in roles if role is not None and role is not Role.OTHER}
-    people = [value for label, value in block if label not in words.ORDER_MAIL]
-    addresses = sum(1 for value in people if _ADDRESS.search(value))
-    times = [
-        bool((_YEAR.search(value) or _DAY.search(value)) and (_CLOCK.search(value) or _DOTTED.search(value)))
-        for _, value in block
-    ]
-    dated = any(times)
-    named = [_NAMED_ADDRESS.search(value) is not None for _, value in block]
-    placed = (named[0] and times[1]) or (times[0] and named[1])  # who and when come first in all programs
-    strong = placed or addresses >= 2 or any(name in value.casefold() for value in people for name in ours)
-    when = any(role is Role.SENT and re.search(r"\d", value) for role, (_, value) in zip(roles, block, strict=True))
-    if titled and len(known) >= 2:
-        return True
-    if Role.FROM in known and len(known) >= 2 and (addresses or strong) and (dated or when):
-        return True
-    if {Role.FROM, Role.TO, Role.SUBJECT} <= known and (strong or introduced):
-        return True
-    if {Role.FROM, Role.SENT} <= known and len(known) >= 3 and (introduced or (_in_order(roles) and dated)):
-        return True
-    return len(block) >= 3 and dated and (strong or (introduced and bool(addresses)))
-
-
-def _in_one_line(text: str) -> bool:
-    """Whether a whole header block was run together into one line."""
-    if (
-        not 40 <= len(text) <= 2 * LONGEST
-        or not _ADDRESS.search(text)
-        or not (_YEAR.search(text) and _CLOCK.search(text))
-    ):
-        return False
-    pieces = [piece.casefold().split() for piece in text.split(":")[:-1]]
-    last = [{" ".join(piece[-1:]), " ".join(piece[-2:])} for piece in pieces]
-    roles = {words.ROLES[label] for labels in last for label in labels if label in words.ROLES}
-    return {Role.FROM, Role.SENT, Role.SUBJECT} <= roles
-
-
-def _in_order(roles: Sequence[Role | None]) -> bool:
-    """Outlook's order, which no form of a shop has: who, when, to whom, about what."""
-    told = [role for role in roles if role is not None and role is not Role.OTHER]
-    return told[:2] == [Role.FROM, Role.SENT] and Role.SUBJECT in told

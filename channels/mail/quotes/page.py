@@ -72,6 +72,7 @@ class _Lines:
     texts: list[str] = field(default_factory=list)
     nodes: list[list[tuple[LexborNode, str]]] = field(default_factory=list)
     parts: dict[int, _Part] = field(default_factory=dict)
+    bare: list[int] = field(default_factory=list)  # where quotations begin that nothing introduces inside
     cut: LexborNode | None = None
 
 
@@ -98,7 +99,7 @@ def own_words_html(
         return html, Own(text=to_text(html), why=("whole",))
     if forward and lines.cut is not None:
         return html, Own(text=to_text(html), why=("forward",))
-    found = split(lines.texts, ours=ours, sent=sent, forward=forward, certain=lines.parts.keys())
+    found = split(lines.texts, ours=ours, sent=sent, forward=forward, certain=lines.parts.keys(), bare=lines.bare)
     if not any(found.hidden):
         return html, Own(text=to_text(html), why=found.why)
     hidden = to_text(_take_out(lines, found))
@@ -223,8 +224,11 @@ class _Walk:
             return True
         if part is _Part.CUT:
             self.lines.cut = node
-        head = (node.text(deep=True, separator="\n") or "")[:MOST_HEAD]
-        for line in [line.strip() for line in head.split("\n") if line.strip()][:8] or [""]:
+        text = (node.text(deep=True, separator="\n") or "")[:MOST_HEAD]
+        head = [line.strip() for line in text.split("\n") if line.strip()][:8] or [""]
+        if tag == "blockquote" and not _introduced(head):
+            self.lines.bare.append(len(self.lines.texts))
+        for line in head:
             self._add(f"> {line}", [(node, "")], part)
         return True
 
@@ -251,6 +255,12 @@ class _Walk:
     def _look(self) -> bool:
         self.looks += 1
         return self.looks <= MOST_LOOKS
+
+
+def _introduced(head: Sequence[str]) -> bool:
+    """Whether a quotation says itself, in its first lines, who wrote it and when."""
+    ends = next((place for place, line in enumerate(head[:4]) if line.endswith(":")), None)
+    return ends is not None and re.search(r"[\d@]", "".join(head[: ends + 1])) is not None
 
 
 def _style(node: LexborNode) -> str:

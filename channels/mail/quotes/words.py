@@ -39,7 +39,7 @@ _LABELS = {
     Role.TO: """to; an; à; a; para; per; aan; do; kime; alıcı; кому; получатель; till; til; vastaanottaja;
         címzett; către; catre; komu; pro; προς; kepada; untuk; đến; tới; người nhận; ถึง; 收件人; 收件者; 宛先;
         받는 사람; 받는사람; 수신; إلى; الى; אל; به; प्रति; za; до; saaja; kam; kellele; kimə; destinataire;
-        destinatario; destinatário; empfänger; odbiorca""",
+        destinatario; destinatário; empfänger; odbiorca; prima""",
     Role.SUBJECT: """subject; re; betreff; objet; sujet; asunto; oggetto; assunto; onderwerp; temat; konu;
         тема; ämne; emne; aihe; tárgy; subiect; předmět; predmet; θέμα; perihal; subjek; chủ đề; tiêu đề;
         เรื่อง; หัวเรื่อง; 主题; 主題; 主旨; 件名; 제목; الموضوع; נושא; موضوع; विषय; относно; naslov; teema;
@@ -51,7 +51,7 @@ _LABELS = {
 }
 
 ROLES: dict[str, Role] = {
-    label.strip(): role for role, labels in _LABELS.items() for label in labels.split(";") if label.strip()
+    label.strip().casefold(): role for role, labels in _LABELS.items() for label in labels.split(";") if label.strip()
 }
 NOT_LABELS = frozenset({"http", "https", "ftp", "mailto", "tel"})
 ORDER_MAIL = frozenset(  # a form's field for an address; says nothing about a header

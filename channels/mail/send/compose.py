@@ -143,7 +143,7 @@ def _recipients(message: Outgoing, sender: Sender) -> tuple[list[Mailbox], list[
     if not to[0].address:
         raise Unreachable(NO_ADDRESS)
     if len(to) == 1:
-        to = [Mailbox(name=to[0].name or _text(context, "name"), address=to[0].address)]
+        to = [Mailbox(name=to[0].name or fields.person(_text(context, "name")), address=to[0].address)]
     ascii_only = "".join(box.address for box in to).isascii()
     known = ours | {box.address.lower() for box in to}
     cc = [box for box in _boxes(context, "cc", known).values() if box.address.isascii() or not ascii_only]
@@ -157,7 +157,8 @@ def _boxes(context: Mapping[str, Any], key: str, known: frozenset[str]) -> dict[
         name, opened, inside = text.strip().removesuffix(">").rpartition("<")
         address = fields.address(inside)
         if address and address.lower() not in known:
-            found.setdefault(address.lower(), Mailbox(name=name.strip(' "') if opened else "", address=address))
+            name = fields.person(name.strip(' "')) if opened else ""
+            found.setdefault(address.lower(), Mailbox(name=name, address=address))
     return found
 
 

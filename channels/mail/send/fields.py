@@ -35,6 +35,12 @@ def line(text: str, most: int = MOST_WORD) -> str:
     return " ".join(text.split())[:most].rstrip()
 
 
+def person(name: str) -> str:
+    """Somebody's name as it may stand before their address; "" for one that holds an address or a torn encoded word."""
+    name = line(name, MOST_NAME)
+    return "" if any(sign in name for sign in ("@", "=?", "?=")) else name
+
+
 def address(text: str) -> str:
     """The address as it may stand in an envelope, its domain in ASCII; "" for what is none.
 

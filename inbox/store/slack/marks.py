@@ -12,7 +12,10 @@ from inbox.store.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """An agent's message in Slack, how far its deliveries got, and the marks it carries."""
+    """An agent's message in Slack, how far its deliveries got, and the marks it carries.
+
+    A file that never left says nothing of the words it was written with, which have a mark of their own to earn.
+    """
 
     conversation_id: int
     slack_channel: str
@@ -30,6 +33,9 @@ async def marked(c: Connection, message_id: int) -> Marked | None:
         """
         select m.conversation_id, m.external_id, m.direction, m.withdrawn_at, m.marks,
             coalesce(array_agg(d.status order by d.part) filter (where d.id is not null), '{}') as statuses,
+            coalesce(array_agg(d.status order by d.part) filter (where d.id is not null and not (
+                d.status = 9 and d.code in ('file_refused', 'file_too_big', 'file_lost')
+                and coalesce(d.body ->> 'text', '') = '')), '{}') as carried,
             coalesce(bool_or(d.code = 'undone'), false) as undone, min(d.due_at) as due_at
         from messages m left join deliveries d on d.message_id = m.id
         where m.id = $1 and m.channel = 'slack' group by m.id
@@ -45,7 +51,7 @@ async def marked(c: Connection, message_id: int) -> Marked | None:
         ts=ts,
         direction=row["direction"],
         withdrawn=row["withdrawn_at"] is not None,
-        statuses=tuple(Status(status) for status in row["statuses"]),
+        statuses=tuple(Status(status) for status in row["carried"] or row["statuses"]),
         undone=row["undone"],
         marks=tuple(row["marks"]),
         due_at=row["due_at"],
