@@ -229,9 +229,8 @@ def across_mailbox(place: Place, table: Mapping[str, Any], teams: Collection[str
     senders = table.get("senders")
     for team in senders if isinstance(senders, dict) and teams else ():
         if team not in teams:
-            near = suggest(team, teams)
-            known = f"the teams are {', '.join(teams)}"
-            yield (*place, "senders", team), "there is no team of this name", f"{near} {known}".strip()
+            fix = f"{suggest(team, teams)} the teams are {', '.join(teams)}".strip()
+            yield (*place, "senders"), f'there is no team "{team}"', fix
 
 
 def _across_inbound(place: Place, table: Mapping[str, Any]) -> Iterator[tuple[Place, str, str]]:

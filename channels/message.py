@@ -130,7 +130,7 @@ class Automated:
     channel: str
     external_id: str
     sender: Address
-    what: str  # "auto_reply", "delayed", "calendar", "list", "loop": the desk has the words
+    what: str  # "auto_reply", "delayed", "calendar", "list", "loop": the desk has the words; REFUSED is never shown
     at: datetime
     subject: str = ""
     text: str = ""
@@ -235,6 +235,7 @@ class OptedOut:
 
 
 COMPLAINT = "complaint"  # they called our mail spam
+REFUSED = "refused"  # the domain in From disowns a mail and asks that it be refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_b
 from templates.catalog import Voice
 
 POST_BLOCKS = 50  # what Slack takes in one message
+AROUND = 6  # of these, around a card's words: its head, two of a warning, how many more, how things stand, buttons
 CARD_TEXT = 2_600  # beyond this a card is a wall, and the words are easier to read in the thread
 CARD_LINES = 10
 LONG = 4_200  # of one message in the thread: what any chat takes; of a longer one, a mail, a button shows the rest
@@ -148,7 +149,7 @@ def _claim(view: Card, say: Voice) -> list[Block]:
 
 def fits(lines: Sequence[Line], say: Voice) -> int:
     """How many of the waiting messages go into a new card. The rest, if any, are posted below it."""
-    return _count(lines, say, text=CARD_TEXT, most=CARD_LINES, blocks=POST_BLOCKS - 5)
+    return _count(lines, say, text=CARD_TEXT, most=CARD_LINES, blocks=POST_BLOCKS - AROUND)
 
 
 def lines(messages: Sequence[Line], say: Voice) -> Post:
@@ -206,7 +207,7 @@ def _opening(view: Card, say: Voice) -> list[Block]:
     for at, line in enumerate(taken):
         paused = at > 0 and line.at - taken[at - 1].at > PAUSE
         blocks += _line(line, say, limit=share, timed=paused)
-    blocks = blocks[: POST_BLOCKS - 5]
+    blocks = blocks[: POST_BLOCKS - AROUND]
     if left:
         more = say("card.more", count=left) if taken else say("card.continues")
         blocks.append(context(plain_text(more)))

@@ -33,7 +33,7 @@ AHEAD = 64  # letters that are being read, or have been and wait for those befor
 HEAVY = 16 << 20  # bytes of letters in memory at a time
 TRIES = 6  # of a letter whose reading fails for a reason of our own; then it lies aside, with the reason
 AGAIN = timedelta(seconds=20)  # before the next try
-PATIENCE = 1.0  # seconds that a letter may hold up those of other senders
+PATIENCE = 2.0  # seconds that a letter may hold up one of another sender that is read
 LOOK = 0.5  # seconds between two looks for new ones while one takes long
 HEAD = 16 << 10  # bytes in which the sender's line is looked for
 
@@ -42,13 +42,19 @@ _FROM = re.compile(rb"^from:[^\n]*", re.IGNORECASE | re.MULTILINE)
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Ahead:
     """A letter whose reading has begun."""
 
     unread: Unread
     events: asyncio.Task[Sequence[Event] | None]
-    began: float  # of the monotonic clock
+    read_at: float = 0.0  # when it was read, by the monotonic clock
+
+    def __post_init__(self) -> None:
+        self.events.add_done_callback(self._note)
+
+    def _note(self, events: asyncio.Task[Sequence[Event] | None]) -> None:
+        self.read_at = time.monotonic()
 
     @property
     def sender(self) -> bytes:
@@ -139,7 +145,7 @@ class Letters:
             weight += unread.size
             if ahead and weight > HEAVY:
                 break
-            ahead.append(_Ahead(unread, asyncio.create_task(self._read(channel, unread)), time.monotonic()))
+            ahead.append(_Ahead(unread, asyncio.create_task(self._read(channel, unread))))
 
     async def _store(self, piece: Piece, done: Sequence[_Ahead]) -> None:
         read = [(one.unread, one.events.result()) for one in done]
@@ -229,26 +235,30 @@ def in_order(events: Iterable[Event]) -> Iterator[list[Event]]:
 async def _some(ahead: Sequence[_Ahead]) -> list[_Ahead]:
     """Wait a moment for letters that may be stored now: all that are read up to the first that is not.
 
-    Should that one take long, also those behind it that are of other senders.
+    Should that one take long, also those behind it that are of other senders and have waited for it. Only who has
+    waited passes: a reader that starts slowly, or a long queue, is no reason to tear apart what refers to each other.
     """
     head = ahead[0]
-    patience = head.began + PATIENCE - time.monotonic()
-    if patience > 0:
-        await asyncio.wait([head.events], timeout=patience)
-    else:
+    if not head.events.done():
+        waiting = [one.read_at for one in ahead if one.events.done()]
+        left = min(waiting) + PATIENCE - time.monotonic() if waiting else LOOK
         running = [one.events for one in ahead if not one.events.done()]
-        if running and not head.events.done():
-            await asyncio.wait(running, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+        wanted = running if not waiting or left <= 0 else [head.events]
+        await asyncio.wait(wanted, timeout=left if left > 0 else LOOK, return_when=asyncio.FIRST_COMPLETED)
     ready: list[_Ahead] = []
     held: set[bytes] = set()
+    passing = False
     for one in ahead:
-        if not one.events.done():
-            if time.monotonic() < head.began + PATIENCE:
-                break
-            held.add(one.sender)
-        elif one.sender not in held:
+        if one.events.done() and (not passing or _may_pass(one, held)):
             ready.append(one)
+            continue
+        passing = True
+        held.add(one.sender)
     return ready
+
+
+def _may_pass(one: _Ahead, held: set[bytes]) -> bool:
+    return one.sender not in held and one.read_at + PATIENCE <= time.monotonic()
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

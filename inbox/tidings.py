@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from channels.message import (
     COMPLAINT,
+    REFUSED,
     AddressChanged,
     Automated,
     Edited,
@@ -113,6 +114,9 @@ async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
 
 async def _store_automated(c: Connection, event: Automated, group: Group) -> None:
     """A machine's words: a small line where its conversation is known, set aside where it is not."""
+    if event.what == REFUSED:  # most likely forged: not even a line in a conversation that is known
+        await letters.set_aside(c, event.channel, event.external_id, event.what)
+        return
     if event.once and (event.channel, event.external_id) not in await identities.first_copies(c, [event]):
         return
     referred = await identities.referred(c, [event])

@@ -78,7 +78,8 @@ _FOLDING = _Folding()
 _REPEATED = re.compile(r"'+|([^\W\d_])(?:'*\1)+")
 # A word may hold apostrophes and signs; a sign of the emoji blocks is a word of its own; so is what ends a sentence.
 _EMOJI = "\u2600-\u27bf\u2b50\U0001f300-\U0001faff"
-_WORD = re.compile(rf"[^\W_]+(?:'+[^\W_]+)*|[{_EMOJI}]|[.!?…;:\n,،؟؛()]+")
+_STOP = r"[.!?…;:\n,،؟؛()]"
+_WORD = re.compile(rf"[^\W_]+(?:'+[^\W_]+)*|[{_EMOJI}]|{_STOP}(?:'*{_STOP})*")
 _ENDS = frozenset(".!?…\n؟")
 
 

@@ -78,6 +78,7 @@ _WORDS = {
 }
 _LETTER, _WORD, _NO_WORD = 3.0, 2.5, -0.4  # nats; a word on the list speaks louder than its letters
 _UNSEEN = -0.15  # nats for three letters no example had, in a language with a profile
+_FOREIGN = 3.5  # who writes another script borrows Latin words and names, hardly ever the other way round
 _LOUDEST = 14.0  # nats one message may add: a long one must not outvote a changed mind for ever
 _FADING = 0.5  # what each message further back still counts
 _KEPT = 2.0  # nats that the language of the conversation has ahead
@@ -89,7 +90,7 @@ _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|\S*\w\.\w{2,}/\S*|#\S+|\b\w*
 _CHAT_ARABIC = re.compile(r"[a-z][2357](?=[a-z]|$)|^[2357][a-z]{3}")
 
 _NAMES = {
-    "en": r"english|ingilizce\w*|английск\w*|по-английски|englisch|inglizce|الانجليزيه|انجليزي|بالانجليزي\w*|angliyski\w*",
+    "en": r"english|ingilizce\w*|inglizce|английск\w*|по-английски|englisch|angliyski\w*|الانجليزيه|\w*انجليزي\w*",
     "tr": r"turkish|turkce|turkisch|турецк\w*|по-турецки|التركيه|تركي|بالتركي\w*",
     "ru": r"russian|rusca|russisch|русск\w*|по-русски|الروسيه|روسي|بالروسي\w*|po-ruski|po-russki|ruski|russki\w*",
     "de": r"german|almanca|deutsch|немецк\w*|по-немецки|الالمانيه|الماني|بالالماني\w*",
@@ -102,17 +103,30 @@ _NAMES = {
 }
 _ASK = (
     r"please|pls|plz|write|reply|speak|answer|talk|respond|prefer|switch|lutfen|yaz\w*|konus\w*|cevap\w*|devam|"
-    r"пожалуйста|пж|пиш\w*|ответ\w*|отвеча\w*|говор\w*|общат\w*|можно|давайте|bitte|schreib\w*|antwort\w*|sprech\w*|sprich\w*|"
-    r"reden|رجاء|لو سمحت\w*|من فضلك\w*|ممكن|اكتب\w*|تكلم\w*|رد\w*|كلم\w*|pozhaluysta|pojaluista|pozhalujsta|bitteschon|only"
+    r"пожалуйста|пж|пиш\w*|ответ\w*|отвеча\w*|говор\w*|общат\w*|можно|давайте|bitte|schreib\w*|antwort\w*|sprech\w*|"
+    r"sprich\w*|reden|only|رجاء|لو سمحت\w*|من فضلك\w*|ممكن|اكتب\w*|تكلم\w*|رد\w*|كلم\w*|pozhalu[jy]sta"
 )
 _NOT_OF_THEM = re.compile(
     r"manual|instruction|kilavuz|инструкц|anleitung|book|kitap|книг|buch|keyboard|klavye|клавиатур|tastatur|course|"
     r"subtitle|menu|version|dictionary|sozluk|словар|كتاب|دليل|coffee|kahve|tea|breakfast"
 )
+_BEFORE = 12  # characters around a wish where a "don't" turns it over
 _DOES_NOT = re.compile(
     r"\b(?:dont|cant|not|no|bilmiyorum|anlamiyorum|bilmem|bilmiyom|не|kein|nicht|keine|لا|ما|مش)\b"
     r"|bilmiyor|anlamiyor"
 )
+
+
+_ANY_NAME = re.compile("|".join(_NAMES.values()))
+_WISHES = {
+    base: (
+        re.compile(
+            rf"\b(?:{_ASK})\b(?:\W+\w+){{0,2}}?\W+(?:{names})\b|\b(?:{names})\b(?:\W+\w+){{0,2}}?\W+(?:{_ASK})\b"
+        ),
+        re.compile(rf"\W*(?:in |на |auf |по )?(?:{names})(?: язык\w*)?\W*"),
+    )
+    for base, names in _NAMES.items()
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +138,7 @@ class Settled:
     asked: bool = False  # the customer asked for it in words
 
 
-def settle(
-    history: Sequence[str], text: str, languages: Sequence[str], hint: str = "", *, kept: str = ""
-) -> Settled:
+def settle(history: Sequence[str], text: str, languages: Sequence[str], hint: str = "", *, kept: str = "") -> Settled:
     """The language to answer in. `history` holds earlier messages, the newest last; `kept` is the conversation's.
 
     `languages` are BCP 47, the first is the fallback; `hint` is what the sender's app says.
@@ -136,18 +148,18 @@ def settle(
         wished = wish(earlier, languages)
         if wished:
             return Settled(language=wished, sureness=1.0, asked=True)
-    votes: Counter[str] = Counter()
+    votes: dict[str, float] = {}
     weight = 1.0
     for one in (text, *reversed(history[-8:])):
         for base, score in _scores(one, bases).items():
-            votes[base] += score * weight
+            votes[base] = votes.get(base, 0.0) + score * weight
         weight *= _FADING
     before = _base(kept)
     if before in bases:
-        votes[before] += _KEPT
+        votes[before] = votes.get(before, 0.0) + _KEPT
     told = _base(hint)
     if told in bases and (votes or not any(char.isalpha() for char in text)):
-        votes[told] += _HINT
+        votes[told] = votes.get(told, 0.0) + _HINT
     return _answer(votes, bases, languages)
 
 
@@ -161,16 +173,16 @@ def wish(text: str, languages: Sequence[str]) -> str:
     if len(text) > 300:
         return ""  # a wish stands in a line of its own, not in a letter
     folded = fold(text).replace("'", "")
-    if _NOT_OF_THEM.search(folded):
+    if not _ANY_NAME.search(folded) or _NOT_OF_THEM.search(folded):
         return ""
     for base, language in _bases(languages).items():
-        names = _NAMES.get(base)
-        if names is None:
+        if base not in _NAMES:
             continue
-        near = rf"(?:\b(?:{_ASK})\b(?:\W+\w+){{0,2}}?\W+(?:{names})\b|\b(?:{names})\b(?:\W+\w+){{0,2}}?\W+(?:{_ASK})\b)"
-        found = re.search(near, folded)
-        alone = re.fullmatch(rf"\W*(?:in |на |auf |по )?(?:{names})(?: язык\w*)?\W*", folded)
-        if alone or (found and not _DOES_NOT.search(found[0])):
+        near, alone = _WISHES[base]
+        found = near.search(folded)
+        if alone.fullmatch(folded) or (
+            found and not _DOES_NOT.search(folded[max(0, found.start() - _BEFORE) : found.end() + _BEFORE])
+        ):
             return language
     return ""
 
@@ -210,7 +222,7 @@ def _scores(text: str, bases: Mapping[str, str]) -> dict[str, float]:
         fitting = [base for base in bases if base in _SCRIPTS.get(script, ())]
         told = _told_by_letters(sample, fitting)
         for base in fitting:
-            votes[base] = votes.get(base, 0.0) + _LOUDEST * share + told[base]
+            votes[base] = votes.get(base, 0.0) + _LOUDEST * min(1.0, share * _FOREIGN) + told[base]
     top = max(votes.values(), default=0.0)
     if top > _LOUDEST:
         votes = {base: score * _LOUDEST / top for base, score in votes.items()}

@@ -16,6 +16,7 @@ from importlib import resources
 from routing.folding import fold, squeeze, tokens
 
 _KEPT = 3_000  # threes of letters; the rarer ones weigh next to nothing
+_TELLING = 5  # tenths of a nat; less tells nothing
 _STEP = 10  # stored weights are tenths of a nat
 _PRIOR = 0.4  # of a sighting, for every three not seen
 
@@ -44,13 +45,14 @@ def learn(texts: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int]]:
     weights: dict[str, dict[str, int]] = {language: {} for language in texts}
     for three in known:
         shares = {
-            language: (counts[language][three] + _PRIOR) / (totals[language] + _PRIOR * len(known)) for language in texts
+            language: (counts[language][three] + _PRIOR) / (totals[language] + _PRIOR * len(known))
+            for language in texts
         }
         middle = sum(shares.values()) / len(shares)
         for language, share in shares.items():
             weights[language][three] = round(math.log(share / middle) * _STEP)
     chosen = [three for three, _ in sum(counts.values(), Counter[str]()).most_common(_KEPT)]
-    return {language: {three: of[three] for three in chosen if of[three]} for language, of in weights.items()}
+    return {language: {three: of[three] for three in chosen if abs(of[three]) >= _TELLING} for language, of in weights.items()}
 
 
 def _all_threes(texts: Iterable[str]) -> Iterable[str]:
@@ -65,6 +67,4 @@ def profiles() -> Mapping[str, Profile]:
     """The learned profiles by language; Latin Russian is "ru"."""
     text = (resources.files("routing") / "words" / "profiles.json").read_text(encoding="utf-8")
     stored: dict[str, dict[str, int]] = json.loads(text)
-    return {
-        language: {three: weight / _STEP for three, weight in found.items()} for language, found in stored.items()
-    }
+    return {language: {three: weight / _STEP for three, weight in found.items()} for language, found in stored.items()}

@@ -33,7 +33,7 @@ _ENDINGS = {
     "tr": r"(?:l[ae]r|[iu](?:m|n)(?:[iu]z)?|[mn]|[iu]|s[iu]|n?[iu]n|[ny]?[iua]|[ny]?e|[nd]?[dt][ae]n?|y?l[ae]|c?[ae]|"
     r"k[iu]|[dt][iu]r?|y?m[iu]s|y?s[ae]|y?ken){0,5}",
     "ru": r"[а-яa-z]{0,3}",
-    "en": r"(?:s|es|ed|d|r|er|ing|ly|y|ies|ied)?",
+    "en": r"(?:e|s|es|ed|d|r|er|ers|ing|ings|ly|y|ies|ied)?",
     "de": r"(?:e|en|em|er|es|s|n|ns|st|t|et|te|ten|tem|ter|tes|in|inen|ung|ungen|lich)?",
     "ar": r"(?:ها|هم|ه|ي|ني|ك|كم|كو|نا|ات|ين|ون|وا|و|ا|ت|تي|تو|تها|ته|تكم|تنا|لي|لكم|ش|هاش)?",
 }
@@ -42,7 +42,8 @@ _CLITICS = re.compile(r"(?:و|ف)?(?:ب|ل|ك|س|ح|ه|ع)?(?:ال|ل)?\Z")
 _LATIN = {
     "а": "a", "б": "b", "в": "v", "г": "g", "д": "d", "е": "e", "ж": "zh j", "з": "z", "и": "i", "й": "y i j", "к": "k",
     "л": "l", "м": "m", "н": "n", "о": "o", "п": "p", "р": "r", "с": "s", "т": "t", "у": "u", "ф": "f", "х": "h kh x",
-    "ц": "c ts", "ч": "ch", "ш": "sh", "щ": "sch shch", "ъ": "", "ы": "y i", "ь": "", "э": "e", "ю": "yu u ju", "я": "ya ia ja",
+    "ц": "c ts", "ч": "ch", "ш": "sh", "щ": "sch shch", "ъ": "", "ы": "y i", "ь": "", "э": "e", "ю": "yu u ju",
+    "я": "ya ia ja",
 }  # fmt: skip
 _MOST_SPELLINGS = 12
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "ae", "Ö": "oe", "Ü": "ue"})
@@ -67,7 +68,7 @@ class Element:
 
 
 class PhraseError(ValueError):
-    """A phrase cannot be read: {why}"""
+    """A phrase cannot be read."""
 
 
 def written(phrase: str, language: str, words: Mapping[str, str]) -> list[tuple[Element, ...]]:
@@ -235,14 +236,14 @@ def _forms_of(word: str, language: str) -> Iterator[Form]:
         before = "*" if inside else "clitics" if arabic and not exact else ""
         yield Form(stem, before, behind)
         if language == "ru" and len(squeezed) >= _SHORT:
-            yield from (Form(latin, before, behind) for latin in _transliterated(stem) if len(latin) >= _SHORT)
+            yield from (Form(latin, before, behind) for latin in _transliterated(stem) if len(latin) > _SHORT)
 
 
 def _stem(word: str, language: str) -> str:
     """What all forms of a word begin with: Russian and English change its last letter, Arabic ة becomes ت."""
     if language == "ru" and len(word) > _SHORT and word[-1] in "аеиоуыэюяьй":
         return word[:-1].rstrip("аеиоуыя") if len(word) > 6 else word[:-1]
-    if language == "en" and len(word) > _SHORT and word[-1] in "ey":
+    if language == "en" and len(word) > _SHORT + 1 and word[-1] in "ey":
         return word[:-1]
     if language == "ar" and len(word) > 3 and word[-1] == "ه":
         return word[:-1]

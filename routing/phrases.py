@@ -15,7 +15,7 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-import ahocorasick
+import ahocorasick  # type: ignore[import-not-found]
 
 from inbox.changes import Priority
 from routing.folding import LONGEST, ends_sentence, fold, is_word, places, squeeze, tokens
@@ -24,6 +24,8 @@ from routing.weighing import DENIABLE, SIGNALS, STRENGTHS, TAGS, Told, Weighed, 
 
 LANGUAGES = ("tr", "ru", "en", "de", "ar")  # those with a starter file
 _DENIAL_REACH = 4  # words between "I don't want" and what is not wanted
+_TAKES_AWAY = "!"  # before the tag of a phrase that unsays it; no tag of a shop begins so
+_BEFORE, _BEHIND = "!before", "!behind"  # what denies the words after it, or before it
 _SHOWN = 60  # characters of a customer's words that a reason quotes
 
 
@@ -103,8 +105,7 @@ class Phrases:
         chosen = [language for language in LANGUAGES if language in bases] or LANGUAGES
         sources: list[_Source] = []
         for language in chosen:
-            text = (resources.files("routing") / "words" / f"{language}.toml").read_text(encoding="utf-8")
-            sources += _sources(tomllib.loads(text), language)
+            sources += _sources(_starter(language) | _starter(f"{language}-signals"), language)
         return cls(sources)
 
     def with_more(self, phrases: Mapping[str, Sequence[str]], *, language: str = "") -> Phrases:
@@ -263,11 +264,11 @@ def _standing(line: _Line, seen: Mapping[int, list[int]], heard: _Heard) -> tupl
 def _hits(
     found: list[tuple[_Line, int, int]], heard: _Heard, spans: Sequence[tuple[int, int]], text: str
 ) -> tuple[Hit, ...]:
-    denials = [(low, high, line.tag) for line, low, high in found if line.tag in ("not-before", "not-behind")]
-    refused = {line.tag.removeprefix("not "): (low, high) for line, low, high in found if line.tag.startswith("not ")}
+    denials = [(low, high, line.tag) for line, low, high in found if line.tag in (_BEFORE, _BEHIND)]
+    refused = {line.tag.removeprefix(_TAKES_AWAY) for line, _, _ in found if line.tag.startswith(_TAKES_AWAY)}
     hits: dict[tuple[str, int, int], Hit] = {}
     for line, low, high in found:
-        if line.tag.startswith("not"):
+        if line.tag.startswith(_TAKES_AWAY):
             continue
         denied = line.tag in refused or (
             line.tag in DENIABLE
@@ -275,10 +276,10 @@ def _hits(
                 heard.clauses[low] == heard.clauses[first]
                 and (
                     -_DENIAL_REACH <= last - low <= _DENIAL_REACH
-                    if kind == "not-before"
+                    if kind == _BEFORE
                     else -_DENIAL_REACH <= first - high <= _DENIAL_REACH
                 )
-                and (first <= low if kind == "not-before" else last >= high)
+                and (first <= low if kind == _BEFORE else last >= high)
                 for first, last, kind in denials
             )
         )
@@ -315,6 +316,10 @@ def _told(hits: Iterable[Hit]) -> tuple[Told, ...]:
     return tuple(Told(name=hit.tag, score=hit.weight, because=f"says ‘{hit.said}’", at=hit.start) for hit in counted)
 
 
+def _starter(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("routing") / "words" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
 def _sources(content: Mapping[str, Any], language: str) -> list[_Source]:
     words: Mapping[str, str] = content.get("words", {})
     sources: list[_Source] = []
@@ -338,14 +343,13 @@ def _sources(content: Mapping[str, Any], language: str) -> list[_Source]:
             continue
         if name == "denial":
             for side in ("before", "behind"):
-                add(f"not-{side}", 1.0, section.get(side, ()))
+                add(_TAKES_AWAY + side, 1.0, section.get(side, ()))
             continue
         if name not in TAGS:
             raise PhraseError(f"routing/words/{language}.toml: {name!r} is no tag")
         for strength, phrases in section.items():
             if strength == "not":
-                add(f"not {name}", 1.0, phrases)
+                add(_TAKES_AWAY + name, 1.0, phrases)
             else:
                 add(name, STRENGTHS[strength], phrases)
     return sources
-

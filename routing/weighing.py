@@ -138,9 +138,11 @@ def weigh(told: Iterable[Told], text: str, folded: str) -> Weighed:
 
 def _ranked(best: dict[str, Told]) -> tuple[Told, ...]:
     """The clearest first, of equals the graver; a greeting or a question about ourselves never beats a matter."""
-    weak = any(one.name != "other" and one.score >= _ALSO for one in best.values())
+    matter = any(one.name != "other" and one.score >= _ALSO for one in best.values())
     counted = [
-        Told(name=one.name, score=min(one.score, 1.0), because=one.because, at=one.at) if weak and one.name == "other" else one
+        Told(name=one.name, score=min(one.score, 1.0), because=one.because, at=one.at)
+        if matter and one.name == "other"
+        else one
         for one in best.values()
     ]
     return tuple(sorted(counted, key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
@@ -148,7 +150,7 @@ def _ranked(best: dict[str, Told]) -> tuple[Told, ...]:
 
 def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Priority, str]:
     main = ranked[0].name if ranked else ""
-    tags = {one.name for one in ranked if one.score >= _ALSO} | ({main} if main else set())
+    tags = {one.name for one in ranked if one.score >= _ALSO}
 
     def why(*names: str) -> str:
         return ", ".join(f"{SIGNALS[name]} ({signals[name].because})" for name in names)
@@ -161,9 +163,9 @@ def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Prior
     if "legal" in tags and main not in _BEFORE_BUYING:
         return Priority.URGENT, next(one.because for one in ranked if one.name == "legal")
     if "calm" not in signals:
-        if main in _MUST_BE_CAUGHT and "soon" in signals:
+        if main in _MUST_BE_CAUGHT & tags and "soon" in signals:
             return Priority.URGENT, why("soon")
-        if tags & _MUST_BE_CAUGHT and "leaving" in signals and main not in _BEFORE_BUYING:
+        if tags & _MUST_BE_CAUGHT and "leaving" in signals:
             return Priority.URGENT, why("leaving")
     if "event" in signals and "soon" in signals and main not in _BEFORE_BUYING | {"praise"}:
         return Priority.URGENT, why("event", "soon")

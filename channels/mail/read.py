@@ -36,6 +36,7 @@ from channels.mail.values import (
     Verdict,
 )
 from channels.message import (
+    REFUSED,
     Address,
     Attachment,
     Automated,
@@ -65,6 +66,8 @@ _LINES = {
     MailKind.REPORT: "complaint",
     MailKind.READ_RECEIPT: "read",
 }
+# Mails whose words would be shown; the others are about mails of ours, and mean nothing unless they name one.
+_SAID = frozenset({MailKind.MESSAGE, MailKind.AUTO_REPLY, MailKind.CALENDAR, MailKind.LIST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class Reading:
     trust: Trust
     customer: Mailbox | None
     envelope: Envelope
+    admitted: bool = False  # an agent has said that a person wrote it
 
 
 def examine(raw: bytes, envelope: Envelope, us: Us, keys: Keys | None = None, *, person: bool = False) -> Reading:
@@ -98,12 +102,15 @@ def examine(raw: bytes, envelope: Envelope, us: Us, keys: Keys | None = None, *,
         trust=trust,
         customer=proof.customer(mail, us),
         envelope=envelope,
+        admitted=person,
     )
 
 
 def events(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> tuple[Event, ...]:
     """What a mail that came at `at` means for the inbox."""
     kind = read.verdict.kind
+    if kind in _SAID and _unwanted(read, us):
+        return (_automated(channel, external_id, digest, at, read, us, what=REFUSED),)
     if kind is MailKind.MESSAGE:
         return (_received(channel, external_id, digest, at, read, us),)
     told: list[Event] = []
@@ -313,6 +320,17 @@ def _warnings(read: Reading) -> tuple[str, ...]:
 # --- machines
 
 
+def _unwanted(read: Reading, us: Us) -> bool:
+    """Whether the domain in From disowns a mail and asks that such mail be refused, and it answers none of ours.
+
+    A contact form is let through: nobody believes its sender anyway, and whoever set it up wants what it sends.
+    """
+    form = any(box.address in us.contact_forms for box in read.mail.from_)
+    if not read.trust.refused or read.admitted or form:
+        return False
+    return not read.verdict.deliveries and not _evidence(read.mail, read.envelope)[0]
+
+
 def _receipt(channel: str, external_id: str, at: datetime, read: Reading, fate: Fate) -> Receipt | None:
     status = _OUTCOMES.get(fate.outcome)
     if status is None:  # delayed: not the end of it
@@ -356,11 +374,15 @@ def _about(channel: str, external_id: str, at: datetime, read: Reading, status: 
     )
 
 
-def _automated(channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us) -> Automated:
+def _automated(
+    channel: str, external_id: str, digest: bytes, at: datetime, read: Reading, us: Us, *, what: str = ""
+) -> Automated:
     mail, verdict = read.mail, read.verdict
     sender, _, _ = _sender(read.customer, read.trust)
     ours, theirs = _evidence(mail, read.envelope)
-    what = _LINES[verdict.kind]
+    what = what or _LINES[verdict.kind]
+    if verdict.kind is MailKind.REPORT and not verdict.fates:  # nobody complains in it
+        what = _LINES[MailKind.LIST]
     if verdict.kind is MailKind.BOUNCE and any(fate.outcome == "delayed" for fate in verdict.fates):
         what = "delayed"
     return Automated(

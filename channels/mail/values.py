@@ -29,7 +29,7 @@ class MailKind(StrEnum):
     MESSAGE = "message"
     AUTO_REPLY = "auto-reply"  # a vacation note, an acknowledgement by another system
     BOUNCE = "bounce"  # not delivered, delayed or, on request, delivered
-    REPORT = "report"  # a complaint (ARF)
+    REPORT = "report"  # a complaint (ARF), or figures about our domain (DMARC, TLS-RPT): those have no fates
     READ_RECEIPT = "read-receipt"
     CALENDAR = "calendar"  # an answer to an invitation, made by a calendar
     LIST = "list"  # a newsletter, a mailing list, a notification by a program
@@ -187,4 +187,5 @@ class Trust:
     proof: Proof
     why: str  # in words for an agent: "DMARC passed for example.com, says mx.google.com"
     refused: bool = False  # DMARC fails and the domain asks to reject or quarantine such mail
-    warnings: tuple[str, ...] = ()  # codes: "two_froms", "name_hides_address", "lookalike", "bidi", "reply_to_differs"
+    # Codes: "two_froms", "no_sender", "broken_sender", "name_hides_address", "lookalike", "bidi", "reply_to_differs"
+    warnings: tuple[str, ...] = ()

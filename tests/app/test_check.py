@@ -277,6 +277,19 @@ async def test_a_channel_whose_provider_is_away_hides_no_other(shop: Shop) -> No
     assert about([finding.what for finding in found], "bot: The bot @kumbara_bot answers.")
 
 
+async def test_a_mailbox_whose_keys_do_not_fit_is_told_in_its_own_words(shop: Shop) -> None:
+    shop.values["channels"] = [
+        {
+            "name": "mail",
+            "kind": "email",
+            "address": "support@shop.example",
+            "smtp": "smtp://127.0.0.1:2525",
+            "dkim_key": "A" * 43 + "=",
+        }
+    ]
+    assert about(await shop.wrong(), "mail") == ["mail: The DKIM selector '' is not a name that DNS can hold."]
+
+
 async def test_a_shop_without_channels(shop: Shop) -> None:
     shop.values["channels"] = []
     assert await shop.wrong() == ["There is no channel yet, so no customer can write."]

@@ -309,8 +309,8 @@ def test_what_a_provider_signs_with_is_looked_at(said):
 def test_senders_are_of_teams_there_are(said, config):
     known = "the teams are support, returns"
     assert said(channel('senders = { return = "iade@shop.example", x = "iade@shop.example" }')) == [
-        f" . senders.return: there is no team of this name; did you mean returns? {known}",
-        f" . senders.x: there is no team of this name; {known}",
+        f' . senders: there is no team "return"; did you mean returns? {known}',
+        f' . senders: there is no team "x"; {known}',
     ]
     written = 'senders = { returns = "Kumbara İade <iade@shop.example>", support = "a@shop.example" }'
     (mail,) = config(channel(written)).channels
@@ -333,6 +333,11 @@ def test_senders_are_of_teams_there_are(said, config):
 def test_a_sender_is_an_address_with_or_without_a_name(said, value, what):
     (line,) = said(channel(f"senders = {{ returns = {value} }}"))
     assert line.startswith(f" . senders.returns: {what}")
+
+
+def test_a_sender_wrong_twice_is_told_twice(said):
+    lines = said(channel('senders = { x = "y" }'))
+    assert [line.partition(": ")[0] for line in lines] == [" . senders.x", " . senders"]
 
 
 def test_senders_that_are_no_table(said):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +16,8 @@ import pytest
 from channels.channel import Request
 from channels.email import Email, EmailConfig
 from channels.errors import InDoubt, Malformed, Unverified
-from channels.message import Address, Letter, Outgoing, Proof, Received
+from channels.mail.send.compose import compose
+from channels.message import Address, Letter, Outgoing, Proof, Quoted, Received
 from tests.channels.harness import Subject
 
 AT = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
@@ -157,3 +161,45 @@ async def test_what_became_of_a_mail_is_a_doubt_where_no_sent_folder_tells() -> 
     with pytest.raises(InDoubt):
         await made.find(answer())
     await made.close()
+
+
+async def test_who_else_was_written_to_is_told_without_us_and_the_sender() -> None:
+    to = "Support+r.x@kumbara.example, es@ornek.com.tr"
+    cc = ", ".join(["AYSE@ornek.com.tr", "sales@kumbara.example", *(f"{n}@example.com" for n in range(30))])
+    made = channel(mailboxes=("sales@kumbara.example",))
+    raw = f"From: Ay <ayse@ornek.com.tr>\r\nTo: {to}\r\nCc: {cc}\r\nSubject: x\r\n\r\nMerhaba\r\n".encode()
+    try:
+        (event,) = await made.read(letter(raw))
+    finally:
+        await made.close()
+    assert isinstance(event, Received)
+    assert event.also_to[:2] == ("es@ornek.com.tr", "0@example.com")
+    assert len(event.also_to) == 20
+    assert event.context["to"] == ["ayse@ornek.com.tr"], "an answer goes to the customer alone"
+    assert "cc" not in event.context
+
+
+async def test_an_answer_carries_on_the_first_and_the_newest_references() -> None:
+    made = channel()
+    ids = " ".join(f"<{n}@ornek.com.tr>" for n in range(80))
+    raw = f"From: ayse@ornek.com.tr\r\nMessage-ID: <last@x>\r\nReferences: {ids}\r\n\r\nMerhaba\r\n".encode()
+    try:
+        (event,) = await made.read(letter(raw))
+    finally:
+        await made.close()
+    assert isinstance(event, Received)
+    kept = [f"<{n}@ornek.com.tr>" for n in (0, *range(61, 80))]
+    assert event.context["references"] == kept
+    (line,) = re.findall(rb"\r\nReferences: ([^\r]*(?:\r\n [^\r]*)*)", composed(made, event.context))
+    assert line.decode().split() == [*kept, "<last@x>"]
+
+
+def test_the_past_is_dated_by_the_clock_of_the_shop() -> None:
+    made = channel(timezone="Europe/Istanbul")
+    quoted = Quoted(text="Nerede?", at=datetime(2026, 11, 22, 1, 26, tzinfo=UTC), author="Ay")
+    assert b"22.11.2026 04:26, Ay" in composed(made, {}, quoted=quoted)
+
+
+def composed(made: Email, context: Mapping[str, object], **more: object) -> bytes:
+    """The mail of an answer."""
+    return compose(replace(answer(), context=context, **more), made._from(), AT).raw  # type: ignore[arg-type]

@@ -159,6 +159,15 @@ def test_an_edit_cannot_push_a_message_out_of_the_card() -> None:
     assert "the second one" in seen(post)
 
 
+def test_a_card_full_of_long_mails_has_room_for_its_warning_and_for_how_many_more_there_are() -> None:
+    codes = ("cut",) * 12
+    mail = Line(id="4", at=AT, text="x" * 4_000, hidden=True, edited=True, stub="mail", warnings=codes)
+    view = replace(AYSE, opening=(mail,) * 11, shown=10, claims="ayse@example.com", looks_like="Ayşe")
+    post = card(view, EN)
+    assert broken(post) == []
+    assert "more in the thread" in seen(post)
+
+
 @slow
 @given(hostile, some_lines, hostile, st.none() | st.integers(0, 20), voices)
 def test_a_card_is_within_slacks_limits_whatever_a_customer_does(

@@ -133,6 +133,8 @@ def test_an_unproven_sender_is_marked_with_the_reason() -> None:
 def test_every_warning_has_words_of_its_own_in_every_language(lang: str) -> None:
     codes = (
         "two_froms",
+        "no_sender",
+        "broken_sender",
         "name_hides_address",
         "lookalike",
         "bidi",
@@ -142,7 +144,8 @@ def test_every_warning_has_words_of_its_own_in_every_language(lang: str) -> None
         "encrypted",
         "cut",
     )
-    said = seen(lines([Line(at=AT, text="Hi", warnings=codes)], CATALOG.voice(lang)))
+    one_by_one = [Line(at=AT, text="Hi", warnings=(code,)) for code in codes]
+    said = " ".join(seen(lines([line], CATALOG.voice(lang))) for line in one_by_one)
     assert said.count("⚠️") == len(codes)
     assert not any(code in said for code in codes if "_" in code)
 
@@ -163,6 +166,59 @@ def test_a_mail_that_could_not_be_read_says_why_and_not_that_this_is_why_it_is_u
 def test_somebody_else_in_a_customers_conversation_is_named_by_address(body: dict[str, Any]) -> None:
     said = seen(shown(replace(MAIL, author_name="Ayşe Yılmaz", address="freund@example.com", body=body)))
     assert "Not the customer: freund@example.com wrote this" in said
+
+
+def test_an_agent_sees_who_else_was_written_to_and_that_they_get_no_answer() -> None:
+    said = seen(shown(replace(MAIL, body={"also_to": ["es@ornek.com.tr", "avukat@example.com"]})))
+    assert "Also to: es@ornek.com.tr, avukat@example.com (answers go to the customer alone)" in said
+    many = seen(shown(replace(MAIL, body={"also_to": [f"{n}@example.com" for n in range(20)]})))
+    assert "4@example.com, +15" in many and "5@example.com" not in many
+    assert "Also to" not in seen(shown(MAIL))
+
+
+@pytest.mark.parametrize("why", ["", "file_empty"])
+def test_an_empty_file_is_named_as_such_and_not_promised(why: str) -> None:
+    size = None if why else 0
+    file = {"filename": "fis.pdf", "media_type": "", "size": size, "state": "failed", "why": why, "shown_at": None}
+    said = seen(shown(replace(MAIL, files=(file,))))
+    assert "📎 fis.pdf · empty: it holds nothing" in said and "arriving" not in said
+
+
+# what did not leave, and what does again
+
+
+def failed(**more: Any) -> str:
+    notice = {"notice": "failure", "channel": "support", "code": "file_too_big", "message": 7, **more}
+    return VIEWS.notice(HEAD, notice, "The form").text
+
+
+@pytest.mark.parametrize("lang", CATALOG.languages)
+def test_a_file_too_large_is_named_with_the_limit_and_what_becomes_of_the_words(lang: str) -> None:
+    say = CATALOG.voice(lang)
+    left_out = notices.LeftOut(name="big.bin", most=18_874_368, rest=True)
+    post = notices.failure("file_too_big", "Ayşe", "email", say, left_out=left_out)
+    said = post.text
+    assert broken(post) == []
+    for words in ("big.bin", "18 MB", "Ayşe", say("file_not_sent.rest_goes"), say("advice.file_too_big")):
+        assert words in said
+
+
+def test_of_a_file_that_was_not_sent_nobody_says_that_a_server_said_so() -> None:
+    said = failed(file="big.bin", most=18_874_368, rest=True)
+    assert "big.bin was not sent to Ayşe Yılmaz: it is larger than the 18 MB that E-mail carries" in said
+    assert "The server says" not in said
+    alone = failed(file="big.bin", most=900_000)
+    assert "900 kB" in alone and "rest of this message" not in alone
+    lost = failed(code="file_lost", file="form.pdf", rest=False, detail="Slack answers 404")
+    assert "form.pdf was not sent" in lost and "What you wrote with it was not sent either." in lost
+    assert "The file did not reach" in failed()
+
+
+def test_the_end_of_an_alarm_names_the_mailbox() -> None:
+    notice = {"notice": "reads_again", "channel": "support"}
+    said = {Views({"support": "email"}, CATALOG.voice(lang)).alarm(notice).text for lang in CATALOG.languages}
+    assert "✅ The mailbox support is being read again." in said
+    assert len(said) == len(CATALOG.languages)
 
 
 def test_the_card_of_a_claimed_address_warns_above_all_else() -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from channels.message import COMPLAINT, Address, Automated, Proof, Receipt, Received, Status
+from channels.message import COMPLAINT, REFUSED, Address, Automated, Proof, Receipt, Received, Status
 from inbox.changes import Decision
 from inbox.identity import Settled, decide
 from inbox.intake import Intake
@@ -222,6 +222,15 @@ async def test_a_vacation_note_is_a_line_where_it_belongs_and_wakes_nobody(datab
         event = await c.fetchrow("select direction, body from messages where external_id = 'note'")
     assert (row["state"], row["waiting_since"]) == ("resolved", None)
     assert (event["direction"], event["body"]["event"]) == ("event", "auto_reply")
+
+
+async def test_a_mail_that_its_domain_disowns_shows_nowhere(database: Database, intake: Intake) -> None:
+    await intake.receive([mail("1")])
+    (conversation_id,) = await conversations(database)
+    sent = await answer(database, conversation_id)
+    await intake.receive([automated("forged", what=REFUSED, answers=(sent,))])
+    async with database.connection() as c:
+        assert await c.fetchval("select count(*) from messages where external_id = 'forged'") == 0
 
 
 async def test_a_machine_nobody_knows_opens_no_conversation(database: Database, intake: Intake) -> None:

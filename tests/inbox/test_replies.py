@@ -7,16 +7,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 import pytest_asyncio
 
 from channels import registry
-from channels.message import Address, Received, Status
+from channels.errors import FILE_TOO_BIG, Refused, Unreachable
+from channels.message import Address, Attachment, Received, Status
+from desk.marks import wanted
+from desk.words import mark
 from inbox.changes import Conversation, Decision, Put
+from inbox.delivery import told
 from inbox.intake import Intake
 from inbox.replies import Draft, Replies
 from inbox.store import deliveries
 from inbox.store.database import Database
 from inbox.store.deliveries import Delivery
+from inbox.store.slack import marked
 from tests.world import eventually
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -115,3 +121,55 @@ async def test_of_a_deleted_reply_nothing_more_leaves_and_what_left_is_withdrawn
     left, kept = await parts(database)
     assert (left.id, left.revision) == (first.id, "withdraw")
     assert (kept.id, kept.status) == (second.id, Status.FAILED)
+
+
+async def _mark(database: Database, source: tuple[str, str]) -> str | None:
+    async with database.connection() as c:
+        id = await c.fetchval("select id from messages where (channel, external_id) = ($1, $2)", *source)
+        found = await marked(c, id)
+    assert found is not None
+    return wanted(found)
+
+
+async def test_a_file_too_large_is_told_by_name_and_limit_and_the_words_earn_their_own_mark(
+    database: Database, replies: Replies
+) -> None:
+    async with database.connection() as c:
+        conversation_id = await c.fetchval("select id from conversations")
+    film = Attachment(media_type="video/mp4", filename="film.mp4", size=60 << 20, ref="https://files.example/1")
+    source = ("slack", "C1:1772452800.000200")
+    with_words = Draft(text="Kurulum videosu", files=(film,), source=source, author="U1", at=AT)
+    message_id = await replies.reply(conversation_id, with_words)
+    assert message_id
+    async with database.transaction() as c:
+        notice = await c.fetchval("select notice from notices where (notice ->> 'message')::bigint = $1", message_id)
+        words, refused = await deliveries.of_message(c, message_id)
+    assert (notice["file"], notice["most"], notice["rest"]) == ("film.mp4", 50 << 20, True)
+    assert not notice.get("detail")
+    assert (words.status, refused.status) == (Status.QUEUED, Status.FAILED)
+    assert await _mark(database, source) == mark(Status.QUEUED)
+    async with database.transaction() as c:
+        await deliveries.settle(c, words.id, Status.SENT, external_id="4711:9")
+    assert await _mark(database, source) == mark(Status.SENT)
+
+    alone = ("slack", "C1:1772452800.000300")
+    message_id = await replies.reply(conversation_id, replace(with_words, text="", source=alone))
+    async with database.connection() as c:
+        notice = await c.fetchval("select notice from notices where (notice ->> 'message')::bigint = $1", message_id)
+    assert "rest" not in notice
+    assert await _mark(database, alone) == mark(Status.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Unreachable("This address takes no mail: 5.1.1 no such user", provider_code="5.1.1"),
+         "This address takes no mail: 5.1.1 no such user"),
+        (Refused("Forbidden: bot was blocked", provider_code="403"), "403 Forbidden: bot was blocked"),
+        (Refused("The mail has 27 MB; the mail server takes 10 MB.", provider_code=FILE_TOO_BIG),
+         "The mail has 27 MB; the mail server takes 10 MB."),
+        (Refused("No."), "No."),
+    ],
+)  # fmt: skip
+def test_a_refusal_tells_its_code_once(error: Refused, words: str) -> None:
+    assert told(error) == words

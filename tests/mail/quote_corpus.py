@@ -147,6 +147,7 @@ def endings() -> dict[str, str]:
 def below_labels() -> Iterator[Sample]:
     """Every ending above the header of every language and order, closely or not."""
     for code, told in languages().items():
+        quoted = _quoted(told, "")
         for ending, words in endings().items():
             for order in ORDERS:
                 for gap, blank in GAPS.items():
@@ -154,8 +155,25 @@ def below_labels() -> Iterator[Sample]:
                         block = "\n".join(f"{label}: {value}" for label, value in headed(told, order, bare=bare))
                         yield Sample(
                             name=f"{ending} {gap}, {code} {order}{', names' if bare else ''}",
-                            text=f"{told['own'][0]}\n\n{words}{blank}{block}\n\n{_quoted(told, '')}\n",
+                            text=f"{told['own'][0]}\n\n{words}{blank}{block}\n\n{quoted}\n",
                             own=f"{told['own'][0]}\n\n{words}",
+                        )
+
+
+def below_labels_attributed() -> Iterator[Sample]:
+    """Every ending above the attribution of every language and program, closely or not."""
+    for code, told in languages().items():
+        quoted = _quoted(told)
+        for ending, words in endings().items():
+            for program in ("gmail", "apple", "thunderbird", "yandex", "mailru"):
+                line = attribution(told, program)
+                for gap in ("closely", "below a blank line"):
+                    if line is not None:
+                        own = f"{told['own'][0]}\n\n{words}"
+                        yield Sample(
+                            name=f"{ending} {gap}, {code} {program}",
+                            text=f"{own}{GAPS[gap]}{line}\n{quoted}\n",
+                            own=own,
                         )
 
 

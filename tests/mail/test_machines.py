@@ -84,6 +84,13 @@ AUTO_REPLIES = [
     ("greek", "Αυτόματη απάντηση: Παραγγελία", "Λείπω σε διακοπές.", ""),
     ("japanese", "自動応答: ご注文", "休暇中です。", ""),
     ("chinese", "自动回复: 订单", "我在休假。", ""),
+    ("english in plain words", "Automatic reply: Your order", "Ask Deniz meanwhile.", ""),
+    ("turkish in plain words", "Otomatik yanıt: Siparişiniz", "Bu arada Deniz'e yazın.", ""),
+    ("russian in plain words", "Автоматический ответ: Ваш заказ", "Пишите пока Денису.", ""),
+    ("german in plain words", "Automatische Antwort: Ihre Bestellung", "Bis Montag ist Deniz für Sie da.", ""),
+    ("french in plain words", "Réponse automatique : Votre commande", "Écrivez à Deniz.", ""),
+    ("japanese in plain words", "自動返信：ご注文", "月曜日に。", ""),
+    ("arabic in plain words", "رد تلقائي: طلبك", "يوم الاثنين.", ""),
 ]
 
 
@@ -129,6 +136,11 @@ PEOPLE = [
     ("AW: Abwesenheitsnotiz", "Danke, und wann kommt mein Paket?", ANSWERS),
     ("Re: Автоответ: Заявка принята", "Когда ответите?", ANSWERS),
     ("Automatic reply: why do I only get these?", "Is anybody there?", ""),
+    ("Automatische Antwort: warum immer nur das", "Ist da jemand?", ""),
+    ("Otomatik yanıt: yine mi", "Kimse yok mu？", ""),
+    ("Auto: Reifen", "Bitte vier Stück.", ""),
+    ("Automatic reply to my mail", "I want a person to write to me.", ""),
+    ("DMARC report", "Your last mail failed DMARC here, please look into it.", ""),
     ("Automatic gate opener", "Does it work at 110 V?", ""),
     ("Auto parts order", "Left mirror please", ""),
     ("Auto: Reifen bestellt", "Wann kommen die Reifen?", ""),
@@ -221,9 +233,41 @@ def test_a_newsletter_or_a_program_is_a_list(head: str) -> None:
     assert (verdict.kind, verdict.automatic) == (MailKind.LIST, True)
 
 
-def test_a_report_by_a_program_opens_no_conversation() -> None:
-    subject = "Report Domain: ornek.com.tr Submitter: google.com Report-ID: 4711"
-    assert judged(mail(subject, "zip", sender="noreply-dmarc-support@google.com")).kind is MailKind.LIST
+def report(subject: str, media_type: str, file: str, file_type: str, head: str = "") -> bytes:
+    return (
+        f"{head}From: noreply@reports.example\nTo: destek@ornek.com.tr\nSubject: {subject}\nMIME-Version: 1.0\n"
+        f'Content-Type: {media_type}; boundary="b"\n\n--b\nContent-Type: text/plain\n\nThis is a report.\n'
+        f'--b\nContent-Type: {file_type}; name="{file}"\nContent-Disposition: attachment; filename="{file}"\n\n'
+        "H4sIAAAA\n--b--\n"
+    ).encode()
+
+
+DMARC_FILE = "mx.example!ornek.com.tr!1762214400!1762300799.xml.gz"
+NAMED = "Report Domain: ornek.com.tr Submitter: mx.example Report-ID: 4711"
+BY_PROGRAM = "Return-Path: <>\nAuto-Submitted: auto-generated\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        mail(NAMED, "zip", sender="noreply-dmarc-support@mx.example"),
+        report(NAMED, "multipart/mixed", DMARC_FILE, "application/gzip", BY_PROGRAM),
+        report("Aggregate", "multipart/mixed", DMARC_FILE, "application/octet-stream"),
+        report("[DMARC] Aggregate Report ornek.com.tr", "multipart/mixed", "a.zip", "application/zip", BY_PROGRAM),
+        report(NAMED, "multipart/report; report-type=tlsrpt", "a.json.gz", "application/tlsrpt+gzip", BY_PROGRAM),
+        report("TLS", 'multipart/report; report-type="tlsrpt"', "a.json.gz", "application/octet-stream"),
+        report("TLS", "multipart/mixed", "a.json", "application/tlsrpt+json"),
+        report("Figures", "multipart/report; report-type=figures", "a.csv", "text/csv"),
+    ],
+)
+def test_figures_about_our_domain_are_a_report_that_nobody_complains_in(raw: bytes) -> None:
+    verdict = judged(raw)
+    assert (verdict.kind, verdict.automatic, verdict.fates) == (MailKind.REPORT, True, ())
+
+
+def test_an_answer_to_ours_is_no_report_whatever_is_enclosed() -> None:
+    raw = report("Re: DMARC report", "multipart/mixed", DMARC_FILE, "application/gzip", ANSWERS)
+    assert judged(raw).kind is MailKind.MESSAGE
 
 
 def test_a_carriers_notice_of_a_failed_delivery_is_no_bounce() -> None:

@@ -117,6 +117,11 @@ def test_senders_that_are_beyond_doubt(value: str, name: str, address: str) -> N
     assert (found.from_, found.from_trouble) == ((Mailbox(name=name, address=address),), "")
 
 
+def test_a_colon_inside_an_encoded_name_names_no_group() -> None:
+    (found,) = headers.addresses(["=?utf-8?Q?Firma:_Ali=0D=0ABcc:_x=40y.com?= <a@x.com>"])
+    assert (found.name, found.address) == ("Firma: Ali Bcc: x@y.com", "a@x.com")
+
+
 @pytest.mark.parametrize(
     ("value", "answer_goes_to"),
     [

@@ -6,6 +6,7 @@ import base64
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import dkim  # type: ignore[import-untyped]
@@ -18,14 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels.mail import read
 from channels.mail.judge import proof, results
 from channels.mail.judge.dns import Keys
 from channels.mail.judge.lookalikes import looks_alike
 from channels.mail.parse import mime
+from channels.mail.tokens import message_id, tagged
 from channels.mail.values import Envelope, Headers, Mail, Mailbox, Trust, Us
-from channels.message import Proof
-from tests.mail.bounces import US
+from channels.message import REFUSED, Automated, Event, Proof, Received
+from tests.mail.bounces import DELIVERY, US
 
+AT = datetime(2025, 11, 4, 9, tzinfo=UTC)
 GOOD, NONE = Proof.AUTHENTICATED, Proof.CLAIMED
 GMAIL = (
     "Delivered-To: destek@ornek.com.tr\n"
@@ -35,6 +39,7 @@ GMAIL = (
     "Received: from mail.example.com (mail.example.com. [192.0.2.1])\n"
     "        by mx.google.com with ESMTPS id x1 for <destek@ornek.com.tr>; Tue, 4 Nov 2025 00:12:00 -0800 (PST)\n"
 )
+CHECKED = "Received-SPF: pass (google.com: domain of ayse@example.com designates 192.0.2.1) client-ip=192.0.2.1;\n"
 M365 = (
     "Received: from DB9.eurprd01.prod.outlook.com (2603::1) by AM0.eurprd01.prod.outlook.com with HTTPS; Tue, 4 Nov\n"
     "Received: from DB5EUR.mail.protection.outlook.com (2603::2) by DB9.outlook.office365.com with Microsoft SMTP; x\n"
@@ -51,7 +56,7 @@ def written(head: str, sender: str = "From: Ayşe <ayse@example.com>\n", more: s
 
 
 def google(said: str) -> str:
-    return f"{GMAIL}Authentication-Results: mx.google.com;\n       {said}\n"
+    return f"{GMAIL}{CHECKED}Authentication-Results: mx.google.com;\n       {said}\n"
 
 
 def judged(raw: bytes, us: Us = US, envelope: Envelope | None = None, keys: proof.KeyLookup | None = None) -> Trust:
@@ -166,6 +171,21 @@ HOP = "Received: from evil.example by mx.evil.example with ESMTP; Tue, 4 Nov 202
         google("spf=none smtp.mailfrom=evil.example; dkim=none") + FORGED,
         google("spf=none smtp.mailfrom=evil.example") + HOP + FORGED,
         GMAIL + HOP + FORGED,
+        GMAIL + FORGED,
+        GMAIL + HOP + CHECKED + FORGED,
+        GMAIL + CHECKED + "Authentication-Results: mx.other.example; spf=none\n" + FORGED,
+        GMAIL + CHECKED + "DKIM-Signature: v=1; d=evil.example; s=a; h=from; bh=x; b=y\n" + FORGED,
+        GMAIL + CHECKED + "Subject: x\n" + FORGED,
+        google("dkim=none; spf=none smtp.mailfrom=evil.example") + FORGED,
+        "Received: from x by mx.google.com ([192.0.2.66]) by ours.example with ESMTP id 1; now\n" + CHECKED + FORGED,
+        "Received: from x by mx.google.com with LMTP ([192.0.2.66]) by ours.example with ESMTP; now\n" + FORGED,
+        "Received: from x by ours.example (envelope-from <) by mx.google.com (@evil>) id 1; now\n" + CHECKED + FORGED,
+        "Received: from x (by mx.google.com (y) by ours.example with ESMTP; now\n" + CHECKED + FORGED,
+        GMAIL.replace("Return-Path", "ARC-" + FORGED.replace("Results: ", "Results: i=1; ") + "Return-Path").replace(
+            "by mx.google.com", "by ours.example"
+        )
+        + FORGED,
+        GMAIL + "ARC-" + FORGED.replace("Results: ", "Results: i=1; ") + HOP,
         HOP + FORGED,
         HOP + GMAIL + FORGED,
         "Received: from x by mx.google.com.evil.example; now\n" + FORGED,
@@ -189,18 +209,174 @@ def test_without_a_trusted_receiver_no_results_are_read() -> None:
     assert judged(written(google(PASS)), trusting("mx.yandex.example")).proof is NONE
 
 
-def test_a_receiver_that_writes_one_field_for_each_check_is_read_whole() -> None:
-    block = (
-        "Received: from mail.example.com by mail.ornek.com.tr (Postfix) with ESMTPS; x\n"
-        "Authentication-Results: mail.ornek.com.tr; dmarc=none header.from=example.com\n"
-        "Authentication-Results: mail.ornek.com.tr; spf=softfail smtp.mailfrom=example.com\n"
-        "Authentication-Results: mail.ornek.com.tr;\n\tdkim=pass (2048-bit key) header.d=example.com header.b=x\n"
-    )
-    assert judged(written(block), trusting("mail.ornek.com.tr")).proof is GOOD
-    parted = (
-        block.replace("\tdkim=pass", "\tdkim=none") + HOP + "Authentication-Results: mail.ornek.com.tr; " + PASS + "\n"
-    )
-    assert judged(written(parted), trusting("mail.ornek.com.tr")).proof is NONE
+THREE = (
+    "Authentication-Results: mail.ornek.com.tr; dmarc=none header.from=example.com\n"
+    "Authentication-Results: mail.ornek.com.tr; spf=softfail smtp.mailfrom=example.com\n"
+    "Authentication-Results: mail.ornek.com.tr;\n\tdkim=pass (2048-bit key) header.d=example.com header.b=x\n"
+)
+POSTFIX = (
+    "Received: from mail.example.com (mail.example.com [192.0.2.1])\n\tby mail.ornek.com.tr (Postfix) with ESMTPS; x\n"
+)
+DOVECOT = "Received: from mail.ornek.com.tr\n\tby mail.ornek.com.tr with LMTP id 1\n\tfor <destek@ornek.com.tr>; x\n"
+
+
+@pytest.mark.parametrize("above", ["", DOVECOT, "Received: (qmail 42 invoked by uid 89); 4 Nov 2025 08:12:00 -0000\n"])
+def test_results_above_the_field_that_took_the_mail_in_are_read_whole(above: str) -> None:
+    assert judged(written(above + THREE + POSTFIX), trusting("mail.ornek.com.tr")).proof is GOOD
+    unsigned = THREE.replace("dkim=pass", "dkim=none")
+    mine = "Authentication-Results: mail.ornek.com.tr; " + PASS + "\n"
+    for tail in (POSTFIX + mine, POSTFIX + HOP + mine, POSTFIX + POSTFIX + mine):
+        assert judged(written(above + unsigned + tail), trusting("mail.ornek.com.tr")).proof is NONE
+    # Without that field it cannot be told where the receiver's own end.
+    for rest in ("", HOP):
+        assert judged(written(above + unsigned + mine + rest), trusting("mail.ornek.com.tr")).proof is NONE
+
+
+def test_results_below_the_field_that_took_the_mail_in_are_read_to_the_first_that_tells() -> None:
+    us = trusting("mail.ornek.com.tr")
+    assert judged(written(DOVECOT + POSTFIX + THREE), us).proof is NONE, "a sender could have added the last one"
+    passed = THREE.replace("dmarc=none", "dmarc=pass (p=none dis=none)")
+    assert judged(written(DOVECOT + POSTFIX + passed), us).proof is GOOD
+    failed = THREE.replace("dmarc=none", "dmarc=fail (p=none dis=none)")
+    assert judged(written(DOVECOT + POSTFIX + failed), us).proof is NONE
+    head = (DOVECOT + POSTFIX + THREE).replace("\n", "\r\n").encode()
+    assert judged(head + signed(), us, keys=dns_of("example.com")).proof is GOOD, "and the signature is verified here"
+
+
+# Trace fields as each receiver writes them for a mail of ayse@example.com whose sender is proven.
+SHAPES = {
+    "gmail": (
+        "mx.google.com",
+        GMAIL.replace(
+            "Return-Path",
+            "ARC-Seal: i=1; a=rsa-sha256; t=1; cv=none; d=google.com; s=arc; b=x\n"
+            "ARC-Message-Signature: i=1; a=rsa-sha256; d=google.com; s=arc; h=from; bh=x; b=x\n"
+            f"ARC-Authentication-Results: i=1; mx.google.com;\n       {PASS}\nReturn-Path",
+        )
+        + CHECKED
+        + f"Authentication-Results: mx.google.com;\n       {PASS}\n",
+    ),
+    "gmail without ARC": ("mx.google.com", google(PASS)),
+    "m365": (
+        "",
+        M365 + "Received: from DB5EURFT.eop.prod.protection.outlook.com (2603::3) by DB9.outlook.office365.com\n"
+        " (2603::4) with Microsoft SMTP Server (version=TLS1_2) id 15.20 via Frontend Transport; x\n"
+        "Authentication-Results: spf=pass (sender IP is 192.0.2.1)\n"
+        " smtp.mailfrom=example.com; dkim=pass (signature was\n"
+        " verified) header.d=example.com;dmarc=pass action=none header.from=example.com;compauth=pass reason=100\n"
+        "Received-SPF: Pass (protection.outlook.com: domain of example.com designates 192.0.2.1 as permitted sender)\n"
+        "Received: from mail.example.com (192.0.2.1) by DB5EURFT.mail.protection.outlook.com (10.0.0.1)\n"
+        " with Microsoft SMTP Server id 15.20 via Frontend Transport; x\n",
+    ),
+    "yandex": (
+        "*.yandex.net",
+        "Received: from mxfront1.sas.yp-c.yandex.net (mxfront1.sas.yp-c.yandex.net [IPv6:2a02:6b8::1])\n"
+        "\tby mxback2.sas.yp-c.yandex.net with LMTP id a; x\n"
+        "Received: from mail.example.com (mail.example.com [192.0.2.1])\n\tby mxfront1.sas.yp-c.yandex.net"
+        " (mxfront/Yandex) with ESMTPS id b; x\nReturn-Path: ayse@example.com\nX-Yandex-Front: mxfront1\n"
+        "X-Yandex-TimeMark: 1762243920\nAuthentication-Results: mxfront1.sas.yp-c.yandex.net; spf=pass (domain of"
+        " example.com designates 192.0.2.1 as permitted sender) smtp.mail=ayse@example.com; dkim=pass"
+        " header.i=@example.com\nX-Yandex-Spam: 1\n",
+    ),
+    "mail.ru": (
+        "mxs.mail.ru",
+        "Received: from mail by mx5.m.smailru.net with local (envelope-from <ayse@example.com>)\n\tid 1; x\n"
+        "Return-path: <ayse@example.com>\nAuthentication-Results: mxs.mail.ru; spf=pass (mx5.m.smailru.net: domain of"
+        " example.com designates 192.0.2.1 as permitted sender) smtp.mailfrom=ayse@example.com"
+        " smtp.helo=mail.example.com;\n"
+        "\t dkim=pass header.d=example.com; dmarc=pass header.from=ayse@example.com\n"
+        "Received-SPF: pass (mx5.m.smailru.net:"
+        " domain of example.com) client-ip=192.0.2.1;\nReceived: from [192.0.2.1] (port=54884 helo=mail.example.com)\n"
+        "\tby mx5.m.smailru.net with esmtp (envelope-from <ayse@example.com>)\n\tid 2; x\n",
+    ),
+    "fastmail": (
+        "*.messagingengine.com",
+        "Received: from compute1.internal (compute1.nyi.internal [10.202.2.42])\n\tby sloti1 with LMTPA; x\n"
+        "X-Spam-score: 0.0\nReceived: from mx3 ([10.202.2.202])\n  by compute1.internal (MEProxy); x\n"
+        "Received: from mx3.messagingengine.com (localhost [127.0.0.1])\n"
+        "\tby mailmx.nyi.internal (Postfix) with ESMTP; x\n"
+        "Received: from mx3 (localhost [127.0.0.1])\n"
+        "    by mx3.messagingengine.com (Authentication Milter) with ESMTP\n"
+        "    id A; x\nAuthentication-Results: mx3.messagingengine.com;\n    arc=none (no signatures found);\n"
+        "    dkim=pass (2048-bit rsa key) header.d=example.com;\n    dmarc=pass policy.published-domain-policy=none"
+        " header.from=example.com;\n    spf=pass smtp.mailfrom=ayse@example.com\n"
+        "X-ME-Authentication-Results: mx3; x=y\n"
+        "Authentication-Results: mx3.messagingengine.com;\n    x-csa=none;\n    x-ptr=pass\n"
+        "Received: from mail.example.com (mail.example.com [192.0.2.1])\n\tby mx3.messagingengine.com (Postfix); x\n",
+    ),
+    "icloud": (
+        "*.icloud.com",
+        "Received: from p00-smtpin-1 by p131-mailgateway-smtp-6 (mailgateway 2420B) with ESMTP id 1; x\n"
+        "X-Apple-MoveToFolder: INBOX\nX-Apple-UUID: 4711\n"
+        "Received: from mail.example.com (mail.example.com [192.0.2.1])\n"
+        "\tby st43p00im-1.me.com (Postfix) with ESMTPS id 2; x\nX-ICL-SCORE: 3.3\n"
+        "Authentication-Results: bimi.icloud.com; bimi=none\nX-ARC-Info: policy=fail; arc=none\n"
+        "Authentication-Results: arc.icloud.com; arc=none\n"
+        "Authentication-Results: dmarc.icloud.com; dmarc=pass header.from=example.com\nX-DMARC-Info: pass=pass\n"
+        "Authentication-Results: dkim-verifier.icloud.com;\n\tdkim=pass (2048-bit key) header.d=example.com\n"
+        "Authentication-Results: spf.icloud.com; spf=pass smtp.mailfrom=ayse@example.com\n",
+    ),
+    "postfix with opendmarc": (
+        "mail.ornek.com.tr",
+        DOVECOT
+        + POSTFIX
+        + "DMARC-Filter: OpenDMARC Filter v1.4.2 mail.ornek.com.tr E497C2173E\n"
+        + "Authentication-Results: mail.ornek.com.tr; dmarc=pass (p=none dis=none) header.from=example.com\n"
+        + "Authentication-Results: mail.ornek.com.tr; spf=pass smtp.mailfrom=ayse@example.com\n",
+    ),
+    "postfix with rspamd": (
+        "mail.ornek.com.tr",
+        DOVECOT
+        + "X-Original-To: destek@ornek.com.tr\n"
+        + POSTFIX
+        + f"Authentication-Results: mail.ornek.com.tr;\n\t{PASS}\nX-Spamd-Bar: /\n",
+    ),
+    "amavis behind postfix": (
+        "mail.ornek.com.tr",
+        DOVECOT
+        + "Received: from localhost (localhost [127.0.0.1])\n\tby mail.ornek.com.tr (Postfix) with ESMTP id 1; x\n"
+        "Received: from mail.ornek.com.tr ([127.0.0.1])\n\tby localhost (mail.ornek.com.tr [127.0.0.1]) (amavis, port\n"
+        " 10024) with ESMTP id 2; x\nAuthentication-Results: mail.ornek.com.tr (amavis);\n\tdkim=pass (2048-bit key)"
+        " header.d=example.com\n" + POSTFIX,
+    ),
+    "amazon ses": (
+        "amazonses.com",
+        "Return-Path: <ayse@example.com>\nReceived: from mail.example.com (mail.example.com [192.0.2.1])\n"
+        " by inbound-smtp.eu-west-1.amazonaws.com with SMTP id x for destek@ornek.com.tr; x\nX-SES-Spam-Verdict: PASS\n"
+        "Received-SPF: pass (spfCheck: domain of example.com designates 192.0.2.1) client-ip=192.0.2.1;\n"
+        "Authentication-Results: amazonses.com;\n spf=pass (spfCheck) client-ip=192.0.2.1;\n dkim=pass"
+        " header.i=@example.com;\n dmarc=pass header.from=example.com;\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_each_receivers_own_results_are_found_where_it_writes_them(shape: str) -> None:
+    authserv, head = SHAPES[shape]
+    trust = judged(written(head), trusting(authserv))
+    assert trust.proof is GOOD, trust.why
+    named = authserv.replace("*", "mx1")
+    forged = f"Authentication-Results: {named}; dmarc=pass header.from=example.com; dkim=pass header.d=example.com\n"
+    turned = head.replace("=pass", "=fail")
+    for below in (forged, HOP + forged, head + forged):
+        assert judged(written(turned + below), trusting(authserv)).proof is NONE
+    assert judged(written(head), trusting("mx.elsewhere.example")).proof is NONE
+
+
+def test_what_google_wrote_above_its_own_field_settles_it() -> None:
+    _, head = SHAPES["gmail"]
+    honest = head[: head.index("Received-SPF")]
+    for said in ("spf=none smtp.mailfrom=evil.example", "dmarc=fail (p=reject) header.from=example.com"):
+        trust = judged(written(honest.replace(PASS, said) + CHECKED + FORGED))
+        assert (trust.proof, trust.refused) == (NONE, "reject" in said)
+    assert judged(written(honest)).proof is GOOD
+    assert judged(written(honest.replace("i=1; mx.google.com", "i=1; mx.evil.example"))).proof is NONE
+
+
+def test_spf_that_was_only_guessed_proves_nothing() -> None:
+    guessed = "spf=pass (google.com: best guess record for domain of a@example.com designates 192.0.2.1)"
+    assert judged(written(google(f"{guessed} smtp.mailfrom=a@example.com"))).proof is NONE
+    assert judged(written(google("spf=pass (Best Guess) smtp.mailfrom=a@example.com"))).proof is NONE
 
 
 def test_inner_hops_of_the_receivers_house_do_not_matter() -> None:
@@ -280,13 +456,24 @@ def test_verdicts_of_the_service_count_like_our_receivers() -> None:
         ("From: evil@x.example\nFrom: ayse@example.com\n", "two_froms"),
         ("From: ayse@example.com, evil@x.example\n", "two_froms"),
         ("From: ayse@example.com <evil@x.example>\n", "two_froms"),
+        ("", "no_sender"),
+        ("From: \n", "no_sender"),
+        ("From: Ayse\n", "no_sender"),
+        ('From: "Ayse <ayse@example.com>\n', "broken_sender"),
+        ("X-Long: " + "x" * (300 << 10) + "\n", "no_sender"),
     ],
 )
 def test_a_sender_that_cannot_be_told_is_never_believed(sender: str, warning: str) -> None:
     trust = judged(written(google("dmarc=pass header.from=x.example; dkim=pass header.d=x.example"), sender))
     assert trust.proof is NONE
-    assert warning in trust.warnings
+    kinds = {"two_froms", "no_sender", "broken_sender"}
+    assert kinds.intersection(trust.warnings) == {warning}
     assert judged(written(google(PASS), sender)).proof is NONE
+
+
+def test_a_sender_above_headers_that_were_cut_short_is_not_sure() -> None:
+    trust = judged(written(google(PASS), more="X-Long: " + "x" * (300 << 10) + "\n"))
+    assert (trust.proof, trust.warnings) == (NONE, ("broken_sender",))
 
 
 def test_a_quoted_name_with_another_address_is_believed_for_its_own_and_marked() -> None:
@@ -496,11 +683,12 @@ def test_a_signature_that_leaves_room_for_more_text_is_none() -> None:
 
 
 def test_a_signature_is_not_verified_again_where_our_receiver_judged() -> None:
-    for said in ("dmarc=fail (p=none) header.from=example.com", "dkim=fail header.d=example.com", "dmarc=none"):
+    for said in ("dmarc=fail (p=none) header.from=example.com", "dkim=fail header.d=example.com", "dmarc=temperror"):
         head = google(said).replace("\n", "\r\n").encode()
         assert judged(head + signed(), keys=dns_of("example.com")).proof is NONE
-    head = google("spf=none").replace("\n", "\r\n").encode()
-    assert judged(head + signed(), keys=dns_of("example.com")).proof is GOOD
+    for said in ("spf=none", "dmarc=none header.from=example.com"):
+        head = google(said).replace("\n", "\r\n").encode()
+        assert judged(head + signed(), keys=dns_of("example.com")).proof is GOOD
 
 
 def test_a_look_up_that_fails_proves_nothing_and_raises_nothing() -> None:
@@ -754,3 +942,40 @@ def test_a_domain_whose_own_servers_are_broken_does_not_stop_the_others(server: 
     for name in (b"a._domainkey.broken.example", b"b._domainkey.broken.example", b"c._domainkey.broken.example"):
         assert keys(name) is None
     assert keys(b"s1._domainkey.example.com") == key()[1]
+
+
+# --- mail that its domain wants refused
+
+
+def meant(raw: bytes, us: Us = US, *, person: bool = False) -> tuple[Event, ...]:
+    reading = read.examine(raw, Envelope(), us, person=person)
+    return read.events("mail", "1", b"digest", AT, reading, us)
+
+
+DISOWNED = google("dkim=none; spf=none; dmarc=fail (p=REJECT sp=REJECT dis=NONE) header.from=example.com")
+OURS = message_id(DELIVERY, "ornek.com.tr")
+
+
+@pytest.mark.parametrize("more", ["", "Auto-Submitted: auto-replied\n", "List-Id: <x.example.com>\n"])
+def test_a_mail_that_its_domain_disowns_is_set_aside(more: str) -> None:
+    (event,) = meant(written(DISOWNED, more=more))
+    assert isinstance(event, Automated) and event.what == REFUSED
+
+
+def test_a_mail_that_its_domain_disowns_is_read_where_there_is_a_reason_to() -> None:
+    assert isinstance(meant(written(DISOWNED), person=True)[0], Received), "an agent asked for it"
+    assert isinstance(meant(written(DISOWNED, more=f"In-Reply-To: {OURS}\n"))[0], Received), "it answers a mail of ours"
+    marked = f"Delivered-To: {tagged('destek@ornek.com.tr', 'r', DELIVERY)}\n"
+    assert isinstance(meant(written(DISOWNED, more=marked))[0], Received), "it came to the address of an answer"
+    form = "From: form@ornek.com.tr\nReply-To: can@example.com\n"
+    assert isinstance(meant(written(DISOWNED.replace("example.com", "ornek.com.tr"), form))[0], Received)
+    lenient = DISOWNED.replace("REJECT", "NONE")
+    assert isinstance(meant(written(lenient))[0], Received), "its domain does not ask for it"
+
+
+def test_figures_about_our_domain_are_no_complaint() -> None:
+    named = written(google(PASS)).replace(
+        "Subject: Sipariş".encode(), b"Subject: Report Domain: ornek.com.tr Submitter: x"
+    )
+    (event,) = meant(named)
+    assert isinstance(event, Automated) and event.what == "list"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from html import escape
+from itertools import islice
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +14,22 @@ from channels.mail.parse.html import to_text
 from channels.mail.quotes.own import MOST_LINES, own_words, read_words
 from channels.mail.quotes.page import own_words_html
 from channels.mail.values import MOST_TEXT, Mail, Own
-from tests.mail.quote_corpus import ADDRESS, NAME, OURS, Page, Sample, generated, hostile, hostile_pages, pages, written
+from tests.mail.quote_corpus import (
+    ADDRESS,
+    NAME,
+    OURS,
+    Page,
+    Sample,
+    below_labels,
+    below_labels_attributed,
+    endings,
+    generated,
+    hostile,
+    hostile_pages,
+    pages,
+    pages_below_labels,
+    written,
+)
 
 GENERATED = list(generated())
 ODDITIES, TRAPS, BETWEEN = written("oddities"), written("traps"), written("interleaved")
@@ -70,6 +89,43 @@ def test_a_html_mail_shows_its_writers_words_only(page: Page) -> None:
         assert words in own.text and words in html and words not in own.hidden
     for words in page.quoted:
         assert words not in own.text and words not in html and words in own.hidden
+
+
+# --- a form of the customer's own right above a header: a word of theirs hidden is the worst of faults
+
+
+def shown_otherwise(samples: Iterable[Sample], ours: frozenset[str] = OURS) -> list[str]:
+    return [sample.name for sample in samples if folded(own_words(sample.text, ours=ours).text) != folded(sample.own)]
+
+
+# One in so many of all there are: a number prime to those of endings, languages, orders and gaps leaves none out.
+def test_labels_of_the_customers_own_stay_above_a_header() -> None:
+    assert shown_otherwise(islice(below_labels(), 0, None, 19)) == []
+
+
+def test_labels_stay_above_a_header_even_where_we_do_not_know_our_names() -> None:
+    listed = (sample for sample in below_labels() if ", ka " not in sample.name)  # a language without labels
+    assert shown_otherwise(islice(listed, 0, None, 29), frozenset()) == []
+
+
+def test_labels_of_the_customers_own_stay_above_an_attribution() -> None:
+    assert shown_otherwise(islice(below_labels_attributed(), 0, None, 11)) == []
+
+
+def test_labels_of_the_customers_own_stay_above_a_header_in_html() -> None:
+    for page in islice(pages_below_labels(), 0, None, 101):
+        html, own = own_words_html(page.html, ours=OURS)
+        for words in page.own:
+            assert words in own.text and to_text(escape(words)) in to_text(html), page.name
+        for words in page.quoted:
+            assert words not in own.text and words in own.hidden, page.name
+
+
+@pytest.mark.parametrize("words", endings().values(), ids=endings().keys())
+@pytest.mark.parametrize("greeting", ["", "Hello,\n\n"], ids=["bare", "greeted"])
+def test_labels_with_nothing_quoted_below_are_shown(words: str, greeting: str) -> None:
+    text = greeting + words
+    assert own_words(text, ours=OURS) == Own(text=text, why=("whole",))
 
 
 # --- what is promised of every text

@@ -76,23 +76,23 @@ async def test_whoever_only_claims_to_be_a_customer_stays_apart_and_is_marked(sh
 
     refused = verdicts("fail", "ornek.com.tr")
     forged(world, letter("Kartımı unuttum", id="4@x"), signed=refused)
-    await line(world, "Kartımı unuttum")
+    await read(world, 5)
     await settled(world)
 
     roots = await world.roots()
     (own,) = [root for root in roots if root["ts"] == true["ts"]]
     assert not own["replies"], "nothing of it reached the customer's own thread"
     apart = {words: next(str(root) for root in roots if words in str(root)) for words in (
-        "Siparişimin adresi ne?", "Paramı bu hesaba", "Bana yazın", "Kartımı unuttum",
+        "Siparişimin adresi ne?", "Paramı bu hesaba", "Bana yazın",
     )}  # fmt: skip
     assert say.word("warning", "two_froms") in apart["Siparişimin adresi ne?"]
     assert says("card.claimed") in apart["Paramı bu hesaba"]
     assert says("card.looks_like") in apart["Paramı bu hesaba"]
     assert say.word("warning", "name_hides_address") in apart["Bana yazın"]
-    assert say.word("warning", "dmarc_refused") in apart["Kartımı unuttum"]
+    assert "Kartımı unuttum" not in str(roots), "its own domain disowns it: nobody is bothered with it"
+    assert len(await query(world, "select 1 from letters where outcome = 'aside'")) == 1, "and it is kept"
     assert not world.mail.sent
 
-    # The customer's own mail is still theirs, and an answer to the forger's thread reaches the address, not a stranger.
     world.mail.deliver(AYSE, MAILBOX, "Ek", "Unutmayın beni")
     await thread_shows(world, true["ts"], "Unutmayın beni")
 

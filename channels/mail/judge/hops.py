@@ -1,11 +1,12 @@
 """What one Received field tells: which hosts say that they wrote it, and whether the mail came in from outside there.
 
-Rule: a sender chooses what stands after `from`, and with it whole phrases. What can be read in two ways belongs to nobody.
+Rule: a sender chooses what stands after `from`, whole phrases too. What can be read in two ways belongs to nobody.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 _MOST = 2_000  # characters of a field that are looked at
 # Ways in which a mail is handed on inside a house, and no stranger's server hands one in.
@@ -23,11 +24,13 @@ class Hop:
 def read(received: str) -> Hop:
     """Read a Received field without its comments. Never raises; a comment left open hides the rest."""
     words = _bare(received[:_MOST]).lower().split()
-    hosts = tuple(host.rstrip(".;") for word, host in zip(words, words[1:], strict=False) if word == "by")
+    if words and words[0].startswith(";"):
+        return Hop(hosts=(), inner=True)  # qmail's `(qmail 42 invoked by uid 89); date`, which tells of no other host
+    hosts = tuple(host.rstrip(".;") for word, host in pairwise(words) if word == "by")
     way = ""
     if len(hosts) == 1:
         after = words[words.index("by") + 2 :]
-        way = next((name.rstrip(";") for word, name in zip(after, after[1:], strict=False) if word == "with"), "")
+        way = next((name.rstrip(";") for word, name in pairwise(after) if word == "with"), "")
     nobody = words[:1] == ["by"]  # no `from`: it came over no line
     return Hop(hosts=hosts, inner=len(hosts) == 1 and (nobody or way in _INSIDE or hosts[0] == "localhost"))
 

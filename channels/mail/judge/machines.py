@@ -7,7 +7,6 @@ weak the mail stays a MESSAGE and only `automatic` says that no program may answ
 from __future__ import annotations
 
 import re
-import unicodedata
 from uuid import UUID
 
 from channels.mail.judge import bounces, words
@@ -32,7 +31,7 @@ _RESPONDERS = (
 )
 _LISTS = ("list-id", "list-post", "list-unsubscribe", "mailing-list", "x-mailing-list", "x-mailman-version")
 _PROGRAMS = ("auto-generated", "auto-notified")  # Auto-Submitted of what answers nothing
-_ASKING = str.maketrans({"؟": "?", ";": "?", "\u037e": "?"})  # Arabic, and Greek in both of its forms
+_ASKING = ("?", "؟", "\uff1f", "\u037e")  # question marks: Latin, Arabic, full width, Greek
 _SUPPRESSED = re.compile(r"\b(?:all|oof|autoreply|rn|nrn)\b", re.IGNORECASE)
 _METHOD = re.compile(r"^METHOD[ \t]*:[ \t]*([A-Z]+)", re.IGNORECASE | re.MULTILINE)
 _ANSWERS = frozenset({"REPLY", "COUNTER", "CANCEL", "DECLINECOUNTER", "REFRESH"})
@@ -146,7 +145,7 @@ def _auto_reply(mail: Mail, envelope: Envelope, answers: bool) -> str:
 def _vacation(mail: Mail) -> str:
     """A vacation note known by its subject, with a second sign beside it: people write such subjects too.
 
-    Before a colon the words are those of a mail program, whatever its language; a person who copies them asks something.
+    Before a colon the words are a mail program's, in whatever language; a person who copies them asks something.
     """
     subject = folded(mail.subject[:300])
     automatic = words.AUTOMATIC.match(subject)
@@ -154,7 +153,7 @@ def _vacation(mail: Mail) -> str:
         return ""
     answers = bool(mail.in_reply_to or mail.references)
     marked = "x-auto-response-suppress" in mail.headers or bool(_precedence(mail) or _auto_submitted(mail))
-    asks = "?" in unicodedata.normalize("NFKC", mail.subject + mail.text[:2_000]).translate(_ASKING)
+    asks = any(mark in mail.subject or mark in mail.text[:2_000] for mark in _ASKING)
     if words.PREFIX.match(subject) and not asks:
         return f"vacation note: {mail.subject[:60].strip()}"
     if answers or marked or (automatic and words.ABSENT.search(folded(mail.text[:2_000]))):

@@ -15,6 +15,7 @@ from importlib import import_module
 from channels.mail.judge import results
 from channels.mail.judge.lookalikes import looks_alike
 from channels.mail.judge.results import Result, Results, aligned, ascii_domain
+from channels.mail.parse.headers import HIDDEN_ADDRESS, SEVERAL, TWO_FROMS
 from channels.mail.values import MOST_BYTES, MOST_HEADERS, Envelope, Headers, Mail, Mailbox, Trust, Us
 from channels.message import Proof
 
@@ -292,7 +293,8 @@ def _warnings(mail: Mail, us: Us) -> tuple[str, ...]:
 
 def _sender_trouble(mail: Mail) -> str:
     """What is wrong with From: several senders, none, or one that cannot be read for sure; "" if nothing is."""
-    if len(mail.from_) > 1 or len(mail.headers.all("from")) > 1 or "hides another" in mail.from_trouble:
+    several = len(mail.from_) > 1 or len(mail.headers.all("from")) > 1
+    if several or mail.from_trouble in (TWO_FROMS, SEVERAL, HIDDEN_ADDRESS):
         return "two_froms"
     if not mail.from_:
         return "no_sender"

@@ -56,7 +56,9 @@ _TRACE = frozenset(
     }
 )
 _METHOD = re.compile(r"([a-z][a-z0-9-]{0,30})(?:/\d{1,3})?$")
-_PRIVATE = re.compile(r"[\d.\[\]]+$|[0-9a-f.\[\]]*:[0-9a-f.:\[\]]*$|[^.]+$|.*\.(?:lan|local|localdomain|internal|localhost|home|corp|intern)$")
+_PRIVATE = re.compile(
+    r"[\d.\[\]]+$|[0-9a-f.\[\]]*:[0-9a-f.:\[\]]*$|[^.]+$|.*\.(?:lan|local|localdomain|internal|localhost|home|corp|intern)$"
+)
 _INSTANCE = re.compile(r"\s*i\s*=\s*(\d{1,3})\s*;")
 _SEALER = re.compile(r"(?:^|;)\s{0,20}d\s{0,5}=\s{0,5}([^;\s]{1,253})")
 
@@ -237,9 +239,13 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
     first = -1
     inside = True  # so far nothing came in from outside
     checked = False  # Google's own SPF field stands above
+    whole = False  # the run ends with the field with which the receiver took the mail in
     for place, (name, value) in enumerate(headers.fields if known else ()):
         if name == "received":
-            if found or len(path) == MOST_HOPS:
+            if found:
+                whole = _own_hop(hops.read(value), found[0].authserv)
+                break
+            if len(path) == MOST_HOPS:
                 break
             path.append(hops.read(value))
             inside, checked = inside and path[-1].inner, False
@@ -249,8 +255,8 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
             if own and (inside or checked or results.authserv != GOOGLE):
                 found.append(results)
                 first = place if first < 0 else first
-                told = {result.method for result in results.found} & _PROOFS
-                if len(told) > 1 or (told and not inside) or len(found) == MOST_BLOCK:
+                told = len(_proofs(results))
+                if told > 1 or (told and not inside) or len(found) == MOST_BLOCK:
                     break
             elif found or not inside:
                 break
@@ -259,16 +265,25 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
                 return (results,), below
         elif name == "received-spf":
             checked = "google.com:" in value[:MOST_HEADER].lower()
-        elif not name.startswith("x-") and name not in _TRACE and not (inside and found):
+        elif not name.startswith("x-") and name not in _TRACE:
             break
-    return tuple(found), first
+    return tuple(found if whole else _to_first_proof(found)), first
+
+
+def _to_first_proof(found: Sequence[Results]) -> Sequence[Results]:
+    telling = (place for place, results in enumerate(found, 1) if _proofs(results))
+    return found[: next(telling, len(found))]
+
+
+def _proofs(results: Results) -> set[str]:
+    return {result.method for result in results.found} & _PROOFS
 
 
 def _taken_in(headers: Headers, place: int, path: Sequence[Hop], results: Results, known: frozenset[str]) -> int:
     """Where the receiver took the mail in, 0 unless the ARC results at `place` are what it wrote on that."""
     if not results.authserv or not trusted(results.authserv, known):
         return 0
-    if not {result.method for result in results.found} & _PROOFS:
+    if not _proofs(results):
         return 0
     rest = enumerate(headers.fields[place:], place)
     below, field = next(((found, value) for found, (name, value) in rest if name == "received"), (0, ""))
@@ -279,7 +294,7 @@ def _taken_in(headers: Headers, place: int, path: Sequence[Hop], results: Result
 
 def _own_hop(hop: Hop, authserv: str) -> bool:
     """Whether a Received field was written by the receiver that names itself `authserv`, or inside its house."""
-    return bool(hop.hosts) and all(_own_host(host, authserv) for host in hop.hosts)
+    return (hop.inner or bool(hop.hosts)) and all(_own_host(host, authserv) for host in hop.hosts)
 
 
 def _own_host(host: str, authserv: str) -> bool:

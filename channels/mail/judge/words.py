@@ -186,7 +186,7 @@ COPY = re.compile(
 # What mail programs put before the subject of an answer that nobody wrote.
 _AUTOMATIC = phrases(
     "automatic reply|auto reply|auto-reply|autoreply|auto response|auto-response|automatic response|autoresponse",
-    "automated reply|automated response|automated answer|auto responder|autoresponder|auto answer|auto-answer|auto",
+    "automated reply|automated response|automated answer|auto responder|autoresponder|auto answer|auto-answer",
     "out of office autoreply|out of office automatic reply|out of office auto-reply|out of office reply",
     "out-of-office reply|out-of-office autoreply|vacation autoreply|vacation reply|vacation response|away message",
     "automatic email response|automatic acknowledgement|automatic message",
@@ -218,7 +218,8 @@ _AWAY = phrases(
     "mimo kancelář|dovolená|på semester|på ferie|lomalla|szabadságon|în concediu|خارج المكتب|في إجازة|休暇|休假|外出",
 )
 _END = r"\s*[\])]?\s*(?:$|[:：\-–—|!\[(])"
-AUTOMATIC = re.compile(rf"[\[(*\s]*{_AUTOMATIC}{_END}")
+AUTOMATIC = re.compile(rf"[\[(*\s]*(?:{_AUTOMATIC}|auto){_END}")
+PREFIX = re.compile(rf"{_AUTOMATIC} ?:")  # as mail programs put it before a subject; `folded` makes ：a colon
 AWAY = re.compile(rf"[\[(*\s]*{_AWAY}(?:\s*(?:re|aw|ynt))?{_END}")
 ABSENT = re.compile(
     phrases(

@@ -42,7 +42,7 @@ def text_of(blocks: Iterable[Block]) -> tuple[str, bool]:
 
 def html_of(blocks: Sequence[Block]) -> str:
     """Return the HTML of the body with the plain pieces between set as paragraphs, "" when none of it is HTML."""
-    return one_html(blocks) if any(block.html for block in blocks) else ""
+    return one_html(blocks)[: html.MOST_HTML] if any(block.html for block in blocks) else ""
 
 
 def one_html(blocks: Sequence[Block]) -> str:

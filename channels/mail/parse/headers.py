@@ -169,6 +169,18 @@ def date(value: str) -> datetime | None:
 
 # --- addresses
 
+# Why a From cannot be believed, as agents read it in `from_trouble`.
+TWO_FROMS = "The mail has two From headers."
+SEVERAL = "The From line names more than one address."
+NO_ADDRESS = "The From line names no address."
+HIDDEN_ADDRESS = "The From line names one address and hides another one behind it."
+HIDDEN_CHARACTERS = "The From line holds hidden characters."
+ENCODED_ADDRESS = "The From line hides its address in an encoded word."
+NOT_IN_BRACKETS = "The From line has no address in its brackets."
+GROUP = "The From line names a group."
+BROKEN = "The From line is broken."
+HEADERS_CUT = "With its headers cut, because they are too long, nobody can be sure of the sender."
+
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _COMMENT = re.compile(r"\(((?:[^()\\]|\\.)*)\)", re.DOTALL)
 _ANGLE = re.compile(r"<([^<>]*)>")
@@ -211,11 +223,11 @@ def sender(values: Sequence[str]) -> tuple[tuple[Mailbox, ...], str]:
         found += mailboxes
         troubles += [trouble] if trouble else []
     if len(values) > 1:
-        return tuple(found[:MOST_RECIPIENTS]), "The mail has two From lines."
+        return tuple(found[:MOST_RECIPIENTS]), TWO_FROMS
     if troubles:
         return tuple(found[:MOST_RECIPIENTS]), troubles[0]
     if len(found) != 1:
-        return tuple(found[:MOST_RECIPIENTS]), f"The From line names {len(found) or 'no'} address{'es' * bool(found)}."
+        return tuple(found[:MOST_RECIPIENTS]), SEVERAL if found else NO_ADDRESS
     return tuple(found), ""
 
 
@@ -223,7 +235,7 @@ def _read(value: str) -> tuple[list[Mailbox], str]:
     """Return the mailboxes of one header and what is odd about it."""
     value = value[:_MOST_RAW]
     entries, broken = _entries(value)
-    trouble = "The From line is broken." if broken or charsets.clean(value) != value else ""
+    trouble = BROKEN if broken or charsets.clean(value) != value else ""
     found: list[Mailbox] = []
     for entry in entries[: 4 * MOST_RECIPIENTS]:
         mailboxes, odd = _mailboxes(entry)
@@ -233,7 +245,7 @@ def _read(value: str) -> tuple[list[Mailbox], str]:
             break
     if not found and "=?" in value and "@" in (text := decoded(value)):
         found = list(_read(text.replace("=?", ""))[0])
-        trouble = trouble or "The From line hides its address in an encoded word."
+        trouble = trouble or ENCODED_ADDRESS
     return found, trouble
 
 
@@ -302,22 +314,22 @@ def _mailboxes(entry: _Entry) -> tuple[list[Mailbox], str]:
         if not bare:
             return [], ""
         name = entry.comment or _BARE.sub(" ", entry.phrase)
-        odd = "The From line names a group." if entry.grouped else ""
-        odd = "The From line holds hidden characters." if _DISGUISES.search(entry.bare) else odd
+        odd = GROUP if entry.grouped else ""
+        odd = HIDDEN_CHARACTERS if _DISGUISES.search(entry.bare) else odd
         return [Mailbox(address=address, name=_name(name)) for address in bare], odd
     inside = [text for text in map(_address, entry.angles) if text]
     if not inside:
-        odd = "The From line has no address in its brackets." if bare else ""
+        odd = NOT_IN_BRACKETS if bare else ""
         return [Mailbox(address=address) for address in bare], odd
     odd = ""
     if any(address not in inside for address in bare):
-        odd = "The From line names one address and hides another one behind it."
+        odd = HIDDEN_ADDRESS
     elif any(_DISGUISES.search(text) for text in entry.angles):
-        odd = "The From line holds hidden characters."
+        odd = HIDDEN_CHARACTERS
     elif any(re.search(r"[\s(\"]", text.strip()) or text.count("@") > 1 for text in entry.angles):
-        odd = "The From line is broken."
+        odd = BROKEN
     elif entry.grouped:
-        odd = "The From line names a group."
+        odd = GROUP
     name = _name(entry.phrase) or _name(entry.comment)
     return [Mailbox(address=address, name=name) for address in inside], odd
 

@@ -27,6 +27,7 @@ from channels.mail.values import MOST_TEXT, File
 
 _MOST_QUOTED = 20  # levels of quotes that are drawn
 _MOST_URL = 500
+_MOST_NODES = 150_000  # that are walked: half a second; the largest newsletters have 20,000
 
 _DROPPED = frozenset(
     {"style", "script", "head", "title", "template", "svg", "math", "select", "object", "iframe", "audio"}
@@ -82,8 +83,10 @@ class _Text:
     def walk(self, root: LexborNode) -> None:
         """Enter and leave every node without recursion, until there is more text than anybody looks at."""
         waiting: list[tuple[LexborNode, bool]] = [(root, False)]
-        while waiting and self.size < MOST_TEXT:
+        walked = 0
+        while waiting and self.size < MOST_TEXT and walked < 2 * _MOST_NODES:
             node, leaving = waiting.pop()
+            walked += 1
             if leaving:
                 self.leave(node, node.tag or "")
             elif node.is_text_node:
@@ -180,8 +183,9 @@ class _Text:
             self.links.append(((attributes.get("href") or "").strip(), len(self.said)))
         elif tag in ("td", "th"):
             if self.cells and self.cells[-1] and self.line:
-                text = "".join(self.line).rstrip()
-                self.line = [text + (" " if text.endswith((":", "：", "|")) else " | ")]
+                while self.line and not (last := self.line.pop().rstrip()):
+                    pass
+                self.line += [last, " " if last.endswith((":", "：", "|")) else " | "]
             if self.cells:
                 self.cells[-1] += 1
         elif tag in _PARAGRAPHS and not _is_tight(tag, attributes):
@@ -245,10 +249,10 @@ class _Text:
         if not self.links:
             return
         url, start = self.links.pop()
-        text = "".join(self.said[start:]).strip()
+        text = "".join(self.said[start : start + _MOST_URL]).strip()
         if not text or len(url) > _MOST_URL or not url.lower().startswith(("http://", "https://", "mailto:", "tel:")):
             return
-        if _bare(url) != _bare(text):
+        if _bare(url) != _bare(text[: 2 * _MOST_URL]):
             shown = _SPACES.sub("", unquote(url[7:].partition("?")[0]) if url.lower().startswith("mailto:") else url)
             at_end = "".join(self.line[-1:]).endswith(" ")
             self.put(f"({shown})" if at_end else f" ({shown})")

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from channels.mail.parse import body, charsets, files, headers, parts, sorting
 from channels.mail.parse.parts import RawField, Top
-from channels.mail.parse.sorting import Sorted
-from channels.mail.values import MOST_BYTES, MOST_PARTS, File, Headers, Mail
+from channels.mail.parse.sorting import Budget, Sorted
+from channels.mail.values import MOST_BYTES, File, Headers, Mail
 
 _MOST_SEARCHED = 100_000  # characters of `all_text`
 _MOST_ENCLOSED = 20
@@ -27,15 +27,15 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 def parse(raw: bytes) -> Mail:
     """Read a mail as far as it can be read. The result is bounded by the limits of `values`, whatever `raw` is."""
-    return _parse(raw, 0, [MOST_PARTS])
+    return _parse(raw, 0, Budget(), Budget())
 
 
-def _parse(raw: bytes, depth: int, left: list[int]) -> Mail:
-    """Read a mail; `left` is how many parts may still be read, together with the mails enclosed in it."""
+def _parse(raw: bytes, depth: int, budget: Budget, within: Budget) -> Mail:
+    """Read a mail; `within` is what may be read of all the mails that are enclosed in it, at whatever depth."""
     if b"\n" not in raw[: 64 << 10] and b"\r" in raw[: 64 << 10]:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
-        return _read(raw, parts.top(raw), depth, left)
+        return _read(raw, parts.top(raw), depth, budget, within)
     except Exception as error:  # noqa: BLE001 - the mail is shown with its headers and says so; nothing is lost
         why = f"This mail could not be read ({type(error).__name__}). The original mail is kept."
     try:
@@ -44,19 +44,20 @@ def _parse(raw: bytes, depth: int, left: list[int]) -> Mail:
         return Mail(defects=(why,))
 
 
-def _read(raw: bytes, top: Top, depth: int, left: list[int]) -> Mail:
+def _read(raw: bytes, top: Top, depth: int, budget: Budget, within: Budget) -> Mail:
     defects = [top.defect] if top.defect else []
     if len(raw) > MOST_BYTES:
         defects.append(f"This mail is larger than {MOST_BYTES >> 20} MB. Only its headers were read.")
         return _mail(top, "", tuple(defects))
-    root, count, cut = parts.parts(raw, top, max(1, left[0]))
-    left[0] -= count
+    root, count, cut = parts.parts(raw, top, max(1, budget.parts))
+    budget.parts -= count
     turkish = _TURKISH.search(raw, 0, top.body + 2000) is not None
-    found = sorting.sort(root, turkish=turkish)
+    found = sorting.sort(root, budget, turkish=turkish)
     text, of_html = body.text_of(found.blocks)
     kept, markup = body.located(found.files, body.html_of(found.blocks))
     label = next((part.charset for part in parts.leaves(root) if part.main == "text" and part.charset), "")
-    enclosed = _enclosed(found, kept, depth, left)
+    within.parts = min(within.parts, budget.parts)
+    enclosed = _enclosed(found, kept, depth, within)
     if "\ufffd" in text:
         found.defect("Some letters of this mail could not be read.")
     return replace(
@@ -84,9 +85,9 @@ def _mail(top: Top, label: str, defects: tuple[str, ...] = (), *, turkish: bool 
 
     senders, trouble = headers.sender(named.all("from"))
     if top.defect:
-        trouble = trouble or "The headers are too long to be sure of the sender."
+        trouble = trouble or headers.HEADERS_CUT
     elif any(name == "from" and _CONTROLS.search(value) for name, value in top.fields):
-        trouble = trouble or "The From line holds hidden characters."
+        trouble = trouble or headers.HIDDEN_CHARACTERS
     return Mail(
         headers=named,
         subject=words("subject"),
@@ -124,13 +125,13 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _enclosed(found: Sorted, kept: list[File], depth: int, left: list[int]) -> tuple[Mail, ...]:
+def _enclosed(found: Sorted, kept: list[File], depth: int, within: Budget) -> tuple[Mail, ...]:
     """Read the mails that are enclosed, and name their files after their subjects."""
     mails: list[Mail] = []
     for place in found.mails[:_MOST_ENCLOSED]:
-        if depth >= _ENCLOSED_DEPTH or left[0] <= 0:
+        if depth >= _ENCLOSED_DEPTH or within.parts <= 0:
             break
-        mail = _parse(kept[place].data, depth + 1, left)
+        mail = _parse(kept[place].data, depth + 1, within, within)
         mails.append(mail)
         name = kept[place].filename or (f"{mail.subject[:100]}.eml" if mail.subject else "message.eml")
         kept[place] = replace(kept[place], filename=name.replace("/", "-").replace("\\", "-"))

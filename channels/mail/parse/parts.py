@@ -26,6 +26,17 @@ _KNOWN = re.compile(
     rb"|x-[a-z0-9-]{1,60}|dkim-signature|authentication-results)[ \t]{0,20}:",
     re.IGNORECASE,
 )
+_CUT_TOP = "The headers of this mail are too long. Only their first part was read."
+_CUT_PART = "The headers of a part of this mail are too long. Only their first part was read."
+_FOLDED = rb"([^\n]*(?:\n[ \t][^\n]*){0,50})"
+_FROM = re.compile(rb"\n(from)[ \t]{0,20}:" + _FOLDED, re.IGNORECASE)
+_NEEDED = re.compile(
+    rb"\n(to|cc|subject|date|sender|reply-to|message-id|in-reply-to|references|auto-submitted|mime-version"
+    rb"|content-[a-z-]{1,40})[ \t]{0,20}:" + _FOLDED,
+    re.IGNORECASE,
+)
+_STRAY = re.compile(rb"\n(?![!-9;-~]{1,200}[ \t]{0,20}:|[ \t]|>?From )")
+_MOST_STRAYS = 1_000  # lines within overlong headers that may be the first one of the body
 _GUESSED = re.compile(rb"^--([^\s\x00-\x1f][^\r\n]{0,199}?)[ \t]{0,20}\r?$", re.MULTILINE)
 
 RawField = tuple[str, bytes]
@@ -93,16 +104,35 @@ def top(raw: bytes) -> Top:
     at = _first_header(raw)
     if at < 0:
         return Top([], 0)
-    found = _END.search(raw, at, at + MOST_HEADERS)
-    bound = found.end() if found else min(len(raw), at + MOST_HEADERS)
-    fields, end = read(raw, at, bound)
-    too_long = len(fields) >= _MOST_FIELDS
-    if not found and end == bound < len(raw):
-        too_long = True
-        later = _END.search(raw, bound - 1)
-        end = later.end() if later else len(raw)
-    defect = "The headers of this mail are too long. Only their first part was read." if too_long else ""
-    return Top(fields, end, defect)
+    fields, body, is_cut = block(raw, at, len(raw))
+    return Top(fields, body, _CUT_TOP if is_cut else "")
+
+
+def block(raw: bytes, start: int, limit: int) -> tuple[list[RawField], int, bool]:
+    """Read a header block: its fields, where the body begins, and whether fields were left out.
+
+    It ends at the first blank line, however late. Of what is left out, fields that nothing can be read without and
+    every further From are taken all the same: no second sender hides there.
+    """
+    ended = _END.search(raw, start, limit)
+    end = ended.end() if ended and ended.end() - ended.start() > 1 else limit
+    bound = end
+    if end - start > MOST_HEADERS:
+        bound = raw.rfind(b"\n", start, start + MOST_HEADERS) + 1 or start + MOST_HEADERS
+    fields, at, is_body = read(raw, start, bound, end)
+    if is_body or at >= end:
+        return fields, at if is_body else end, False
+    fields += [(found[1].lower().decode(), found[2].strip()) for found in _later(raw, max(start, at - 1), end)]
+    for stray in islice(_STRAY.finditer(raw, bound - 1, end), _MOST_STRAYS):
+        behind = raw.find(b"\n", stray.end())
+        if raw[stray.end() : stray.end() + 1] not in b"\r\n" and not _more(raw, behind if behind >= 0 else end, end):
+            return fields, stray.end(), True
+    return fields, end, True
+
+
+def _later(raw: bytes, at: int, end: int) -> Iterator[re.Match[bytes]]:
+    yield from islice(_FROM.finditer(raw, at, end), 5)
+    yield from islice(_NEEDED.finditer(raw, at, min(end, at + 4 * MOST_HEADERS)), 100)
 
 
 def _first_header(raw: bytes) -> int:
@@ -128,38 +158,41 @@ def _is_mbox(line: bytes) -> bool:
     return line.startswith((b"From ", b">From "))
 
 
-def read(raw: bytes, start: int, end: int) -> tuple[list[RawField], int]:
-    """Read the fields of a header block: names in lower case, values unfolded. Return them and where the body begins.
+def read(raw: bytes, start: int, bound: int, end: int) -> tuple[list[RawField], int, bool]:
+    """Read the fields of a header block up to `bound`, names in lower case, values unfolded.
 
-    A line that is no field is kept as part of the one above when further headers follow; else the body begins there.
+    Return them, where reading ended, and whether the body begins there: a line that is no field is kept as part of the
+    one above when further headers follow before `end`; else it is the first line of the body.
     """
     fields: list[RawField] = []
     folded: list[bytes] = []
-    name, at = "", start
-    for line in raw[start:end].split(b"\n"):
+    name, at, is_body = "", start, False
+    for line in raw[start:bound].split(b"\n"):
         stripped = line.rstrip(b"\r")
         if stripped[:1] in (b" ", b"\t"):
             folded.append(stripped)
         elif found := _FIELD.match(stripped):
             if name:
                 fields.append((name, _unfolded(folded)))
-            name, folded = found[1].decode("ascii").lower(), [found[2]]
+                name = ""
             if len(fields) >= _MOST_FIELDS:
                 break
+            name, folded = found[1].decode("ascii").lower(), [found[2]]
         elif not stripped:
-            if at > start:
+            if at > start and at < bound:
+                at, is_body = at + len(line) + 1, True
                 break
         elif _is_mbox(stripped):
             pass
         elif name and not _more(raw, at + len(line) + 1, end):
-            end = at
+            is_body = True
             break
         else:
             folded.append(b" " + stripped)
-        at += len(line) + 1
+        at = min(bound, at + len(line) + 1)
     if name:
         fields.append((name, _unfolded(folded)))
-    return fields, end
+    return fields, min(at, end), is_body
 
 
 def _unfolded(lines: list[bytes]) -> bytes:
@@ -250,9 +283,9 @@ class _Walk:
         if self.raw[begin : begin + 1] == b"\n" or self.raw[begin : begin + 2] == b"\r\n":
             fields, body = list[RawField](), self.raw.find(b"\n", begin) + 1
         else:
-            bound = min(limit, begin + MOST_HEADERS)
-            ended = _END.search(self.raw, begin, bound)
-            fields, body = read(self.raw, begin, ended.end() if ended else bound)
+            fields, body, is_cut = block(self.raw, begin, limit)
+            if is_cut and _CUT_PART not in self.defects:
+                self.defects.append(_CUT_PART)
             if not fields and self.raw[begin:body].strip():
                 body = begin  # no header at all: the text begins at once
         inherited = "message/rfc822" if parent.part.media_type == "multipart/digest" else "text/plain"
@@ -328,6 +361,9 @@ def leaves(root: Part) -> Iterator[Part]:
 _NOT_BASE64 = bytes(
     byte for byte in range(256) if not (chr(byte).isascii() and chr(byte).isalnum()) and byte not in b"+/="
 )
+_UU_BEGIN = re.compile(rb"^begin ", re.MULTILINE)
+_MOST_UU_LINES = 700_000  # 30 MB have 500,000
+_MOST_ODD_LINES = 10_000
 _ALPHABET = bytes(set(range(256)) - set(_NOT_BASE64))
 _SPACE = b" \t\r\n\x0b\x0c"
 
@@ -340,7 +376,8 @@ def transferred(data: bytes, encoding: str, is_text: bool = False) -> bytes:
     if name in ("quoted-printable", "quotedprintable", "qp"):
         return binascii.a2b_qp(data)
     if name in ("x-uuencode", "uuencode", "x-uue", "uue"):
-        return uudecoded(data.split(b"\n"))
+        begin = _UU_BEGIN.search(data)
+        return (uudecoded(data[begin.start() :].split(b"\n", _MOST_UU_LINES)) if begin else b"") or data
     return data
 
 
@@ -370,8 +407,9 @@ def _base64(data: bytes) -> bytes:
 
 
 def uudecoded(lines: list[bytes]) -> bytes:
-    """Decode uuencoded lines, with or without their `begin` and `end`."""
+    """Decode uuencoded lines, with or without their `begin` and `end`, until too many of them are none."""
     pieces: list[bytes] = []
+    odd = 0
     for line in lines:
         text = line.rstrip(b"\r\n")
         if not text or text.startswith(b"begin ") or text == b"end":
@@ -379,6 +417,9 @@ def uudecoded(lines: list[bytes]) -> bytes:
         try:
             pieces.append(binascii.a2b_uu(text))
         except binascii.Error:
+            odd += 1
+            if odd > _MOST_ODD_LINES:
+                break
             length = (((text[0] - 32) & 63) * 4 + 5) // 3  # some programs put rubbish behind the counted letters
             try:
                 pieces.append(binascii.a2b_uu(text[:length]))

@@ -12,7 +12,7 @@ from itertools import islice
 from channels.mail.parse import charsets, files, headers, html, parts, tnef
 from channels.mail.parse.body import LOCATED, Block, one_html, unflowed
 from channels.mail.parse.parts import Part
-from channels.mail.values import MOST_TEXT, File, Report
+from channels.mail.values import MOST_PARTS, MOST_TEXT, File, Report
 
 # --- facts
 
@@ -38,8 +38,10 @@ _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _MARKED_UP = frozenset({"text/enriched", "text/richtext"})
 _TEXT_FILES = ("text/csv", "text/x-", "text/v", "text/xml", "text/rtf", "text/directory", "text/css", "text/javascript")
+_MOST_TEXTS = 200
 _UNREAD_TNEF = "Outlook attachment (winmail.dat) that could not be opened"
 _CUT = f"The text of this mail is longer than {MOST_TEXT:,} characters. The rest is in the original mail."
+_MANY_TEXTS = f"This mail has more than {_MOST_TEXTS} pieces of text. The rest is in the original mail."
 _MOST_UU = 30  # files within a text
 
 _META = re.compile(rb"<meta[^<>]{0,200}charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.IGNORECASE)
@@ -50,9 +52,21 @@ _ARMOUR = re.compile(r"^-----BEGIN PGP (MESSAGE|SIGNED MESSAGE)-----$", re.MULTI
 
 
 @dataclass(slots=True)
+class Budget:
+    """How much may still be read, of a mail or of all the mails that are enclosed in it."""
+
+    parts: int = MOST_PARTS
+    texts: int = _MOST_TEXTS  # pieces: to tell their charset costs milliseconds each, however short they are
+    text: int = MOST_TEXT  # characters
+    html: int = html.MOST_HTML
+    made: int = 10 * MOST_TEXT  # by machines for machines: read however long the words of people are
+
+
+@dataclass(slots=True)
 class Sorted:
     """What a mail's parts turned out to be."""
 
+    budget: Budget
     turkish: bool = False
     blocks: list[Block] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
@@ -63,14 +77,22 @@ class Sorted:
     texts: list[str] = field(default_factory=list)  # everything readable, to search for ids
     defects: list[str] = field(default_factory=list)
 
+    def may_read(self, left: int) -> bool:
+        """Whether one more text may be decoded while `left` characters of its kind are left; if not, it is said."""
+        if left <= 0 or self.budget.texts <= 0:
+            self.defect(_CUT if left <= 0 else _MANY_TEXTS)
+            return False
+        self.budget.texts -= 1
+        return True
+
     def defect(self, text: str) -> None:
         if text not in self.defects:
             self.defects.append(text)
 
 
-def sort(root: Part, *, turkish: bool = False) -> Sorted:
-    """Take a mail's parts apart."""
-    found = Sorted(turkish=turkish)
+def sort(root: Part, budget: Budget | None = None, *, turkish: bool = False) -> Sorted:
+    """Take a mail's parts apart. What is read is taken from `budget`; text beyond it is left out and said."""
+    found = Sorted(budget=budget or Budget(), turkish=turkish)
     found.blocks = _blocks(root, found, True)
     return found
 
@@ -110,7 +132,10 @@ def _alternative(each: list[list[Block]]) -> list[Block]:
 def _leaf(part: Part, found: Sorted, alone: bool, depth: int) -> list[Block]:
     kind, attached = part.media_type, part.disposition == "attachment"
     if kind in _REPORTS:
+        if not found.may_read(found.budget.made):
+            return []
         text = charsets.decode(part.data(4 * MOST_TEXT), part.charset)[:MOST_TEXT]
+        found.budget.made -= len(text)
         found.reports.append(Report(media_type=kind, text=text))
         found.texts.append(text)
     elif kind in _MAILS:
@@ -126,15 +151,14 @@ def _leaf(part: Part, found: Sorted, alone: bool, depth: int) -> list[Block]:
     elif kind == "text/x-amp-html":
         pass  # a third form of the text beside the two
     elif kind == "text/calendar":
-        found.calendar = (
-            found.calendar or charsets.decode(part.data(4 * MOST_TEXT), part.charset or "utf-8")[:MOST_TEXT]
-        )
+        if not found.calendar and found.may_read(found.budget.made):
+            found.calendar = charsets.decode(part.data(4 * MOST_TEXT), part.charset or "utf-8")[:MOST_TEXT]
         _file(part, found, part.filename or "invite.ics")
     elif attached or (part.filename and not alone) or not _is_text(part):
         _file(part, found)
     elif kind in _HTML:
-        return [Block(html=_html(part, found))]
-    else:
+        return [Block(html=_html(part, found))] if found.may_read(found.budget.html) else []
+    elif found.may_read(found.budget.text):
         return _plain(part, found)
     return []
 
@@ -173,9 +197,10 @@ def _plain(part: Part, found: Sorted) -> list[Block]:
         text = re.sub(r"<[^<>\n]{0,200}>", "", text)
     text = _without_uu(text, found)
     text = _without_armour(text, found)
-    if len(text) > MOST_TEXT:
+    if len(text) > found.budget.text:
         found.defect(_CUT)
-        text = text[:MOST_TEXT]
+        text = text[: found.budget.text]
+    found.budget.text -= len(text)
     found.texts.append(text)
     return [Block(plain=text)]
 
@@ -187,8 +212,15 @@ def _html(part: Part, found: Sorted) -> str:
         label = meta[1].decode("ascii", "replace")
     text, pictures = html.pictures(charsets.decode(data, label, turkish=found.turkish))
     found.files += pictures
-    if len(text) > html.MOST_HTML:
+    return _bounded(text, found)
+
+
+def _bounded(text: str, found: Sorted) -> str:
+    text = html.unpadded(text)
+    if len(text) > found.budget.html:
         found.defect(_CUT)
+        text = text[: found.budget.html]
+    found.budget.html -= len(text)
     return html.tamed(text)
 
 
@@ -249,8 +281,10 @@ def _unpacked(part: Part, found: Sorted) -> list[Block]:
         kind = headers.media_type(file.media_type) or "application/octet-stream"
         found.files.append(File(media_type=kind, filename=file.name, data=file.data, content_id=file.content_id))
     if inside.text or inside.html:
-        found.texts.append(inside.text)
-        return [Block(plain=inside.text[:MOST_TEXT] or None, html=html.tamed(inside.html) or None)]
+        text = inside.text[: found.budget.text]
+        found.budget.text -= len(text)
+        found.texts.append(text)
+        return [Block(plain=text or None, html=_bounded(inside.html, found) or None)]
     if inside.rtf:
         found.files.append(File(media_type=part.media_type, filename="winmail.dat", data=data))
         found.defect("Outlook attachment (winmail.dat) whose formatted text could not be read; its files are shown.")
@@ -263,7 +297,8 @@ def _opened(part: Part, found: Sorted, depth: int) -> list[Block]:
     content = files.signed_content(data) if is_signed and depth < 3 else b""
     if content:
         found.seal = found.seal or "signed"
-        inner, _, defects = parts.parts(content, parts.top(content))
+        inner, count, defects = parts.parts(content, parts.top(content), max(1, found.budget.parts))
+        found.budget.parts -= count
         for defect in defects:
             found.defect(defect)
         return _blocks(inner, found, True, depth + 1)

@@ -38,6 +38,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ONE = re.compile(rf"[\t\n\f\r /]*+{_ATTRIBUTE}")
+_NAME = re.compile(r"</?[^\t\n\f\r />]*+")
 _ENDS = {name: re.compile(rf"</{name}(?=[\t\n\f\r />]|\Z)", re.IGNORECASE) for name in _RAW | _SKIPPED}
 _COMMENT_END = re.compile("--!?>")
 _PADDING = re.compile(r"<!--|<(?:(style)|(script))(?=[\t\n\f\r />])", re.IGNORECASE)
@@ -62,7 +63,7 @@ def tamed(html: str) -> str:
     if worst * len(found) > _MOST_MISNESTED and worst > 12:
         changes |= {token: "" for token in kept if token[2].lstrip("/") in _FORMATTING}
         _, deep = _levels(kept, _FORMATTING)
-    changes |= {token: "" for token in deep}
+    changes |= dict.fromkeys(deep, "")
     if not changes:
         return html
     pieces, at = [], 0
@@ -91,6 +92,7 @@ def unpadded(html: str) -> str:
 def _tokens(html: str) -> Iterator[_Token]:
     """Yield tags, comments, and the contents of elements that hold no tags, in order."""
     at = 0
+    endless: set[str] = set()  # is closed nowhere behind: looking again and again would be quadratic
     while found := _TOKEN.search(html, at):
         start, at = found.span()
         name = found["name"]
@@ -99,9 +101,11 @@ def _tokens(html: str) -> Iterator[_Token]:
             continue
         name = name[:40].lower()
         yield start, at, name
-        if name in _ENDS and not (name in _SKIPPED and found[0].endswith("/>")):
+        if name in _ENDS and name not in endless and not (name in _SKIPPED and found[0].endswith("/>")):
             end = _ENDS[name].search(html, at)
-            if end or name in _RAW:
+            if end is None and name in _SKIPPED:
+                endless.add(name)
+            else:
                 stop = end.start() if end else len(html)
                 yield at, stop, f"#{name}"
                 at = stop
@@ -116,13 +120,11 @@ def _heavy(html: str, found: Iterable[_Token]) -> Iterator[tuple[_Token, str]]:
         if name in ("html", "body") and bodies > 2 * _MOST_BODIES:
             yield token, ""
         elif end - start > 2 * _MOST_ATTRIBUTES and name[0] != "#":
-            begin = start + 1 + len(_NAME.match(html, start + 1)[0])  # type: ignore[index]
+            named = _NAME.match(html, start)
+            begin = named.end() if named else start
             most = list(islice(_ONE.finditer(html, begin, end), _MOST_ATTRIBUTES + 1))
             if len(most) > _MOST_ATTRIBUTES:
                 yield token, f"{html[start : most[-2].end()]}>"
-
-
-_NAME = re.compile(r"/?[^\t\n\f\r />]*+")
 
 
 def _unclear(html: str, found: Iterable[_Token]) -> Iterator[tuple[_Token, str]]:

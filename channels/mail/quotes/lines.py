@@ -17,6 +17,7 @@ MOST_SIGNATURE = 12  # lines after "-- "
 MOST_SENT = 10_000  # characters looked at of one text of ours
 MOST_SENT_TEXTS = 5
 MOST_KNOWN = 500  # lines at the end that are compared with them
+STROKES = frozenset({"--", "—", "–", "―"})  # alone in a line, above a signature
 WRAP = 60  # a quoted line at least so long may have spilt its end into the next line
 
 _PHONE = re.compile(r"(?:\+|\b)\d[\d ()./-]{5,18}\d\b")
@@ -236,7 +237,7 @@ class _Cut:
             last = own[-1]
             if self.page.depth[last]:
                 return
-            if _sent_from(self.page, last) or self.page.ruler(last) or self.page.bare[last] == "--":
+            if _sent_from(self.page, last) or self.page.ruler(last) or self.page.bare[last] in STROKES:
                 self.hide([last], "signature")
             elif (start := self._signature(own)) is not None:
                 self.hide([line for line in range(start, len(self.lines)) if not self.hidden[line]], "signature")
@@ -252,7 +253,7 @@ class _Cut:
             if self.lines[line] == "-- ":  # the one sign that all programs agree on
                 return line if rest and rest[-1] - line <= MOST_SIGNATURE else None
             bare = self.page.bare[line]
-            if bare in {"--", "—", "–", "-"} or self.page.ruler(line):
+            if bare in STROKES or bare == "-" or self.page.ruler(line):
                 return line if bare != "-" and _signs([self.page.bare[i] for i in rest], named=len(bare) <= 2) else None
         return None
 

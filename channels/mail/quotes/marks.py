@@ -22,6 +22,8 @@ MOST_WRAPS = 4  # lines
 _QUOTED = re.compile(r"(?:[ \t\xa0\u200e\u200f]*>)+")
 _WORD = re.compile(r"[^\W\d_]+")
 _LABEL = re.compile(r"[*_]{0,2}\s?([^\W\d_][^:*_<>@|=\n]{0,28}?)\s?[*_]{0,2}\s?:\s?[*_]{0,2}\s*", re.UNICODE)
+_ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•+])\s+[^\d\s]")
+_CLOCK_COLON = re.compile(r"\d:\d")
 _TITLE_EDGE = "-_=*~—–‐‑―─#>+ \t"
 _RULER = frozenset("-_=*~—–‐‑―─#")
 
@@ -209,6 +211,7 @@ class Page:
             found = _LABEL.match(bare[:60]) if ":" in bare[:40] else None
             label = found.group(1).strip().casefold() if found else ""
             good = found and label and label not in words.NOT_LABELS and label.count(" ") <= 3
+            good = good and not (found and _CLOCK_COLON.match(bare, found.end() - 2))
             self._labels[line] = (label, bare[found.end() :].strip("*_ ")[:LONGEST]) if good and found else None
         return self._labels[line]
 
@@ -245,6 +248,8 @@ class Page:
             dated = _dated(joined)
             if dated and (self._opens(above + 1) or not self._goes_on(above, joined)):
                 break
+            if self._listed(above) and (dated or not _ITEM.match(piece)):
+                break  # "Order: 1234", and the attribution right below
             joined = f"{piece} {joined}"
             if len(joined) > LONGEST or not is_attribution(joined, followed=True, ours=self.ours):
                 break
@@ -256,6 +261,14 @@ class Page:
         """Whether a line begins as attributions do, and so has nothing above it."""
         bare = self.bare[line]
         return not bare[0].isdigit() and words.BEGINS.match(bare) is not None and _dated(bare)
+
+    def _listed(self, line: int) -> bool:
+        """Whether a line is one of a list or a form, which no attribution has in its middle."""
+        bare = self.bare[line]
+        item = _ITEM.match(bare)
+        if item and "<" not in bare:
+            return True
+        return self._label(line) is not None and bare.count("<") <= bare.count(">")
 
     def _goes_on(self, above: int, joined: str) -> bool:
         """Whether the line above is the part of an attribution that its continuation lacks."""

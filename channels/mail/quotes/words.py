@@ -1,6 +1,6 @@
 """Words by which mail programs introduce what they quote, in the languages they are sold in.
 
-Rule: a missing word costs little, for the structure decides (`quote_marks`); a word is listed here only where the
+Rule: a missing word costs little, for the structure decides (`marks`); a word is listed here only where the
 structure alone would also take in what a person may write.
 """
 

@@ -1,0 +1,213 @@
+"""What the words of a message say, and with which words an agent is told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inbox.changes import Priority
+from routing.patterns import PhraseError, written
+from routing.phrases import LANGUAGES, Phrases
+from routing.weighing import SIGNALS, TAGS
+
+PHRASES = Phrases.load(LANGUAGES)
+
+
+def main(text: str) -> str:
+    tags = PHRASES.read(text).tags
+    return tags[0].name if tags else ""
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("paketim nerede kaldı ne zaman gelir", "order-status"),
+        ("Where is my parcel?", "order-status"),
+        ("gde moi zakaz", "order-status"),
+        ("wo bleibt meine bestellung", "order-status"),
+        ("وين طلبي", "order-status"),
+        ("it never showed up", "delivery-problem"),
+        ("kargo iki haftadır depoda bekliyor", "delivery-problem"),
+        ("посылка две недели лежит на складе", "delivery-problem"),
+        ("Das Paket wurde angeblich beim Nachbarn abgegeben", "delivery-problem"),
+        ("ما وصلني شي", "delivery-problem"),
+        ("bardak kırık çıktı", "damaged"),
+        ("чайник перестал включаться", "damaged"),
+        ("Der Reißverschluss ist nach einmal Tragen gerissen", "damaged"),
+        ("zarfın içi boş çıktı", "wrong-item"),
+        ("the box was empty", "wrong-item"),
+        ("вместо синего прислали красный", "wrong-item"),
+        ("iade etmek istiyorum", "return"),
+        ("ich möchte die Schuhe zurückschicken", "return"),
+        ("I'd like my money back", "refund"),
+        ("para hesabıma geçmedi", "refund"),
+        ("когда вернёте деньги", "refund"),
+        ("وين فلوسي", "refund"),
+        ("siparişimi iptal edin", "cancel"),
+        ("ich will stornieren", "cancel"),
+        ("можно поменять адрес доставки", "change-order"),
+        ("indirim kodu çalışmıyor", "payment"),
+        ("beni şikayetvar'a yazdırmayın", "legal"),
+        ("yarın tüketici hakem heyetine gidiyorum", "legal"),
+        ("напишу в Роспотребнадзор", "legal"),
+        ("die Verbraucherzentrale ist informiert", "legal"),
+        ("راح اشتكي عليكم حماية المستهلك", "legal"),
+        ("my lawyer will be in touch", "legal"),
+    ],
+)
+def test_plain_words_tell_the_tag(text: str, tag: str) -> None:
+    assert main(text) == tag
+
+
+@pytest.mark.parametrize("text", ["siparisim nerde", "SİPARİŞİM NERDE", "Siparişim nerdeeee", "sipariiişim NERDE"])
+def test_signs_case_and_emphasis_do_not_matter(text: str) -> None:
+    assert main(text) == "order-status"
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("iade istemiyorum, vidaları yollayın", "return"),
+        ("не хочу возвращать, пришлите новый", "return"),
+        ("I don't want to cancel", "cancel"),
+        ("I do NOT want a refund. Send it.", "refund"),
+        ("ich will nix zurückgeben", "return"),
+        ("لا أريد استرجاع الفلوس", "refund"),
+        ("please don't cancel it", "cancel"),
+    ],
+)
+def test_what_is_denied_is_not_heard(text: str, tag: str) -> None:
+    reading = PHRASES.read(text)
+    assert tag not in {told.name for told in reading.tags if told.score >= 2}
+
+
+def test_a_denial_ends_with_its_clause() -> None:
+    reading = PHRASES.read("I don't want another one, I want a refund")
+    assert "refund" in {told.name for told in reading.tags}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have opened a chargeback with my bank",
+        "prize taktım kıvılcım çıktı",
+        "Ich habe nie bei euch bestellt und ihr habt 80 € abgebucht",
+        "зарядка задымилась ночью",
+        "cancel it now, it ships today",
+        "düğün yarın, elbise hala gelmedi",
+        "البطارية انفجرت وابني انجرح",
+        "bu dördüncü mesajım",
+        "пишу третий раз, никто не отвечает",
+        "адрес не тот, сегодня отправляете! поменяйте",
+        "my card was charged and I never ordered anything from you",
+    ],
+)
+def test_what_cannot_wait_is_urgent_and_says_why(text: str) -> None:
+    reading = PHRASES.read(text)
+    assert reading.priority is Priority.URGENT
+    assert "says ‘" in reading.because
+
+
+@pytest.mark.parametrize(
+    ("text", "priority"),
+    [
+        ("I'm a lawyer, does the bag fit A4 files?", Priority.NORMAL),
+        ("Ben avukatım, bu gömleğin kumaşı terletir mi?", Priority.NORMAL),
+        ("Игрушечная полицейская машина: сирена отключается?", Priority.NORMAL),
+        ("kırık beyaz olanı tekrar gelecek mi", Priority.NORMAL),
+        ("çok teşekkür ederim bayıldım", Priority.LOW),
+        ("just curious, what is it made of", Priority.LOW),
+        ("fincan kırık geldi", Priority.HIGH),
+        ("деньги списали два раза", Priority.HIGH),
+        ("cancel my order please, no rush", Priority.NORMAL),
+    ],
+)
+def test_a_grave_word_alone_raises_nothing(text: str, priority: Priority) -> None:
+    assert PHRASES.read(text).priority is priority
+
+
+def test_a_hit_names_the_place_and_the_customers_own_words() -> None:
+    text = "Merhaba! SİPARİŞİMİ İptal edin lütfen"
+    hit = next(hit for hit in PHRASES.read(text).hits if hit.tag == "cancel")
+    assert text[hit.start : hit.end] == hit.said == "SİPARİŞİMİ İptal"
+    assert PHRASES.read(text).because.startswith("cancel: says ‘SİPARİŞİMİ İptal")
+
+
+def test_capitals_and_exclamation_marks_are_mild_anger() -> None:
+    assert PHRASES.read("WHERE IS THE REFUND FOR THIS").priority is Priority.HIGH
+    assert "anger" in {told.name for told in PHRASES.read("refund!!!").signals}
+    assert "anger" not in {told.name for told in PHRASES.read("Refund for SO-11820?").signals}
+
+
+def test_a_shop_adds_its_own_phrases() -> None:
+    more = PHRASES.with_more({"wholesale": ["toplu alım", "bayilik"], "return": ["geri postala*"]})
+    tags = {told.name: told.because for told in more.read("Bayiliğiniz var mı, toplu alım yapacağım").tags}
+    assert tags["wholesale"] == "says ‘Bayiliğiniz’" or tags["wholesale"] == "says ‘toplu alım’"
+    assert more.read("geri postalayacağım").tags[0].name == "return"
+    assert "wholesale" not in {told.name for told in PHRASES.read("toplu alım").tags}
+
+
+def test_only_the_shops_languages_are_loaded() -> None:
+    assert len(Phrases.load(["de-AT"])) < len(Phrases.load(["de", "en"])) < len(PHRASES)
+    assert not Phrases.load(["de"]).read("siparişimi iptal edin").tags
+    assert len(Phrases.load(["ja"])) == len(PHRASES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_starter_file_speaks_of_every_tag(language: str) -> None:
+    found = {source.tag for source in Phrases.load([language])._sources}
+    assert set(TAGS) <= found
+    assert {"danger", "fraud", "unanswered", "soon", "event"} <= found & SIGNALS.keys()
+
+
+@pytest.mark.parametrize(
+    ("phrase", "mistake"),
+    [("{order} late", "order"), ("(a|b", "nothing closes"), ("a) b", "without what opens"), ("...", "no words")],
+)
+def test_a_phrase_that_cannot_be_read_is_refused_with_the_reason(phrase: str, mistake: str) -> None:
+    with pytest.raises(PhraseError, match=mistake):
+        written(phrase, "en", {})
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "heard"),
+    [
+        ("parcel .. lost", "the parcel is completely lost", True),
+        ("parcel .. lost", "the parcel came. I lost nothing", False),
+        ("parcel .. lost", "parcel that I have wanted for ages is lost", False),
+        ("parcel ... lost", "parcel that I have wanted for ages is lost", True),
+        ("wedding & tomorrow", "tomorrow is the wedding", True),
+        ("wedding tomorrow", "tomorrow wedding", False),
+        ("(very)? late", "late", True),
+        ("=late", "later", False),
+        ("late*", "lateness", True),
+        ("(a|b c) d", "b c d", True),
+    ],
+)
+def test_the_signs_of_a_phrase(phrase: str, text: str, heard: bool) -> None:
+    assert bool(Phrases([]).with_more({"x": [phrase]}, language="en").read(text).tags) is heard
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_read(text: str) -> None:
+    reading = PHRASES.read(text)
+    for hit in reading.hits:
+        assert 0 <= hit.start < hit.end <= len(text)
+        assert hit.weight > 0
+    assert [told.score for told in reading.tags] == sorted((told.score for told in reading.tags), reverse=True)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["iade", "kargo", "nerede", "yok", "not", "the", "refund", "cancel", "не", "деньги", "где", "заказ"]
+        ),
+        max_size=60,
+    )
+)
+def test_what_is_heard_does_not_depend_on_case(words: list[str]) -> None:
+    text = " ".join(words)
+    assert [hit.tag for hit in PHRASES.read(text).hits] == [hit.tag for hit in PHRASES.read(text.upper()).hits] or (
+        "anger" in {told.name for told in PHRASES.read(text.upper()).signals}
+    )
