@@ -7,6 +7,7 @@ same events each time, which the intake stores once.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ class _Ahead:
 
     unread: Unread
     events: asyncio.Task[Sequence[Event] | None]
-    read_at: float = 0.0  # when it was read, by the monotonic clock
+    read_at: float = math.inf  # by the monotonic clock
 
     def __post_init__(self) -> None:
         self.events.add_done_callback(self._note)
@@ -241,7 +242,7 @@ async def _some(ahead: Sequence[_Ahead]) -> list[_Ahead]:
     head = ahead[0]
     if not head.events.done():
         waiting = [one.read_at for one in ahead if one.events.done()]
-        left = min(waiting) + PATIENCE - time.monotonic() if waiting else LOOK
+        left = min(min(waiting) + PATIENCE - time.monotonic(), PATIENCE) if waiting else LOOK
         running = [one.events for one in ahead if not one.events.done()]
         wanted = running if not waiting or left <= 0 else [head.events]
         await asyncio.wait(wanted, timeout=left if left > 0 else LOOK, return_when=asyncio.FIRST_COMPLETED)

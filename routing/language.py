@@ -76,7 +76,7 @@ _WORDS = {
     "bg": "къде е моята поръчка не кога благодаря моля здравейте и на",
     "fa": "سلام کجاست سفارش من لطفا ممنون چه کی",
 }
-_LETTER, _WORD, _NO_WORD = 3.0, 2.5, -0.4  # nats; a word on the list speaks louder than its letters
+_LETTER, _WORD, _NO_WORD = 3.0, 2.5, -1.5  # nats; a word on the list speaks louder than its letters
 _UNSEEN = -0.15  # nats for three letters no example had, in a language with a profile
 _FOREIGN = 3.5  # who writes another script borrows Latin words and names, hardly ever the other way round
 _LOUDEST = 14.0  # nats one message may add: a long one must not outvote a changed mind for ever

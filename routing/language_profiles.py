@@ -15,8 +15,8 @@ from importlib import resources
 
 from routing.folding import fold, squeeze, tokens
 
-_KEPT = 3_000  # threes of letters; the rarer ones weigh next to nothing
-_TELLING = 5  # tenths of a nat; less tells nothing
+_KEPT = 2_300  # threes of letters; the rarer ones weigh next to nothing
+_TELLING = 3  # tenths of a nat; less tells nothing
 _STEP = 10  # stored weights are tenths of a nat
 _PRIOR = 0.4  # of a sighting, for every three not seen
 
@@ -52,7 +52,10 @@ def learn(texts: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int]]:
         for language, share in shares.items():
             weights[language][three] = round(math.log(share / middle) * _STEP)
     chosen = [three for three, _ in sum(counts.values(), Counter[str]()).most_common(_KEPT)]
-    return {language: {three: of[three] for three in chosen if abs(of[three]) >= _TELLING} for language, of in weights.items()}
+    return {
+        language: {three: of[three] for three in chosen if abs(of[three]) >= _TELLING}
+        for language, of in weights.items()
+    }
 
 
 def _all_threes(texts: Iterable[str]) -> Iterable[str]:

@@ -239,6 +239,7 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
     first = -1
     inside = True  # so far nothing came in from outside
     checked = False  # Google's own SPF field stands above
+    chained = False
     whole = False  # the run ends with the field with which the receiver took the mail in
     for place, (name, value) in enumerate(headers.fields if known else ()):
         if name == "received":
@@ -260,7 +261,8 @@ def block(headers: Headers, known: frozenset[str]) -> tuple[tuple[Results, ...],
                     break
             elif found or not inside:
                 break
-        elif name == "arc-authentication-results" and inside and not found:
+        elif name == "arc-authentication-results" and inside and not found and not chained:
+            chained = True  # the topmost is the newest; the others are of earlier receivers
             if below := _taken_in(headers, place, path, results := parse(_INSTANCE.sub("", value, count=1)), known):
                 return (results,), below
         elif name == "received-spf":

@@ -294,7 +294,11 @@ def pictures(html: str) -> tuple[str, tuple[File, ...]]:
     pieces: list[str] = []
     files: list[File] = []
     at = 0
-    while len(files) < _MOST_PICTURES and (start := html.find("data:image/", at)) >= 0:
+    while (
+        len(files) < _MOST_PICTURES
+        and len(pieces) < 100 * _MOST_PICTURES
+        and (start := html.find("data:image/", at)) >= 0
+    ):
         quote = _QUOTE.search(html, start)
         if quote is None:
             break

@@ -15,6 +15,7 @@ from channels.mail.parse import charsets, headers
 from channels.mail.values import MOST_DEPTH, MOST_HEADERS, MOST_PARTS
 
 _MOST_FIELDS = 2_000
+_MOST_PART_FIELDS = 200  # of one part, for there may be a thousand
 _MOST_MISSES = 50_000  # lines that begin like a boundary and are none
 _MOST_BANNER = 5  # lines before the headers that are no headers
 
@@ -108,7 +109,7 @@ def top(raw: bytes) -> Top:
     return Top(fields, body, _CUT_TOP if is_cut else "")
 
 
-def block(raw: bytes, start: int, limit: int) -> tuple[list[RawField], int, bool]:
+def block(raw: bytes, start: int, limit: int, most: int = _MOST_FIELDS) -> tuple[list[RawField], int, bool]:
     """Read a header block: its fields, where the body begins, and whether fields were left out.
 
     It ends at the first blank line, however late. Of what is left out, fields that nothing can be read without and
@@ -119,7 +120,7 @@ def block(raw: bytes, start: int, limit: int) -> tuple[list[RawField], int, bool
     bound = end
     if end - start > MOST_HEADERS:
         bound = raw.rfind(b"\n", start, start + MOST_HEADERS) + 1 or start + MOST_HEADERS
-    fields, at, is_body = read(raw, start, bound, end)
+    fields, at, is_body = read(raw, start, bound, end, most)
     if is_body or at >= end:
         return fields, at if is_body else end, False
     fields += [(found[1].lower().decode(), found[2].strip()) for found in _later(raw, max(start, at - 1), end)]
@@ -158,7 +159,7 @@ def _is_mbox(line: bytes) -> bool:
     return line.startswith((b"From ", b">From "))
 
 
-def read(raw: bytes, start: int, bound: int, end: int) -> tuple[list[RawField], int, bool]:
+def read(raw: bytes, start: int, bound: int, end: int, most: int) -> tuple[list[RawField], int, bool]:
     """Read the fields of a header block up to `bound`, names in lower case, values unfolded.
 
     Return them, where reading ended, and whether the body begins there: a line that is no field is kept as part of the
@@ -175,7 +176,7 @@ def read(raw: bytes, start: int, bound: int, end: int) -> tuple[list[RawField], 
             if name:
                 fields.append((name, _unfolded(folded)))
                 name = ""
-            if len(fields) >= _MOST_FIELDS:
+            if len(fields) >= most:
                 break
             name, folded = found[1].decode("ascii").lower(), [found[2]]
         elif not stripped:
@@ -261,7 +262,7 @@ class _Walk:
             if closing:
                 continue
             if self.count >= self.most:
-                self.defects.append(f"This mail has more than {self.most:,} parts. Only the first ones were read.")
+                self.defects.append(f"This mail has more than {MOST_PARTS:,} parts. Only the first ones were read.")
                 break
             current = self.part(self.stack[owner], end)
         self.leave(current, 0, len(self.raw))
@@ -283,7 +284,7 @@ class _Walk:
         if self.raw[begin : begin + 1] == b"\n" or self.raw[begin : begin + 2] == b"\r\n":
             fields, body = list[RawField](), self.raw.find(b"\n", begin) + 1
         else:
-            fields, body, is_cut = block(self.raw, begin, limit)
+            fields, body, is_cut = block(self.raw, begin, limit, _MOST_PART_FIELDS)
             if is_cut and _CUT_PART not in self.defects:
                 self.defects.append(_CUT_PART)
             if not fields and self.raw[begin:body].strip():
