@@ -273,11 +273,12 @@ def mail_read(
     """Print how mails are read: a line of JSON each, with the sender's own words, what was hidden, and why."""
     from dataclasses import replace
 
-    from app.config import IntakeConfig
-    from app.mail import read, who_we_are
+    from app.config_mail import reading_us
+    from app.mail import read
+    from channels.mail.values import Us
 
     known = config != DEFAULT_FILE or config.exists()  # anyone may look at a mail, with nothing set up
-    ours = who_we_are(_part(config, IntakeConfig) if known else None)
+    ours = reading_us(config, os.environ) if known else Us()
     ours = replace(ours, trusted_authserv=ours.trusted_authserv | {name.lower() for name in trust or ()})
 
     def show(line: dict[str, Any]) -> None:

@@ -79,11 +79,11 @@ class IntakeConfig(StoreConfig, PublicConfig):
     channels: tuple[ChannelConfig, ...] = ()
 
     def settings_of(self, channel: ChannelConfig) -> dict[str, Any]:
-        """What a channel's adapter is made with: its own keys, and of a mailbox also which others are ours."""
+        """What a channel's adapter is made with: its own keys, and of a mailbox also the shop's clock and mailboxes."""
         if not isinstance(channel, EmailConfig):
             return channel.settings()
         ours = [address for c in self.channels if isinstance(c, EmailConfig) for address in (c.address, *c.aliases)]
-        return {**channel.settings(), "mailboxes": tuple(dict.fromkeys(ours))}
+        return {**channel.settings(), "mailboxes": tuple(dict.fromkeys(ours)), "timezone": self.shop.timezone}
 
 
 class Config(IntakeConfig):

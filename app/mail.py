@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from app.config import IntakeConfig, StoreConfig
-from app.config_sections import EmailConfig
 from app.store import opened
-from channels.email import EmailConfig as Settings
-from channels.email import us
 from channels.mail.process import Children, Job, TooMuch
 from channels.mail.values import MOST_BYTES, Us
 from inbox import due
@@ -29,18 +26,6 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)  # what an mbox puts before 
 
 class NoMail(Exception):
     """There is no mail there."""
-
-
-def who_we_are(config: IntakeConfig | None) -> Us:
-    """The shop's mailboxes and the receivers it trusts, over all its e-mail channels."""
-    sections = [c for c in config.channels if isinstance(c, EmailConfig)] if config else []
-    ours = [us(Settings(**config.settings_of(section))) for section in sections] if config else []
-    return Us(
-        addresses=frozenset().union(*(one.addresses for one in ours)),
-        domains=frozenset().union(*(one.domains for one in ours)),
-        contact_forms=frozenset().union(*(one.contact_forms for one in ours)),
-        trusted_authserv=frozenset().union(*(one.trusted_authserv for one in ours)),
-    )
 
 
 def read(place: str, ours: Us, show: Callable[[dict[str, Any]], None]) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-import ahocorasick  # type: ignore[import-not-found]
+import ahocorasick
 
 from inbox.changes import Priority
 from routing.folding import LONGEST, ends_sentence, fold, is_word, places, squeeze, tokens
