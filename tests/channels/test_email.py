@@ -77,11 +77,11 @@ def letter(raw: bytes, **facts: object) -> Letter:
     return Letter(channel="mail", external_id="imap:INBOX:1:1", digest=b"1", at=AT, raw=raw, facts=facts)
 
 
-MAIL = """From: Ayşe <ayse@ornek.com.tr>
+MAIL = """Authentication-Results: mx.kumbara.example; dmarc=pass header.from=ornek.com.tr
+From: Ayşe <ayse@ornek.com.tr>
 To: support@kumbara.example
 Subject: Siparişim
 Message-ID: <1@ornek.com.tr>
-Authentication-Results: mx.kumbara.example; dmarc=pass header.from=ornek.com.tr
 
 Siparişim nerede?
 

@@ -18,6 +18,11 @@ _MOST_MISNESTED = 300_000  # tags times formatting left open: how many nodes the
 _MOST_ATTRIBUTES = 200  # of one tag; a parser compares each with all others, and honest tags have twenty
 _MOST_BODIES = 5  # html and body tags: a parser adds the attributes of each to the first
 
+_MOST_FOSTERED = 1_000
+_MOST_ENTITIES = 150_000  # a long mail in which every letter is one has 50,000
+
+_TABLES = frozenset({"table", "tbody", "thead", "tfoot", "tr", "colgroup"})
+_CELLS = frozenset({"td", "th", "caption"})
 _VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta param source track wbr"))
 _SELF_CLOSING = _VOID | frozenset(re.findall(r"\S+", "p li td th tr tbody thead tfoot dd dt option html head body"))
 _FORMATTING = frozenset(re.findall(r"\S+", "a b big code em font i nobr s small strike strong tt u"))
@@ -40,6 +45,7 @@ _TOKEN = re.compile(
 _ONE = re.compile(rf"[\t\n\f\r /]*+{_ATTRIBUTE}")
 _NAME = re.compile(r"</?[^\t\n\f\r />]*+")
 _ENDS = {name: re.compile(rf"</{name}(?=[\t\n\f\r />]|\Z)", re.IGNORECASE) for name in _RAW | _SKIPPED}
+_ENTITY = re.compile(r"&(?:#?\w{1,32}+;?)?")
 _COMMENT_END = re.compile("--!?>")
 _PADDING = re.compile(r"<!--|<(?:(style)|(script))(?=[\t\n\f\r />])", re.IGNORECASE)
 _ENCLOSED = re.compile(r"(data:[\w.+-]{1,60}/)[^\"'\s<>()]{200,}+")
@@ -51,6 +57,9 @@ _Token = tuple[int, int, str]  # from, to, the name in lower case: "/b" where it
 def tamed(html: str) -> str:
     """Return `html` cut to its largest size and without the tags that would make a parser explode or nest too deep."""
     html = unpadded(html)[:MOST_HTML]
+    if html.count("&") > _MOST_ENTITIES:
+        *few, rest = html.split("&", _MOST_ENTITIES)
+        html = "&".join([*few, _ENTITY.sub(" ", f"&{rest}")])
     if len(html) < _HARMLESS and html.count("<") < _MOST_OPEN:
         return html
     found = list(_tokens(html))
@@ -58,6 +67,8 @@ def tamed(html: str) -> str:
     changes = dict(_heavy(html, found))
     if is_odd:
         changes |= dict(_unclear(html, found))
+    if _fostered(html, found) > _MOST_FOSTERED:
+        changes |= {token: " " for token in found if token[2].lstrip("/") in _TABLES | _CELLS}
     kept = [token for token in found if token not in changes]
     worst, deep = _levels(kept, frozenset())
     if worst * len(found) > _MOST_MISNESTED and worst > 12:
@@ -125,6 +136,22 @@ def _heavy(html: str, found: Iterable[_Token]) -> Iterator[tuple[_Token, str]]:
             most = list(islice(_ONE.finditer(html, begin, end), _MOST_ATTRIBUTES + 1))
             if len(most) > _MOST_ATTRIBUTES:
                 yield token, f"{html[start : most[-2].end()]}>"
+
+
+def _fostered(html: str, found: Iterable[_Token]) -> int:
+    """Tell how much stands in tables outside of their cells: a parser moves each piece before the table."""
+    count, last, is_between = 0, 0, False
+    for start, end, name in found:
+        bare = name.lstrip("/")
+        count += is_between and not html[last:start].isspace() and last < start
+        if bare in _TABLES:
+            is_between = name != "/table"
+        elif bare in _CELLS:
+            is_between = name[0] == "/"
+        else:
+            count += is_between and name[0] not in "/#"
+        last = end
+    return count
 
 
 def _unclear(html: str, found: Iterable[_Token]) -> Iterator[tuple[_Token, str]]:
