@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
 
 from channels.mail.parse import html
 from channels.mail.values import MOST_TEXT, File
@@ -107,6 +108,87 @@ def test_deep_and_never_closed_tags_keep_their_words() -> None:
 def test_honest_html_is_not_touched_by_the_taming() -> None:
     markup = "<table><tr><td><p><b>a</b> <a href='https://e.com'>b</a></td></tr></table>" * 400
     assert html.tamed(markup) == markup
+
+
+def many(count: int, quote: str = "") -> str:
+    return " ".join(f"a{number}={quote}b{quote}" for number in range(count))
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        f"<p {many(5_000)}>words</p>",
+        f"<p title='a > b' {many(5_000, chr(34))}>words</p>",
+        f"<p/{many(5_000).replace(' ', '/')}/>words",
+        f"<p title='<!--' {many(5_000)}>words<!-- -->",
+        f"<p title='<script>' {many(5_000)}>words</p>",
+        f"<!-- <p a=' --><p {many(5_000)}>words</p>",
+        f"<svg><style><p a=' </style><p b=' {many(5_000)}></svg><p {many(5_000)}>words",
+        f"<textarea><p a=' </textarea><p {many(5_000)}>words",
+        f"<script><!--<script></script><p a=' </script> --></script><p b=' {many(5_000)}>words",
+        f"words</p {many(5_000)}>",
+        f"words<p {many(5_000)}",
+        "".join(f"<body {many(300).replace('a', f'a{number}x')}>" for number in range(20)) + "words",
+    ],
+)
+def test_no_tag_keeps_thousands_of_attributes(markup: str) -> None:
+    tame = html.tamed(markup)
+    found = [node for node in LexborHTMLParser(tame).css("*") if len(node.attributes) > 2_500]
+    assert found == []
+    assert "words" in html.to_text(markup)
+    assert "words" in html.clean(markup)
+
+
+def test_the_first_attributes_of_a_tag_count() -> None:
+    markup = f"<a href='https://e.com/x' {many(5_000)}>here</a>"
+    assert html.to_text(markup) == "here (https://e.com/x)"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<table>" + "<tr>word<td>word" * 3_000,
+        "<table>" + "<br>word" * 3_000,
+        "<select>" + "<option>x" * 3_000 + "</select>word",
+        "<svg>" * 3_000 + "word",
+        "<a href=x><div>" * 3_000 + "word",
+        "&" * 200_000 + "word",
+    ],
+)
+def test_shapes_that_are_slow_to_parse_keep_their_words(markup: str) -> None:
+    assert html.tamed(markup) != markup
+    assert "word" in html.to_text(markup)
+    assert "word" in html.clean(markup)
+
+
+def test_nothing_is_nested_deeper_when_formatting_is_taken_out() -> None:
+    tame = html.tamed("<a href=x><div>" * 3_000 + "word")
+    assert "<a" not in tame
+    assert 10 < tame.count("<div>") <= 500
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        "<style>p { color: red }\n" + "x" * 1_300_000 + "</style>",
+        "<STYLE type='text/css'>p{}</STYLE >" * 50_000,
+        "<!-- " + "x" * 1_300_000 + " -->",
+        "<!--[if mso]> <p>no</p> <![endif]-->" * 40_000,
+        "<script>" + "x()<!-- " * 200_000 + "</script>",
+        "<img src=data:image/png;base64," + "QUJD" * 400_000 + " alt=''>",
+    ],
+)
+def test_what_nobody_sees_does_not_push_the_words_out(padding: str) -> None:
+    assert html.to_text(f"<html><body>{padding}<p>words</p>") == "words"
+
+
+def test_a_document_of_more_tags_than_anybody_writes_is_shown_as_its_text() -> None:
+    assert html.clean("<hr><p>a &lt;b" + "<br>" * 110_000).startswith("_" * 32 + "<br><br>a &lt;b")
+
+
+def test_a_row_of_many_cells_is_one_line() -> None:
+    cells = "".join(f"<td>{number}</td>" for number in range(1_000))
+    assert html.to_text(f"<table><tr>{cells}</tr></table>") == " | ".join(map(str, range(1_000)))
 
 
 def test_text_is_bounded() -> None:

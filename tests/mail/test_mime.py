@@ -10,7 +10,7 @@ import pytest
 
 from channels.mail.parse import body, headers
 from channels.mail.parse.mime import parse
-from channels.mail.values import MOST_BYTES, MOST_RECIPIENTS, MOST_TEXT, Mailbox
+from channels.mail.values import MOST_BYTES, MOST_HEADERS, MOST_RECIPIENTS, MOST_TEXT, Mailbox
 from tests.mail.nasty import (
     FROM,
     PDF,
@@ -163,6 +163,51 @@ def test_a_second_from_cannot_hide_behind_headers_that_are_not_read() -> None:
     assert found.from_trouble
     assert found.text == "hello"
     assert "headers" in found.defects[0]
+
+
+def test_the_body_is_what_follows_the_blank_line_however_late() -> None:
+    filler = b"".join(b"X-%d: y\n" % number for number in range(60_000))
+    assert len(filler) > 2 * MOST_HEADERS
+    for cut in range(12):  # wherever the limit falls within a line
+        found = parse(b"From: a@example.com\nX: " + b"x" * cut + b"\n" + filler + b"Subject: late\n\nhello\n\nyou")
+        assert (found.text, found.subject) == ("hello\n\nyou", "late")
+        assert found.from_trouble == headers.HEADERS_CUT
+        assert found.defects == ("The headers of this mail are too long. Only their first part was read.",)
+
+
+def test_a_body_without_a_blank_line_is_found_behind_overlong_headers() -> None:
+    raw = b"From: a@example.com\n" + b"X-A: y\n" * 60_000 + b"Hello there\n\nyou"
+    assert parse(raw).text == "Hello there\n\nyou"
+
+
+def test_a_second_from_behind_overlong_headers_is_a_second_from() -> None:
+    filler = b"X-A: y\n" * 60_000
+    found = parse(b"From: a@example.com\n" + filler + b"FROM :\n b@example.com\n\nhello")
+    assert found.from_trouble == headers.TWO_FROMS
+    assert [who.address for who in found.from_] == ["a@example.com", "b@example.com"]
+    late = parse(filler + b"From: a@example.com\n\nFrom: b@example.com")
+    assert (late.from_trouble, len(late.from_)) == (headers.HEADERS_CUT, 1)
+
+
+def test_a_part_with_overlong_headers_is_its_body() -> None:
+    found = parse(multipart(b"X-A: y\r\n" * 60_000 + b"\r\nhello", part("you")))
+    assert (found.text, found.from_trouble) == ("hello\n\nyou", "")
+    assert found.defects == ("The headers of a part of this mail are too long. Only their first part was read.",)
+
+
+@pytest.mark.parametrize(
+    ("value", "trouble"),
+    [
+        ("a@x.com, b@y.com", headers.SEVERAL),
+        ("a@x.com <b@y.com>", headers.HIDDEN_ADDRESS),
+        ("MAILER-DAEMON", headers.NO_ADDRESS),
+        ("Team: a@x.com;", headers.GROUP),
+        ("A <a@x.com", headers.BROKEN),
+        ("A <a@x\u200b.com>", headers.HIDDEN_CHARACTERS),
+    ],
+)
+def test_why_a_sender_cannot_be_believed_is_told_apart(value: str, trouble: str) -> None:
+    assert parse(mail("x", sender=value)).from_trouble == trouble
 
 
 def test_many_recipients_are_bounded() -> None:
@@ -345,6 +390,8 @@ def test_a_multipart_has_no_transfer_encoding(encoding: str) -> None:
         (b"Hello, this is no base64 at all!", "base64", "Hello, this is no base64 at all!"),
         (b"Hel=\r\nlo=20=C5=9E =ZZ", "quoted-printable", "Hello Ş =ZZ"),
         (b"begin 644 x\n#2&DA\n`\nend\n", "x-uuencode", "Hi!"),
+        (b"Hello, no line begins a file here", "uuencode", "Hello, no line begins a file here"),
+        (b"begin 644 x\nend", "uuencode", "begin 644 x\nend"),
         (b"Hello", "rot13", "Hello"),
     ],
 )
@@ -712,6 +759,55 @@ def test_a_text_too_long_is_cut_and_says_so() -> None:
     found = parse(mail("word " * MOST_TEXT))
     assert len(found.text) <= MOST_TEXT
     assert "longer" in found.defects[0]
+
+
+def test_uuencode_never_gives_much_more_than_it_holds() -> None:
+    raw = b"begin 644 x\n" + b"z\n" * 50_000
+    found = parse(multipart(part(raw, "application/x-data", "Content-Transfer-Encoding: uuencode")))
+    assert len(found.files[0].data) <= 3 * len(raw)
+
+
+LONG = "The text of this mail is longer than 200,000 characters. The rest is in the original mail."
+
+
+def test_parts_beyond_the_longest_text_are_not_read_and_it_is_said() -> None:
+    words = "Sipariş gelmedi, çok üzgünüm. ".encode("cp1254") * 1_000
+    found = parse(multipart(*[part(words, "text/plain")] * 30))
+    assert MOST_TEXT - 100 < len(found.text) <= MOST_TEXT
+    assert found.defects == (LONG,)
+
+
+def test_html_parts_beyond_the_largest_html_are_not_read_and_it_is_said() -> None:
+    found = parse(multipart(*[part("<p>word</p>" + "<p hidden>x</p>" * 20_000, "text/html")] * 10))
+    assert len(found.html) <= 1_000_000
+    assert 2 <= found.text.count("word") <= 5
+    assert found.defects == (LONG,)
+
+
+def test_hundreds_of_short_texts_are_read_as_far_as_it_goes() -> None:
+    found = parse(multipart(*[part("x")] * 300))
+    assert found.text.count("x") == 200
+    assert found.defects == ("This mail has more than 200 pieces of text. The rest is in the original mail.",)
+
+
+def test_a_long_text_leaves_its_html_its_report_and_its_files() -> None:
+    raw = multipart(
+        inner(part("word " * MOST_TEXT), part("<p>rich</p>", "text/html")),
+        part("Status: 5.1.1\r\n", "message/delivery-status"),
+        attached(PDF, "application/pdf", "r.pdf"),
+    )
+    found = parse(raw)
+    assert found.html == "<p>rich</p>"
+    assert "5.1.1" in found.reports[0].text
+    assert [file.filename for file in found.files] == ["r.pdf"]
+
+
+def test_enclosed_mails_share_one_measure_and_leave_the_outer_text() -> None:
+    outer, big = part("outer"), attached(mail("word " * 30_000), "message/rfc822")
+    found = parse(multipart(outer, big, big, big))
+    assert found.text == "outer"
+    assert sum(len(inside.text) for inside in found.enclosed) <= MOST_TEXT
+    assert LONG in found.enclosed[-1].defects
 
 
 def test_what_the_standard_library_writes_is_read_back() -> None:

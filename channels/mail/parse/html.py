@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape, unescape
 from urllib.parse import unquote
 
@@ -54,6 +55,7 @@ _FILE_LIKE = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|svg|heic|tiff?)$", re.IGNO
 # --- text
 
 
+@lru_cache(maxsize=4)
 def to_text(html: str) -> str:
     """Return what a reader of `html` sees, as lines: lists with "- ", quotes with "> ", links with their address."""
     text = _Text()
@@ -360,7 +362,8 @@ _ATTRIBUTE = re.compile(r" ([a-z-]+)=\"([^\"]*)\"")
 def clean(html: str, files: Sequence[File] = ()) -> str:
     """Return HTML without scripts, styles, forms, and anything that would be loaded from elsewhere.
 
-    Of HTML with a hundred thousand tags only the text stays. Pictures stay when they are among `files` (as `cid:` and the file's content id); of others the words stay.
+    Pictures stay when they are among `files` (as `cid:` and the file's content id); of others the words stay.
+    Of HTML with a hundred thousand tags only the text is left.
     """
     known = {file.content_id.lower() for file in files if file.content_id}
     if html.count("<") > _MOST_TAGS:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import islice
 
-from channels.mail.parse import charsets, files, headers, html, parts, tnef
+from channels.mail.parse import charsets, files, headers, html, parts, tnef, transfer
 from channels.mail.parse.body import LOCATED, Block, one_html, unflowed
 from channels.mail.parse.parts import Part
 from channels.mail.values import MOST_PARTS, MOST_TEXT, File, Report
@@ -237,7 +237,7 @@ def _without_uu(text: str, found: Sorted) -> str:
         lines = text[begin.end() + 1 : end].split("\n") if end >= 0 else [""]
         if any(line and not _UU_LINE.match(line) for line in lines) or text[end + 4 : end + 5].strip():
             continue
-        data = parts.uudecoded([line.encode("ascii") for line in lines])
+        data = transfer.uudecoded([line.encode("ascii") for line in lines])
         if not data:
             continue
         found.files.append(File(media_type="application/octet-stream", filename=begin[1], data=data))

@@ -16,10 +16,9 @@ _HARMLESS = 4_000  # characters in which no parser loses time, when there are fe
 _MOST_OPEN = 400  # levels; a hundred answers quoted in each other reach 300
 _MOST_MISNESTED = 300_000  # tags times formatting left open: how many nodes the parser would add by itself
 _MOST_ATTRIBUTES = 200  # of one tag; a parser compares each with all others, and honest tags have twenty
-_MOST_BODIES = 5  # html and body tags: a parser adds the attributes of each to the first
-
-_MOST_FOSTERED = 1_000
-_MOST_ENTITIES = 150_000  # a long mail in which every letter is one has 50,000
+_MOST_BODIES = 10  # html and body tags: a parser adds the attributes of each to the first
+_MOST_FOSTERED = 1_000  # pieces between the cells of tables
+_MOST_ENTITIES = 100_000  # a long mail in which every letter is one has 50,000
 
 _TABLES = frozenset({"table", "tbody", "thead", "tfoot", "tr", "colgroup"})
 _CELLS = frozenset({"td", "th", "caption"})
@@ -45,7 +44,7 @@ _TOKEN = re.compile(
 _ONE = re.compile(rf"[\t\n\f\r /]*+{_ATTRIBUTE}")
 _NAME = re.compile(r"</?[^\t\n\f\r />]*+")
 _ENDS = {name: re.compile(rf"</{name}(?=[\t\n\f\r />]|\Z)", re.IGNORECASE) for name in _RAW | _SKIPPED}
-_ENTITY = re.compile(r"&(?:#?\w{1,32}+;?)?")
+_ENTITY = re.compile(r"&(?:#?\w{1,32}+;)?")
 _COMMENT_END = re.compile("--!?>")
 _PADDING = re.compile(r"<!--|<(?:(style)|(script))(?=[\t\n\f\r />])", re.IGNORECASE)
 _ENCLOSED = re.compile(r"(data:[\w.+-]{1,60}/)[^\"'\s<>()]{200,}+")
@@ -59,7 +58,7 @@ def tamed(html: str) -> str:
     html = unpadded(html)[:MOST_HTML]
     if html.count("&") > _MOST_ENTITIES:
         *few, rest = html.split("&", _MOST_ENTITIES)
-        html = "&".join([*few, _ENTITY.sub(" ", f"&{rest}")])
+        html = "&".join(few) + _ENTITY.sub(" ", f"&{rest}")
     if len(html) < _HARMLESS and html.count("<") < _MOST_OPEN:
         return html
     found = list(_tokens(html))
@@ -128,7 +127,7 @@ def _heavy(html: str, found: Iterable[_Token]) -> Iterator[tuple[_Token, str]]:
     for token in found:
         start, end, name = token
         bodies += name in ("html", "body")
-        if name in ("html", "body") and bodies > 2 * _MOST_BODIES:
+        if name in ("html", "body") and bodies > _MOST_BODIES:
             yield token, ""
         elif end - start > 2 * _MOST_ATTRIBUTES and name[0] != "#":
             named = _NAME.match(html, start)
