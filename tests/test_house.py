@@ -30,7 +30,7 @@ PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["pac
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 # Kilobytes. What grows beyond is generated, pasted or binary, and belongs elsewhere.
-LARGEST = {".lock": 300, ".png": 400, "": 80}
+LARGEST = {".lock": 300, ".png": 400, ".jsonl": 120, "": 80}
 LONGEST = 1_100  # lines of a Python file: an alarm, not a target
 
 # Everything a user's configuration may hold is a promise (the contract of `santral.toml`).
