@@ -275,8 +275,9 @@ async def settle(
         update deliveries set
             status = greatest(status, $2, coalesce((select status from best), 0)),
             external_id = coalesce(nullif($3, ''), external_id),
-            code = coalesce((select code from best where status = 9), $4),
-            detail = coalesce((select detail from best where status = 9), $5),
+            -- A bounce by our own id may be here before the send has returned: what it says stays.
+            code = coalesce((select code from best where status = 9), case when status > $2 then code else $4 end),
+            detail = coalesce((select detail from best where status = 9), case when status > $2 then detail else $5 end),
             sent_at = case when $2 = 2 then coalesce(sent_at, now()) else sent_at end, settled_at = now(),
             -- of a doubt it stays: it spaces the next send. Otherwise an edit would look like a send under way.
             sending_at = case when $2 = 1 then sending_at end

@@ -304,3 +304,18 @@ async def test_a_bounce_of_another_recipient_silences_nobody_else(database: Data
     sent = await answer(database, conversation_id)
     await intake.receive([replace(receipt(delivery=sent, unreachable=True), recipient=FRIEND)])
     assert not await silenced(database), "a forwarding of theirs failed, not their own mailbox"
+
+
+async def test_a_bounce_that_overtakes_the_return_of_its_send_keeps_its_reason(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([mail("1")])
+    (conversation_id,) = await conversations(database)
+    sent = await answer(database, conversation_id)
+    async with database.connection() as c:
+        await c.execute("update deliveries set status = 0, sending_at = now() where id = $1", sent)
+    await intake.receive([receipt(delivery=sent, unreachable=True)])
+    async with database.transaction() as c:
+        await deliveries.settle(c, sent, Status.SENT, external_id="<id@shop.example>")
+        row = await c.fetchrow("select status, code, detail from deliveries where id = $1", sent)
+    assert (row["status"], row["code"], row["detail"]) == (9, "unreachable", "550 5.1.1 no such user")
