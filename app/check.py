@@ -278,7 +278,7 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
             found = await adapter.check(url)
         return [replace(one, what=f"{channel.name}: {one.what}") for one in found]
     except TimeoutError:
-        fix = f"Check the network, and api_url of channel {channel.name!r}, then try again."
+        fix = f"Check the network, and {reached_by(channel)} of channel {channel.name!r}, then try again."
         return (_wrong(f"{channel.name}: its provider does not answer.", fix),)
     except Retry as error:
         return (_wrong(f"{channel.name}: {_ended(error)}", "Try again in a minute."),)
@@ -289,6 +289,12 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
         return (_wrong(f"{channel.name}: {_ended(error)}", fix),)
     finally:
         await adapter.close()
+
+
+def reached_by(channel: ChannelConfig) -> str:
+    """The keys that say where a channel's provider is, for whoever has to look at them."""
+    given = [key for key in ("api_url", "imap", "smtp") if getattr(channel, key, None)]
+    return " and ".join(given) or "its keys"
 
 
 async def public_address(config: Config) -> Sequence[Finding]:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.check import reached_by
 from app.config import Config, load
 from app.config_mail import reading_us
 from app.problems import ConfigProblems
@@ -488,3 +489,13 @@ def test_what_a_mail_is_read_with_must_be_right(tmp_path):
     path.write_text("channels = 7", encoding="utf-8")
     with pytest.raises(ConfigProblems):
         reading_us(path, {})
+
+
+def test_when_a_mailbox_does_not_answer_its_own_keys_are_named(config):
+    (mail,) = config(channel()).channels
+    assert reached_by(mail) == "imap and smtp"
+    (mail,) = config(f'[[channels]]\nname = "m"\nkind = "email"\naddress = "a@shop.example"\nsmtp = "{SMTP}"\n'
+                     'listen = "lmtp://127.0.0.1:2424"\n').channels  # fmt: skip
+    assert reached_by(mail) == "smtp"
+    (bot,) = config('[[channels]]\nname = "b"\nkind = "telegram"\ntoken = "1:AA"\n').channels
+    assert reached_by(bot) == "api_url"
