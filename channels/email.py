@@ -244,6 +244,14 @@ class Email:
         if self.config.imap:
             found += await self._box().check()
         found += await self._sender().check()
+        if (signer := self._signing()) is not None:
+            what = f"DKIM: the TXT record of {signer.selector}._domainkey.{signer.domain} has to be: {signer.record}"
+            found.append(Finding(ok=True, what=what))
+        what = (
+            f"Whether others take our mail for spam is told by SPF, DKIM and DMARC of {self._domain()}, "
+            "which are not looked at here: any checker of mail domains shows all three."
+        )
+        found.append(Finding(ok=True, what=what))
         if self.config.inbound and not url:
             fix = "Set public_url to your https address."
             found.append(Finding(ok=False, what=f"{self.config.inbound} has no public address to call.", fix=fix))
@@ -284,14 +292,16 @@ class Email:
 
             account = Account.from_url(self.config.smtp)
             token = self._token if account.xoauth2 else None
-            signer = None
-            if self.config.dkim_key:
-                from channels.mail.send.sign import Signer
-
-                domain = self.config.dkim_domain or self.config.address.rpartition("@")[2]
-                signer = Signer(domain, self.config.dkim_selector, self.config.dkim_key)
-            self._smtp = Smtp(account, token=token, signer=signer, tls=trusting(self.config.cafile))
+            self._smtp = Smtp(account, token=token, signer=self._signing(), tls=trusting(self.config.cafile))
         return self._smtp
+
+    def _signing(self) -> Signer | None:
+        if self._signer is None and self.config.dkim_key:
+            from channels.mail.send.sign import Signer
+
+            domain = self.config.dkim_domain or self._domain()
+            self._signer = Signer(domain, self.config.dkim_selector, self.config.dkim_key)
+        return self._signer
 
     def _tokens(self) -> OAuth | None:
         """Where access tokens come from, one place for both servers."""

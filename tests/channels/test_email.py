@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from channels.channel import Request
 from channels.email import Email, EmailConfig
@@ -203,3 +205,17 @@ def test_the_past_is_dated_by_the_clock_of_the_shop() -> None:
 def composed(made: Email, context: Mapping[str, object], **more: object) -> bytes:
     """The mail of an answer."""
     return compose(replace(answer(), context=context, **more), made._from(), AT).raw  # type: ignore[arg-type]
+
+
+async def test_a_check_gives_the_record_that_dns_has_to_hold_and_what_it_does_not_look_at() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    made = channel("http://127.0.0.1:1", dkim_selector="s1", dkim_key=pem)
+    try:
+        told = [finding.what for finding in await made.check("https://support.example.com/webhooks/mail")]
+    finally:
+        await made.close()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    assert any("s1._domainkey.kumbara.example" in what and f"k=ed25519; p={public}" in what for what in told)
+    assert any("SPF, DKIM and DMARC of kumbara.example" in what for what in told)
+    assert "PRIVATE KEY" not in str(told)
