@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,6 +16,8 @@ import structlog
 
 from app.config import Config, IntakeConfig
 from app.config_sections import TeamConfig
+from app.offers import offers
+from app.policy import policy_of
 from app.web import Web
 from channels import registry
 from channels.channel import Acknowledges, Channel, Fetches, Listens, Prepares, Pull, Reads
@@ -25,9 +27,11 @@ from desk.catchup import Catchup
 from desk.commands import Replies as Plain
 from desk.desk import Desk
 from desk.events import SOURCE, Events
+from desk.inbox import Inbox
 from desk.marks import Marks
 from desk.mirror import Mirror
 from desk.people import People
+from desk.presence import Presence
 from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
 from desk.teams import UPDATE_LANE, Team, Teams, post_lane
@@ -46,7 +50,12 @@ from inbox.store import slack as slack_table
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from inbox.work import Kind, Lane, Worker
-from routing.triage import triage
+from routing.policy import Live, Policy
+from routing.rounds.acknowledging import Acknowledging
+from routing.rounds.assigning import Assigning
+from routing.rounds.following import ASSIGN, FollowUps
+from routing.rounds.promising import PROMISE, TIMERS, Promising
+from routing.triage import ACKNOWLEDGE, triage
 from templates.catalog import Catalog
 
 UPDATES = timedelta(milliseconds=250)  # between two card updates; Slack's own limit is told by its 429
@@ -70,6 +79,8 @@ class App:
     socket: Socket | None
     worker: Worker
     puller: Puller
+    policy: Live
+    reload_refused: Callable[[str], Awaitable[None]]
     web: Web
     letters: Letters
     pulled: Sequence[str]
@@ -82,8 +93,19 @@ class App:
         await self.slack.close()
 
 
-async def build(config: Config, database: Database, roles: frozenset[str], clock: Callable[[], datetime] = now) -> App:
-    """Make an application for these roles, in the loop that runs it."""
+async def build(
+    config: Config,
+    database: Database,
+    roles: frozenset[str],
+    clock: Callable[[], datetime] = now,
+    policy: Policy | None = None,
+    shop: Callable[[], datetime] | None = None,
+) -> App:
+    """Make an application for these roles, in the loop that runs it. `policy` is made here unless the caller has.
+
+    `clock` is the machine's, by which work is due; `shop` the one by which is decided, where that is turned.
+    """
+    shop = shop or clock
     catalog = Catalog.load(config.shop.languages[0])
     channels = {c.name: registry.make(c.kind, c.name, config.settings_of(c)) for c in config.channels}
     kinds = {name: channel.kind for name, channel in channels.items()}
@@ -92,16 +114,18 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     slack = Slack(config.slack.bot_token.get_secret_value(), config.slack.api_url)
     await slack.open()
 
+    live = Live(policy or policy_of(config))
+    follow_up = FollowUps(teams.follow_up, live)
     intake = Intake(
         database,
-        decide=triage(config.shop.languages, teams.first.name, frozenset(team.name for team in teams)),
-        follow_up=teams.follow_up,
-        now=clock,
+        decide=triage(live),
+        follow_up=follow_up,
+        now=shop,
         committed=_Committed(channels, sends="work" in roles).note,
     )
     reading: dict[str, Reads] = {name: c for name, c in channels.items() if isinstance(c, Reads)}
     letters = Letters(database, files, intake, reading, now=clock)
-    replies = Replies(database, channels, follow_up=teams.follow_up, now=clock)
+    replies = Replies(database, channels, follow_up=follow_up, now=shop)
     people = People(database, slack, now=clock)
     desk = Desk(
         database=database,
@@ -110,6 +134,8 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         people=people,
         replies=replies,
         kinds=kinds,
+        capabilities={name: channel.capabilities for name, channel in channels.items()},
+        offers=offers(live, shop),
         catalog=catalog,
         now=clock,
     )
@@ -122,6 +148,10 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
     media = Media(database, files, {**sources, SOURCE: AgentFiles(slack)}, follow_up=teams.follow_up, now=clock)
     sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock)
     alarm = _Alarm(teams)
+    acknowledging = Acknowledging(database, replies, live, now=shop)
+    promising = Promising(database, live, follow_up=teams.follow_up, now=shop)
+    presence = Presence(desk, now=shop)
+    assigning = Assigning(database, live, presence, follow_up=teams.follow_up, now=shop)
     pulled = {c.name: cast(Pull, channels[c.name]) for c in config.channels if c.receives == "poll"}
     puller = Puller(database, intake, letters, pulled, refused=alarm.refused, reads=alarm.reads, now=clock)
 
@@ -134,6 +164,10 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         Kind(name="media", run=media.run, tries=FETCH_TRIES),
         Kind(name="read", run=letters.run, tries=0),
         Kind(name="deliver", run=sender.run),
+        Kind(name=ACKNOWLEDGE, run=acknowledging.run),
+        Kind(name=PROMISE, run=promising.run),
+        Kind(name=TIMERS, run=promising.timers),
+        Kind(name=ASSIGN, run=assigning.run),
         Kind(name="slack_thread", run=events.run, tries=60),
         Kind(name="catchup", run=catchup.run, tries=0),
     ]
@@ -158,10 +192,15 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         alarm=alarm.raise_,
     )
     secret = config.slack.signing_secret.get_secret_value() if config.slack.signing_secret else ""
-    actions = Actions(desk, events, token=config.slack.bot_token.get_secret_value(), signing_secret=secret)
+    inbox = Inbox(desk, presence, assigning, zone=config.shop.zone, now=shop)
+    actions = Actions(desk, events, inbox, token=config.slack.bot_token.get_secret_value(), signing_secret=secret)
     socket = None
     if config.slack.app_token is not None and "pull" in roles:
         socket = Socket(config.slack.app_token.get_secret_value(), config.slack.api_url, events, actions.app)
+
+    async def reload_refused(detail: str) -> None:
+        async with database.transaction() as c:
+            await alarm.files_refused(c, detail)
 
     async def health() -> dict[str, bool]:
         parts = {"database": await _answers(database), "slack": slack.identity is not None}
@@ -189,6 +228,8 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
         socket=socket,
         worker=worker,
         puller=puller,
+        policy=live,
+        reload_refused=reload_refused,
         web=web,
         letters=letters,
         pulled=sorted(pulled),
@@ -197,6 +238,7 @@ async def build(config: Config, database: Database, roles: frozenset[str], clock
             *(Put(kind="pull", key=name) for name in pulled if "pull" in roles),
             *(due.reading(name) for name in reading if "work" in roles),
             *(Put(kind="catchup", key=team.slack_channel) for team in teams if "work" in roles),
+            *(Put(kind=ASSIGN, key=team.name) for team in teams if "work" in roles and assigning.assigns(team.name)),
         ],
     )
 
@@ -260,6 +302,11 @@ class _Alarm:
             notice = {"notice": "reads_again", "channel": channel}
             await deliveries.notify_desk(c, None, f"reads_again:{channel}:{now().isoformat()}", notice)
             await work.put(c, [self._ring()])
+
+    async def files_refused(self, c: Connection, detail: str) -> None:
+        """A reload failed: what is wrong with the files, and that the running ones stay in force."""
+        await deliveries.notify_desk(c, None, f"rules:{now().isoformat()}", {"notice": "rules", "detail": detail})
+        await work.put(c, [self._ring()])
 
     def _ring(self) -> Put:
         slack_channel = self._teams.first.slack_channel

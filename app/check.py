@@ -9,16 +9,20 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from app import calendar
 from app.config import Config, without_secrets
 from app.config_sections import ChannelConfig, TeamConfig
 from app.config_values import CHANNEL_ID_FIX, MEMBER_ID_FIX, nearby
 from app.manifest import SCOPES
+from app.policy import policy_of
 from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
+from app.problems import ConfigProblems
 from channels import registry
 from channels.channel import Checks, Finding
 from channels.errors import ChannelError, Retry
@@ -64,6 +68,7 @@ async def check(config: Config) -> list[Finding]:
         *(_guarded(channel.name, _channel(config, channel)) for channel in config.channels),
         _guarded("Public address", public_address(config)),
         _guarded("Texts", texts(config)),
+        _guarded("Deciding", deciding(config)),
     ]
     found = list(chain.from_iterable(await asyncio.gather(*parts)))
     if not config.channels:
@@ -319,6 +324,24 @@ async def texts(config: Config) -> Sequence[Finding]:
     there = f"Texts: complete in {', '.join(catalog.languages)}"
     spoken = {first, first.partition("-")[0]} & set(catalog.languages)
     return (_well(f"{there}." if spoken else f"{there}; for {first} there are none, so {LAST_RESORT} is used."),)
+
+
+async def deciding(config: Config) -> Sequence[Finding]:
+    """Hours, rules, templates, targets: everything by which Santral decides."""
+    try:
+        policy = await asyncio.to_thread(policy_of, config)
+    except ConfigProblems as wrong:
+        return [_wrong(f"{problem.key}: {problem.what}.", problem.fix or "Mend that.") for problem in wrong.problems]
+    rules = policy.rules.rules
+    used = sum(rule.enabled for rule in rules)
+    off = f" and {len(rules) - used} switched off" if used < len(rules) else ""
+    brings = "Santral's own" if config.rules is None else config.rules.name
+    texts = "Santral's own" if config.templates is None else f"{config.templates.name} and Santral's own"
+    return [
+        *calendar.findings(policy, datetime.now(UTC)),
+        _well(f"Rules: {brings}, {used} in force{off}; {len(policy.phrases):,} phrases are listened for."),
+        _well(f"Templates: {texts}, {len(policy.replies.names())} replies to pick from."),
+    ]
 
 
 # small functions

@@ -27,6 +27,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from app.rules import rules
+
 if TYPE_CHECKING:
     from app.backup import Manifest, Progress
     from app.config import Config, IntakeConfig, StoreConfig
@@ -54,6 +56,7 @@ slack = typer.Typer(help="Set up the Slack app.", no_args_is_help=True)
 quarantine = typer.Typer(help="Look at requests that could not be read, and read them again.", no_args_is_help=True)
 mail = typer.Typer(help="See how mails are read, and those that nobody sees in Slack.", no_args_is_help=True)
 app.add_typer(slack, name="slack")
+app.add_typer(rules, name="rules")
 app.add_typer(mail, name="mail")
 app.add_typer(quarantine, name="quarantine")
 
@@ -86,6 +89,7 @@ def serve(
         str, typer.Option(metavar="ROLES", help="What this process does, of web, work and pull, with commas.")
     ] = "web,work,pull",
     config: ConfigFile = DEFAULT_FILE,
+    clock: Annotated[Path | None, typer.Option(hidden=True, metavar="FILE", help="A clock to turn.")] = None,
 ) -> None:
     """Run Santral until it is told to stop."""
     for told in (signal.SIGTERM, signal.SIGINT):  # from the first moment on, long before there is a loop to hear them
@@ -94,7 +98,7 @@ def serve(
     settings = _everything(config)
     from app.serve import run
 
-    run(settings, chosen)
+    run(settings, chosen, lambda: _everything(config), clock)
 
 
 @app.command()
@@ -108,6 +112,7 @@ def check(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
         _print_json(findings)
     else:
         show_findings(findings, config)
+        _show_calendar(settings)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -441,8 +446,14 @@ def _part(file: Path, needs: type[Needed]) -> Needed:
 
 def _everything(file: Path) -> Config:
     from app.config import Config
+    from app.problems import ConfigProblems
 
-    return _part(file, Config)
+    try:
+        return _part(file, Config)
+    except ConfigProblems:
+        from app.policy import read
+
+        return read(file, os.environ)  # tells as well what is wrong with the files it names
 
 
 @asynccontextmanager
@@ -531,6 +542,22 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(_line(value)) for value in row))
     console.print(Padding(table, (1, 2)))
+
+
+def _show_calendar(settings: Config) -> None:
+    """Draw the next two weeks of support hours, so that a mistake is seen before a customer meets it."""
+    from datetime import UTC
+
+    from app.calendar import drawn
+    from app.policy import policy_of
+    from app.problems import ConfigProblems
+
+    try:
+        picture = drawn(policy_of(settings), datetime.now(UTC))
+    except ConfigProblems:
+        return  # told among the findings
+    if picture is not None:
+        Console(highlight=False).print(picture)
 
 
 def show_findings(findings: Sequence[Finding], file: Path) -> None:

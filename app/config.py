@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, get_args, overload
 from urllib.parse import urlsplit
 
 from pydantic import (
+    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -20,15 +21,20 @@ from pydantic import (
     field_validator,
 )
 
+from app.config_deciding import WrongPart
+from app.config_deciding import path as path_given
 from app.config_mail_values import across_mailbox, across_mailboxes
 from app.config_sections import (
     KINDS,
     TELEGRAM_API,
+    AcknowledgeConfig,
+    AgentConfig,
     ChannelConfig,
     EmailConfig,
     Section,
     ShopConfig,
     SlackConfig,
+    TargetsConfig,
     TeamConfig,
 )
 from app.config_values import NAME, DatabaseUrl, Listen, Url, beside, listen_at
@@ -39,6 +45,7 @@ BUILT = frozenset(registry.KINDS)  # kinds whose adapter exists
 
 # Agents' words are stored under these (desk/events.py, desk/actions.py); a customer's there would not be shown.
 RESERVED = frozenset({"slack", "slack-window"})
+PERSON = re.compile(r"[UW][A-Z0-9]{2,20}")
 TELEGRAM_PORTS = (None, 443, 80, 88, 8443)  # core.telegram.org/bots/webhooks
 # --- The whole ------------------------------------------------------------------------------------------------------
 
@@ -74,9 +81,30 @@ class IntakeConfig(StoreConfig, PublicConfig):
     """As much as it takes to read what customers sent, without Slack."""
 
     listen: Annotated[Listen, PlainValidator(listen_at)] = Listen("127.0.0.1", 8080)
+    rules: Annotated[Path, BeforeValidator(path_given)] | None = None
+    templates: Annotated[Path, BeforeValidator(path_given)] | None = None
+    model: bool = True
     shop: ShopConfig = Field(examples=["[shop] with name, country, timezone and languages"])
+    acknowledge: AcknowledgeConfig = Field(default_factory=AcknowledgeConfig)
+    targets: TargetsConfig = Field(default_factory=TargetsConfig)
+    agents: tuple[AgentConfig, ...] = ()
     teams: tuple[TeamConfig, ...] = ()
     channels: tuple[ChannelConfig, ...] = ()
+
+    @field_validator("rules", "templates", mode="after")
+    @classmethod
+    def files_beside_the_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """Take a path relative to the configuration file. Raises where there is nothing."""
+        if value is None:
+            return None
+        found = beside((info.context or {}).get("folder", Path()), value)
+        rules = info.field_name == "rules"
+        brought = "leave the key out for the rules" if rules else "leave the key out for the texts"
+        if not found.exists():
+            raise Wrong("is not there", f"mend the name, or {brought} that Santral brings")
+        if found.is_dir() == rules:
+            raise Wrong("is a folder" if rules else "is a file", f"name a {'file' if rules else 'folder'}")
+        return found
 
     def settings_of(self, channel: ChannelConfig) -> dict[str, Any]:
         """What a channel's adapter is made with: its own keys, and of a mailbox also the shop's clock and mailboxes."""
@@ -95,7 +123,15 @@ class Config(IntakeConfig):
     )
 
 
-SECTIONS: Mapping[str, type[Section]] = {"shop": ShopConfig, "slack": SlackConfig, "teams": TeamConfig}
+SECTIONS: Mapping[str, type[Section]] = {
+    "shop": ShopConfig,
+    "slack": SlackConfig,
+    "teams": TeamConfig,
+    "targets": TargetsConfig,
+    "acknowledge": AcknowledgeConfig,
+    "agents": AgentConfig,
+}
+LISTS = frozenset({"teams", "agents", "channels"})  # sections written in double brackets
 Needed = TypeVar("Needed", bound=Section)
 
 
@@ -117,6 +153,19 @@ def load(
     if reading.problems or config is None:
         raise ConfigProblems(str(path), reading.in_order())
     return config
+
+
+def right_part(path: Path, environ: Mapping[str, str]) -> IntakeConfig | None:
+    """What is right in a file that is not, for the checks of its hours, rules and texts that can go on.
+
+    Teams and agents keep their places; one whose name is wrong has the name "". None where too little is right.
+    """
+    try:
+        reading = _Reading(_read(path), environ, IntakeConfig, KINDS)
+    except ConfigProblems:
+        return None
+    reading.config(path.absolute().parent)
+    return reading.right(path.absolute().parent)
 
 
 def slack_calls(path: Path, environ: Mapping[str, str]) -> str | None:
@@ -193,12 +242,14 @@ class _Reading:
         self.names: dict[Place, tuple[str, ...]] = {}  # the variables a value came from
         self.labels: dict[Place, str] = {
             (section, position): name
-            for section in ("teams", "channels")
+            for section in ("teams", "channels", "agents")
             for position, table in _tables(written, section)
-            if isinstance(name := table.get("name"), str) and NAME.fullmatch(name)
+            if isinstance(name := table.get("id" if section == "agents" else "name"), str)
+            and (PERSON if section == "agents" else NAME).fullmatch(name)
         }
-        for key in written.keys() - Config.model_fields.keys():
-            self.unknown((key,))
+        for key in written:
+            if key not in Config.model_fields:
+                self.unknown((key,))
         used = needs.part({key: value for key, value in written.items() if key in needs.model_fields})
         self.values: dict[str, Any] = self.expanded(used, (), environ)
 
@@ -218,9 +269,51 @@ class _Reading:
                 self.add(place, what, fix)
         return config
 
+    def right(self, folder: Path) -> IntakeConfig | None:
+        """What `right_part` answers. A wrong entry of a list makes the whole list wrong."""
+        wrong = {place[: 3 if place[1:] and isinstance(place[1], int) else 2] for place in self.problems}
+
+        def kept(place: Place, table: object) -> dict[str, Any]:
+            given = table if isinstance(table, dict) else {}
+            return {key: value for key, value in given.items() if (*place, key) not in wrong}
+
+        def entries(section: str, needed: Mapping[str, str]) -> list[dict[str, Any]]:
+            return [{**needed, **kept((section, position), table)} for position, table in _tables(self.values, section)]
+
+        def named(section: str, key: str, made: Iterable[Needed]) -> tuple[Needed, ...]:
+            tables = (kept((section, position), table) for position, table in _tables(self.values, section))
+            return tuple(
+                one if key in table else one.model_copy(update={key: ""})
+                for one, table in zip(made, tables, strict=True)
+            )
+
+        values = {
+            **kept((), self.values),
+            "shop": {"name": "?", "timezone": "UTC", **kept(("shop",), self.values.get("shop"))},
+            "teams": entries("teams", {"name": "team", "slack_channel": "C0123456789"}),
+            "agents": entries("agents", {"id": "U0123456789"}),
+            "channels": (),
+        }
+        try:
+            config = IntakeConfig.model_validate(values, context={"folder": folder})
+        except ValidationError:
+            return None  # without its country and languages nothing can be said of a shop
+        channels = (table for _, table in _tables(self.values, "channels"))
+        return config.model_copy(
+            update={
+                "teams": named("teams", "name", config.teams),
+                "agents": named("agents", "id", config.agents),
+                "channels": tuple(
+                    KINDS[kind].model_construct(name=name, kind=kind)
+                    for table in channels
+                    if NAME.fullmatch(name := str(table.get("name"))) and (kind := str(table.get("kind"))) in KINDS
+                ),
+            }
+        )
+
     def in_order(self) -> list[Problem]:
         """Problems in the order of the documentation: first the keys at the top, then section by section."""
-        order = ["shop", "slack", "teams", "channels"]
+        order = ["shop", "slack", "teams", "targets", "acknowledge", "agents", "channels"]
 
         def rank(place: Place) -> tuple[int, int]:
             top = order.index(str(place[0])) if place and place[0] in order else -1
@@ -251,7 +344,12 @@ class _Reading:
         place: Place = tuple(error["loc"])
         if place[:1] == ("channels",) and len(place) > 2 and place[2] in KINDS:
             place = (*place[:2], *place[3:])  # pydantic puts the kind there
-        if error["type"] == "extra_forbidden":
+        wrong = error.get("ctx", {}).get("error")
+        if isinstance(wrong, WrongPart) and self.names.get(place):
+            error = {**error, "ctx": {"error": wrong.plain}}  # what a variable holds is nobody's to see
+        if place[-1:] == ("[key]",):  # told of the table: what should be a day may be anything
+            self.add(place[:-2], *explain(error, ()))
+        elif error["type"] == "extra_forbidden":
             self.unknown(place)
         elif place in self.problems or (error["type"] == "too_short" and error["input"]):
             return  # its variable is not set, or its entries have been named one by one
@@ -274,7 +372,10 @@ class _Reading:
             return Config
         if place[0] == "channels" and len(place) > 1 and isinstance(place[1], int):
             return KINDS.get(str(self.values["channels"][place[1]].get("kind")), Section)
-        return SECTIONS.get(str(place[0]), Section)
+        model: type[Section] = Config
+        for part in place:
+            model = model if isinstance(part, int) else _inner(model).get(part, Section)
+        return model
 
     def missing(self, place: Place) -> str:
         key = str(place[-1])
@@ -284,15 +385,32 @@ class _Reading:
     def unknown(self, place: Place) -> None:
         key = str(place[-1])
         fields = self.section(place[:-1]).model_fields
-        home = next((name for name, model in SECTIONS.items() if key in model.model_fields), None)
+        homes = [name for name, model in SECTIONS.items() if key in model.model_fields]
+        home = homes[0] if homes else None
         fix = suggest(key, fields)
-        if len(place) > 1 and key in Config.model_fields and key not in SECTIONS and key != "channels":
+        inner = _inner(self.section(place[:-1])) if len(place) > 1 else {}
+        within = next((name for name, model in inner.items() if key in model.model_fields), None)
+        if within is not None:
+            fix = f"write it in {within} = {{ {key} = … }}"
+        elif len(place) > 1 and key in Config.model_fields and key not in SECTIONS and key != "channels":
             fix = "it belongs at the top of the file, before the first section"
-        elif (len(place) > 1 and home == place[0]) or (not fix and home is None):
+        elif (len(place) > 1 and (home == place[0] or (not fix and len(homes) > 1))) or (not fix and home is None):
             fix = "known here are " + ", ".join(fields)
         elif not fix:
-            fix = f"it belongs in {f'[[{home}]]' if home == 'teams' else f'[{home}]'}"
+            fix = f"it belongs in {f'[[{home}]]' if home in LISTS else f'[{home}]'}"
         self.add(place, "is not a key that Santral knows", fix)
+
+
+def _inner(model: type[Section]) -> Mapping[str, type[Section]]:
+    """The keys of a section that are sections themselves, or lists of one kind of section."""
+    found = {}
+    for key, field in model.model_fields.items():
+        parts = [field.annotation, *get_args(field.annotation)]
+        kinds = [getattr(part, "__origin__", part) for part in parts]  # what Annotated is about
+        sections = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
+        if len(sections) == 1:
+            found[key] = sections[0]
+    return found
 
 
 def _tables(values: Mapping[str, Any], section: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -311,6 +429,7 @@ def _across(
     for section in ("teams", "channels"):
         yield from _same_names(section, _tables(values, section))
     teams = [name for _, team in _tables(values, "teams") if isinstance(name := team.get("name"), str)]
+    yield from _across_teams(values, teams)
     for position, table in _tables(values, "channels"):
         yield from _across_channel(("channels", position), table, public_url, built, teams)
     yield from across_mailboxes(_tables(values, "channels"))
@@ -321,6 +440,24 @@ def _across(
             "neither app_token nor signing_secret is given",
             "add app_token for Socket Mode (no public address needed), or signing_secret if Slack calls public_url",
         )
+
+
+def _across_teams(values: Mapping[str, Any], teams: Collection[str]) -> Iterator[tuple[Place, str, str]]:
+    seen: dict[str, int] = {}
+    for position, agent in _tables(values, "agents"):
+        if isinstance(id := agent.get("id"), str) and seen.setdefault(id.strip(), position) != position:
+            first = seen[id.strip()]
+            yield ("agents", position, "id"), f"agents[{first + 1}] is the same person", "make one section of the two"
+    for position, team in _tables(values, "teams"):
+        escalate = team.get("escalate")
+        move_to = escalate.get("move_to") if isinstance(escalate, dict) else None
+        place: Place = ("teams", position, "escalate", "move_to")
+        if isinstance(move_to, str) and move_to.strip() not in teams:
+            others = [name for name in teams if name != team.get("name") and NAME.fullmatch(name)]
+            known = f"name one of {', '.join(others)}" if others else "leave it out: there is no other team"
+            yield place, "is no team", suggest(move_to, others) or known
+        elif isinstance(move_to, str) and move_to.strip() == team.get("name"):
+            yield place, "is this team itself", "name another one, or leave it out"
 
 
 def _same_names(section: str, tables: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[Place, str, str]]:

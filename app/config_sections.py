@@ -25,6 +25,17 @@ from pydantic import (
     field_validator,
 )
 
+from app.config_deciding import (
+    day,
+    hours_of_day,
+    known_hours,
+    known_region,
+    one_person,
+    table,
+    time_allowed,
+    time_only,
+    whole_number,
+)
 from app.config_mail_values import (
     ImapUrl,
     MailAddress,
@@ -87,11 +98,21 @@ class Section(BaseModel):
         return frozenset(_hidden(self))
 
 
+Days = Annotated[
+    dict[Annotated[Text, AfterValidator(day)], Annotated[str, BeforeValidator(hours_of_day)]],
+    table('{ "2026-12-31" = "09:00-13:00", "2027-01-02" = "off" }'),
+]
+TimeOnly = Annotated[str, BeforeValidator(time_only)]
+TimeAllowed = Annotated[str, BeforeValidator(time_allowed)]
+
+
 class ShopConfig(Section):
     name: ShortText = Field(examples=["Kumbara"])
     country: Annotated[Text, AfterValidator(known_country)] = Field(examples=["TR"])
     timezone: Annotated[Text, AfterValidator(known_timezone)] = Field(examples=["Europe/Istanbul"])
     languages: Annotated[Languages, Field(min_length=1), AfterValidator(distinct)] = Field(examples=[["tr", "en"]])
+    region: Annotated[Text, AfterValidator(known_region)] | None = None
+    exceptions: Days = Field(default_factory=dict)
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
@@ -130,14 +151,76 @@ class SlackConfig(Section):
         return self.app_token is not None
 
 
+class TargetConfig(Section):
+    """What is promised at one priority."""
+
+    first_answer: TimeAllowed | None = None
+    next_answer: TimeAllowed | None = None
+    resolution: TimeAllowed | None = None
+
+
+Target = Annotated[TargetConfig, table('{ first_answer = "1h", resolution = "2d" }')]
+
+
+class TargetsConfig(Section):
+    """What is promised."""
+
+    urgent: Target | None = None
+    high: Target | None = None
+    normal: Target | None = None
+    low: Target | None = None
+
+    def written(self) -> dict[str, dict[str, str]]:
+        """Only what is promised, by priority."""
+        return {priority: found for priority, one in self if (found := one and {k: v for k, v in one if v is not None})}
+
+
+class EscalateConfig(Section):
+    """What happens when a promise of a team is broken."""
+
+    mention: tuple[MemberId, ...] = ()
+    raise_priority: bool = True
+    move_to: Text | None = None
+
+
+class AgentConfig(Section):
+    """What Santral is told of a person beyond Slack."""
+
+    id: Annotated[MemberId, AfterValidator(one_person)] = Field(examples=["U0123456789"])
+    languages: Annotated[Languages, AfterValidator(distinct)] = ()
+    skills: tuple[ShortText, ...] = ()
+    capacity: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=1000)] | None = None
+    hours: Annotated[Text, AfterValidator(known_hours)] | None = None
+    timezone: Annotated[Text, AfterValidator(known_timezone)] | None = None
+
+
+class AcknowledgeConfig(Section):
+    """What customers are told at once."""
+
+    enabled: bool = True
+    long_wait: TimeOnly | None = None
+    per_minute: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=10_000)] = 60
+
+
 class TeamConfig(Section):
     name: Name = Field(examples=["support"])
     slack_channel: SlackChannelId = Field(examples=["C0123456789"])
     members: tuple[MemberId, ...] = ()
-    hours: Text | None = None
+    hours: Annotated[Text, AfterValidator(known_hours)] | None = None
+    timezone: Annotated[Text, AfterValidator(known_timezone)] | None = None
+    exceptions: Days = Field(default_factory=dict)
     replies: Literal["send", "note"] = "send"
     ask_first: bool = True
     undo_seconds: Annotated[float, BeforeValidator(number), Field(ge=0, le=60)] = 5.0
+    languages: Annotated[Languages, AfterValidator(distinct)] = ()
+    tags: tuple[ShortText, ...] = ()
+    assign: Literal["by_hand", "round_robin", "least_busy"] = "by_hand"
+    capacity: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=1000)] = 10
+    patience: TimeOnly = "1h"
+    targets: Annotated[TargetsConfig, table('{ urgent = { first_answer = "30m" } }')] = Field(
+        default_factory=TargetsConfig
+    )
+    escalate: Annotated[EscalateConfig, table('{ mention = ["S0123456789"] }')] = Field(default_factory=EscalateConfig)
 
     @property
     def undo_delay(self) -> timedelta:

@@ -6,6 +6,7 @@ Rule: nothing is faked inside Santral. It runs as `serve`, in a process of its o
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import signal
@@ -14,6 +15,7 @@ import sys
 import webbrowser
 from asyncio.subprocess import Process
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +23,8 @@ import aiohttp
 import structlog
 from rich.console import Console
 
+from app.config import load
+from app.policy import policy_of
 from app.postgres import DataDirTaken, find, running
 
 TOKEN = "4711:demo-token-of-the-emulated-telegram"  # noqa: S105 - of the emulator
@@ -28,6 +32,7 @@ SECRET = "demo-webhook-secret"  # noqa: S105 - of the emulator
 MAILBOX, MAILBOX_PASSWORD = "support@kumbara.example", "demo-mailbox"
 FOLDER = Path("var") / "demo"
 PATIENCE = 60.0  # seconds a slow machine may need before we say that something is wrong
+CALENDAR = timedelta(days=2 * 366)  # as far as the clock of the page can be turned, both ways
 END = 12.0  # seconds `serve` gets to end, two more than it promises
 
 CONFIG = """\
@@ -36,22 +41,50 @@ public_url = "{app}"
 listen = "127.0.0.1:{port}"
 data_dir = "data"
 database_url = "{database}"
+rules = "rules.toml"
 
 [shop]
 name = "Kumbara"
 country = "TR"
 timezone = "Europe/Istanbul"
-languages = ["en", "tr", "ru", "de"]
+languages = ["en", "tr", "ru", "de", "ar"]
 
 [slack]
 bot_token = "xoxb-demo"
 signing_secret = "demo-signing-secret"
 api_url = "{page}/slack/api/"
 
+# What customers are promised, counted in support hours.
+[targets]
+urgent = {{ first_answer = "15m", next_answer = "30m" }}
+high = {{ first_answer = "1h", next_answer = "2h" }}
+normal = {{ first_answer = "4h", resolution = "3d" }}
+low = {{ first_answer = "1d" }}
+
+[[agents]]
+id = "U08DENIZ001"
+languages = ["en", "tr", "ar"]
+
+[[agents]]
+id = "U08MARTA001"
+languages = ["en", "ru", "de"]
+
 [[teams]]
 name = "support"
 slack_channel = "C08KUMBARA1"
 members = ["U08DENIZ001", "U08MARTA001"]
+hours = "Mo-Fr 09:00-18:00; Sa 10:00-14:00; PH off"
+assign = "round_robin"
+escalate = {{ mention = ["U08DENIZ001"] }}
+ask_first = false
+undo_seconds = 3
+
+[[teams]]
+name = "returns"
+slack_channel = "C08KUMBARA2"
+members = ["U08DENIZ001", "U08MARTA001"]
+tags = ["return", "refund", "damaged", "wrong-item"]
+hours = "Mo-Fr 09:00-18:00; Sa 10:00-14:00; PH off"
 ask_first = false
 undo_seconds = 3
 
@@ -71,6 +104,22 @@ from_name = "Kumbara"
 imap = "imap://{login}@127.0.0.1:{imap}"
 smtp = "smtp://{login}@127.0.0.1:{smtp}"
 trusted_authserv = ["mx.kumbara.example"]
+"""
+
+RULES = """\
+# The rules of the demo's shop, looked at from top to bottom at every message. What they do stands on the card.
+tags = ["gift"]
+
+[[rules]]
+name = "A present has a date"
+when = { says = ["birthday", "doğum gün*", "день рождения", "дню рождения", "geburtstag*", "عيد ميلاد"] }
+then = { raise_to = "high", add_tags = ["gift"] }
+
+[[rules]]
+name = "Nobody waits a day unseen"
+when = { waiting_over = "1d", priorities = ["normal", "low"] }
+unless = { tags = ["praise"] }
+then = { raise_to = "high" }
 """
 
 
@@ -102,6 +151,7 @@ async def _demo(port: int, browser: bool) -> None:
                 database = await stack.enter_async_context(running(folder / "postgres"))
             except DataDirTaken as error:
                 raise DemoFailed("another `santral demo` runs in this folder; stop it first") from error
+            (folder / "rules.toml").write_text(RULES, encoding="utf-8")
             config = folder / "santral.toml"
             config.write_text(
                 CONFIG.format(
@@ -110,18 +160,22 @@ async def _demo(port: int, browser: bool) -> None:
                 ),
                 encoding="utf-8",
             )  # fmt: skip
+            clock, hours = folder / "clock", folder / "hours.json"
+            hours.write_text(opening_hours(config), encoding="utf-8")
             status.update("Opening the phones and the desk…")
             emulators = await _start(
                 folder / "page.log", "-m", "sandbox", "--listen", f"127.0.0.1:{port}", "--app-url", app,
                 "--database", database.dsn, "--telegram-token", TOKEN,
                 "--imap-port", str(imap), "--smtp-port", str(smtp), "--mailbox-password", MAILBOX_PASSWORD,
+                "--clock", str(clock), "--hours", str(hours),
             )  # fmt: skip
             stack.push_async_callback(_end, emulators)
             await _answers(f"{page}/", emulators, folder / "page.log", stop)
             status.update("Starting Santral…")
             santral = await _start(
-                folder / "santral.log", "-c", "from app.cli import main; main()", "serve", "--config", str(config)
-            )
+                folder / "santral.log", "-c", "from app.cli import main; main()", "serve", "--config", str(config),
+                "--clock", str(clock),
+            )  # fmt: skip
             stack.push_async_callback(_end, santral)
             await _answers(f"{app}/health/ready", santral, folder / "santral.log", stop)
             await _connect(page, app)
@@ -136,6 +190,22 @@ async def _demo(port: int, browser: bool) -> None:
                 await asyncio.to_thread(webbrowser.open, f"{page}/")
         await _until_any(stop, santral, emulators, folder)
     shutil.rmtree(folder / "postgres", ignore_errors=True)
+
+
+def opening_hours(config: Path) -> str:
+    """The moments at which the first team opens and closes, for the page, which knows nothing of Santral's hours."""
+    hours = policy_of(load(config, {})).first.hours
+    assert hours is not None
+    began = datetime.now(UTC)
+    at, spans = began - CALENDAR, []
+    while at < began + CALENDAR:
+        opens = at if hours.open_at(at) else hours.opens_after(at)
+        closes = hours.closes_after(opens) if opens else None
+        if opens is None or closes is None:
+            break
+        spans.append((opens.timestamp(), closes.timestamp()))
+        at = closes
+    return json.dumps({"zone": hours.zone.key, "text": hours.text, "spans": spans})
 
 
 def _fresh_folder() -> Path:

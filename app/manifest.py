@@ -14,7 +14,7 @@ SCOPES: Mapping[str, str] = {
     "channels:read": "see whether the Slack channel exists and who is in it",
     "chat:write": "post conversations",
     "chat:write.customize": "post a customer's message under the customer's name",
-    "commands": "message shortcuts",
+    "commands": "message shortcuts, and the command /inbox",
     "files:read": "send agents' files to customers",
     "files:write": "show customers' files",
     "groups:history": "the same in private Slack channels",
@@ -22,7 +22,7 @@ SCOPES: Mapping[str, str] = {
     "metadata.message:read": "recognise its own posts after a broken line, so that nothing is posted twice",
     "reactions:write": "mark what was sent, delivered and read",
     "usergroups:read": "let a user group be a team",
-    "users:read": "agents' names and languages",
+    "users:read": "agents' names, languages and time zones, and who is there to be given a conversation",
 }
 
 EVENTS: Sequence[str] = (
@@ -56,6 +56,11 @@ SHORTCUTS: Mapping[str, tuple[str, str]] = {
     "conv_undo": ("Undo sending", "Take this message back before it is sent"),
 }
 
+# What people type: description and usage hint.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "/inbox": ("Go away, come back, see what you carry", "away [until 14:30 | 2h | tomorrow] | back | status"),
+}
+
 NAME_AT_MOST = 35  # api.slack.com/reference/manifests: display_information.name
 
 
@@ -66,10 +71,12 @@ def manifest(public_url: str | None, name: str = "Santral") -> str:
     """
     events: dict[str, object] = {"bot_events": list(EVENTS)}
     interactivity: dict[str, object] = {"is_enabled": True}
+    called: dict[str, object] = {}
     if public_url is not None:
         root = public_url.rstrip("/")
         events = {"request_url": f"{root}/slack/events", **events}
         interactivity["request_url"] = f"{root}/slack/interactive"
+        called = {"url": f"{root}/slack/interactive"}
     content: dict[str, object] = {
         "_metadata": {"major_version": 1, "minor_version": 1},
         "display_information": {
@@ -81,6 +88,10 @@ def manifest(public_url: str | None, name: str = "Santral") -> str:
             "shortcuts": [
                 {"name": label, "type": "message", "callback_id": callback_id, "description": description}
                 for callback_id, (label, description) in SHORTCUTS.items()
+            ],
+            "slash_commands": [
+                {"command": command, **called, "description": description, "usage_hint": hint, "should_escape": False}
+                for command, (description, hint) in COMMANDS.items()
             ],
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},

@@ -96,7 +96,7 @@ def explain(error: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str]:
         value = error["input"]
         fix = suggest(value, words) if isinstance(value, str) and not names else ""
         return "must be " + " or ".join(f'"{word}"' for word in words), fix
-    if kind in ("tuple_type", "list_type") and last in ("teams", "channels"):
+    if kind in ("tuple_type", "list_type") and last in ("teams", "channels", "agents"):
         return "is not a list of sections", f"write [[{last}]] in double brackets, once for each"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         if isinstance(last, str):

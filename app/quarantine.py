@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from app.build import now, teams_of
 from app.config import IntakeConfig, StoreConfig
+from app.policy import policy_of
 from app.store import opened
 from channels import registry
 from channels.channel import Channel, Request, Webhook
@@ -20,6 +21,8 @@ from inbox.intake import Intake
 from inbox.letters import Letters
 from inbox.store import quarantine
 from inbox.store.quarantine import Body, Entry
+from routing.policy import Live
+from routing.rounds.following import FollowUps
 from routing.triage import triage
 
 
@@ -50,10 +53,11 @@ async def _replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Out
     outcomes = []
     async with opened(config) as database:
         teams = teams_of(config)
+        live = Live(policy_of(config))
         intake = Intake(
             database,
-            decide=triage(config.shop.languages, teams.first.name, frozenset(team.name for team in teams)),
-            follow_up=teams.follow_up,
+            decide=triage(live),
+            follow_up=FollowUps(teams.follow_up, live),
             now=now,
         )
         letters = Letters(database, Files.in_folder(config.files_dir), intake, {}, now=now)

@@ -11,29 +11,36 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
 from aiohttp import web
 
 from app.build import App, build, now
+from app.clock import TurnedClock
 from app.config import Config, StoreConfig
+from app.policy import policy_of
 from app.postgres import Postgres
+from app.reload import Reload
 from app.store import reach
 from channels.channel import Listens, Registers
 from channels.errors import ChannelError
 from inbox import figures
-from inbox.store import deliveries, work
+from inbox.changes import Put
+from inbox.store import cursors, deliveries, work
 from inbox.store import slack as slack_table
 from inbox.store.database import Database
 from inbox.work import Failed, Wait
+from routing.rounds.promising import TIMERS, fingerprint
 
 REQUESTS = 3.0  # seconds that requests under way get to finish; workers have seven of the ten
 TIDY = 3600.0  # seconds between two rounds of forgetting
 FIGURES = 5.0  # seconds between two readings of the backlog
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20  # mallopt(3), and bytes
+CLOCKS = ":clocks"  # the cursor that says by which hours and targets the promises were worked out
 PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
 
 log = structlog.get_logger()
@@ -43,30 +50,47 @@ class CannotListen(Exception):
     """The address to listen on is not free."""
 
 
-def run(config: Config, roles: frozenset[str]) -> None:
+def run(config: Config, roles: frozenset[str], reread: Callable[[], Config], clock: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises what keeps it from starting, in words."""
     _open_standard_streams()
     _give_memory_back()
     configure_logs()
     loop_factory = _uvloop()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve(config, roles))
+        runner.run(serve(config, roles, reread, clock))
 
 
-async def serve(config: Config, roles: frozenset[str]) -> None:
+async def serve(config: Config, roles: frozenset[str], reread: Callable[[], Config], clock: Path | None = None) -> None:
+    """Serve with this configuration. `reread` reads it anew for SIGHUP; `clock` is a file with a clock to turn."""
+    policy = policy_of(config)  # before anything is started: what is wrong is told at once
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: log.info("serve.reload", what="texts and rules are read at start"))
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(_server(config))
         database = await stack.enter_async_context(Database.open(dsn, name=f"santral {','.join(sorted(roles))}"))
         await database.migrate()
-        app = await build(config, database, roles)
+        turned = TurnedClock(clock) if clock is not None else None
+        app = await build(config, database, roles, now, policy, turned)
         stack.push_async_callback(app.close)
+        reload = Reload(config, app.policy, database, reread, tell=app.reload_refused)
+        reloading = asyncio.create_task(_reload_when(asked, reload))
+        stack.callback(reloading.cancel)
+        if turned is not None:
+            watching = asyncio.create_task(turned.watch(reload.look_again))
+            stack.callback(watching.cancel)
         await running(config, app, database, roles, stop)
     log.info("serve.stopped")
+
+
+async def _reload_when(asked: asyncio.Event, reload: Reload) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await reload()
 
 
 async def running(config: Config, app: App, database: Database, roles: frozenset[str], stop: asyncio.Event) -> None:
@@ -90,6 +114,10 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
         async with database.connection() as c:
             await work.unpark_all(c)
             await work.put(c, app.begins)
+            now_set = fingerprint(app.policy())
+            if "work" in roles and await cursors.read(c, CLOCKS) != now_set:  # hours or targets changed while we stood
+                await work.put(c, [Put(kind=TIMERS, key="all")])
+                await cursors.move(c, CLOCKS, now_set)
         background.start("worker", app.worker.run())
         background.start("figures", _read_figures(database))
         background.start("tidy", _tidy(database))

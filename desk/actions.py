@@ -6,7 +6,7 @@ pressing at once are told apart by the database.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -14,23 +14,23 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
-from slack_sdk.errors import SlackApiError
 
-from desk import commands, notices
+from desk import notices
 from desk.blocks import Post
 from desk.desk import Desk
-from desk.events import SOURCE, Events
+from desk.events import Events
+from desk.inbox import Inbox
 from desk.originals import Original, window
 from desk.people import Someone
-from desk.slack import Slack, Unknown
+from desk.pressed import WINDOW, Body, Pressed, slack_channel, value
+from desk.slack import Slack
+from desk.windows import Windows
 from inbox.changes import SetState, State
 from inbox.replies import Draft
 from inbox.store import slack as table
-from inbox.work import Failed, Wait
 from templates.catalog import Voice
 
 Ack = Callable[..., Awaitable[Any]]
-Body = Mapping[str, Any]
 
 log = structlog.get_logger()
 
@@ -38,9 +38,10 @@ log = structlog.get_logger()
 class Actions:
     """What agents press. `app` is the Bolt application that HTTP and Socket Mode dispatch to."""
 
-    def __init__(self, desk: Desk, events: Events, *, token: str, signing_secret: str) -> None:
+    def __init__(self, desk: Desk, events: Events, inbox: Inbox, *, token: str, signing_secret: str) -> None:
         self._desk = desk
         self._events = events
+        self._pressed = Pressed(desk)
         self.app = AsyncApp(
             signing_secret=signing_secret,
             client=desk.slack.client,
@@ -70,6 +71,8 @@ class Actions:
         }.items():
             self.app.message_shortcut(callback)(listener)
         self.app.view("note")(self.write_note)
+        Windows(desk, self._pressed).register(self.app)
+        inbox.register(self.app)
         self.app.error(self.failed)
 
     async def failed(self, error: Exception, body: Body) -> BoltResponse:
@@ -78,8 +81,8 @@ class Actions:
         return BoltResponse(status=500)
 
     async def take(self, ack: Ack, body: Body) -> None:
-        someone, conversation_id, say = await self._asked(body)
-        if conversation_id is not None and await self._may(body, someone, say):
+        someone, conversation_id, say = await self._pressed.asked(body)
+        if conversation_id is not None and await self._pressed.may(body, someone, say):
             taken = await self._desk.replies.take(conversation_id, someone.id)
             if not taken:
                 await self._hand_over(body, conversation_id, someone, say)
@@ -99,28 +102,28 @@ class Actions:
 
     async def undo_send(self, ack: Ack, body: Body) -> None:
         """From the button only the sender sees, or as a shortcut on the message itself."""
-        someone, _, say = await self._asked(body)
-        source = _value(body) or _message_key(body)
-        if await self._may(body, someone, say):
-            done = await self._desk.replies.undo((SOURCE, source))
-            await self._tell(body, someone, notices.undone(say) if done else notices.too_late(say))
+        someone, _, say = await self._pressed.asked(body)
+        if await self._pressed.may(body, someone, say):
+            done = await self._desk.replies.undo(await self._pressed.source(body))
+            await self._pressed.tell(body, someone, notices.undone(say) if done else notices.too_late(say))
         await ack()
 
     async def keep_as_note(self, ack: Ack, body: Body) -> None:
-        someone, _, say = await self._asked(body)
-        if await self._may(body, someone, say):
-            done = await self._desk.replies.undo((SOURCE, _message_key(body)), as_note=True)
+        someone, _, say = await self._pressed.asked(body)
+        if await self._pressed.may(body, someone, say):
+            done = await self._desk.replies.undo(await self._pressed.source(body), as_note=True)
             if not done:
-                await self._tell(body, someone, notices.too_late(say))
+                await self._pressed.tell(body, someone, notices.too_late(say))
         await ack()
 
     async def send_note(self, ack: Ack, body: Body) -> None:
         """A note that was meant for the customer after all."""
-        someone, _, say = await self._asked(body)
-        if await self._may(body, someone, say):
-            team = self._desk.teams.at(_channel(body)) or self._desk.teams.first
-            if not await self._desk.replies.send_note((SOURCE, _message_key(body)), by=someone.id, undo=team.undo):
-                await self._tell(body, someone, notices.too_late(say))
+        someone, _, say = await self._pressed.asked(body)
+        if await self._pressed.may(body, someone, say):
+            team = self._desk.teams.at(slack_channel(body)) or self._desk.teams.first
+            source = await self._pressed.source(body)
+            if not await self._desk.replies.send_note(source, by=someone.id, undo=team.undo):
+                await self._pressed.tell(body, someone, notices.too_late(say))
         await ack()
 
     async def confirm_send(self, ack: Ack, body: Body) -> None:
@@ -130,20 +133,20 @@ class Actions:
         await self._confirm(ack, body, send=False)
 
     async def open_note(self, ack: Ack, body: Body) -> None:
-        someone, conversation_id, say = await self._asked(body)
-        if conversation_id is not None and await self._may(body, someone, say):
+        someone, conversation_id, say = await self._pressed.asked(body)
+        if conversation_id is not None and await self._pressed.may(body, someone, say):
             async with self._desk.database.connection() as c:
                 head = await table.head(c, conversation_id)
             name = head.name if head and head.name else say("word.customer")
-            await self._open(body, notices.note_modal(str(conversation_id), name, say))
+            await self._pressed.open(body, notices.note_modal(str(conversation_id), name, say))
         await ack()
 
     async def show_original(self, ack: Ack, body: Body) -> None:
         """Open a message whole. Whoever can press the button reads the conversation anyway."""
         someone = await self._desk.people.who(str(body["user"]["id"]))
-        value = _value(body)
+        message_id = value(body)
         async with self._desk.database.connection() as c:
-            found = await table.original(c, int(value)) if value.isdigit() else None
+            found = await table.original(c, int(message_id)) if message_id.isdigit() else None
         if found is not None:
             original = Original(
                 sender=found.sender,
@@ -156,15 +159,8 @@ class Actions:
                 proof=found.proof,
                 why=found.why,
             )
-            await self._open(body, window(original, self._desk.catalog.voice(someone.language)))
+            await self._pressed.open(body, window(original, self._desk.catalog.voice(someone.language)))
         await ack()
-
-    async def _open(self, body: Body, view: Mapping[str, Any]) -> None:
-        """Open a window, which Slack allows for three seconds after the press."""
-        try:
-            await self._desk.slack.open_view(str(body["trigger_id"]), view)
-        except (Failed, Wait, Unknown, SlackApiError) as error:
-            log.info("slack.window_refused", error=type(error).__name__)
 
     async def write_note(self, ack: Ack, body: Body) -> None:
         view = body["view"]
@@ -175,7 +171,7 @@ class Actions:
                 int(view["private_metadata"]),
                 Draft(
                     text=text,
-                    source=("slack-window", str(view["id"])),
+                    source=(WINDOW, str(view["id"])),
                     author=someone.id,
                     author_name=someone.name,
                     at=self._desk.now(),
@@ -184,28 +180,28 @@ class Actions:
         await ack()
 
     async def _set(self, ack: Ack, body: Body, state: State) -> None:
-        someone, conversation_id, say = await self._asked(body)
-        if conversation_id is not None and await self._may(body, someone, say):
+        someone, conversation_id, say = await self._pressed.asked(body)
+        if conversation_id is not None and await self._pressed.may(body, someone, say):
             await self._desk.replies.change(conversation_id, [SetState(state=state)], by=someone.id)
         await ack()
 
     async def _settle(self, ack: Ack, body: Body, *, arrived: bool) -> None:
-        someone, _, say = await self._asked(body)
-        if await self._may(body, someone, say):
-            delivery = UUID(_value(body))
+        someone, _, say = await self._pressed.asked(body)
+        if await self._pressed.may(body, someone, say):
+            delivery = UUID(value(body))
             if await self._desk.replies.settle_doubt(delivery, arrived=arrived, by=someone.id):
                 await self._replace(body, notices.settled(someone.id, say, arrived=arrived))
             else:
-                await self._tell(body, someone, notices.settled_before(say))
+                await self._pressed.tell(body, someone, notices.settled_before(say))
         await ack()
 
     async def _confirm(self, ack: Ack, body: Body, *, send: bool) -> None:
-        someone, _, say = await self._asked(body)
-        if await self._may(body, someone, say):
-            if await self._events.confirm(_value(body), someone.id, send=send):
+        someone, _, say = await self._pressed.asked(body)
+        if await self._pressed.may(body, someone, say):
+            if await self._events.confirm(value(body), someone.id, send=send):
                 await self._replace(body, notices.confirmed(someone.id, say, sent=send))
             else:
-                await self._tell(body, someone, notices.not_yours(say))
+                await self._pressed.tell(body, someone, notices.not_yours(say))
         await ack()
 
     async def _hand_over(self, body: Body, conversation_id: int, someone: Someone, say: Voice) -> None:
@@ -217,36 +213,7 @@ class Actions:
             await self._desk.replies.hand_over(conversation_id, someone.id)
         else:
             name = (await self._desk.people.who(holder)).name if holder else ""
-            await self._tell(body, someone, notices.taken(name or holder, say))
-
-    async def _asked(self, body: Body) -> tuple[Someone, int | None, Voice]:
-        """Who asks, about which conversation, and in which language they are answered."""
-        someone = await self._desk.people.who(str(body["user"]["id"]))
-        say = self._desk.catalog.voice(someone.language)
-        value = _value(body)
-        if value.isdigit():
-            return someone, int(value), say
-        message = body.get("message") or {}
-        async with self._desk.database.connection() as c:
-            thread_ts = str(message.get("thread_ts") or message.get("ts") or "")
-            found = await table.conversation_of(c, _channel(body), thread_ts)
-        return someone, found, say
-
-    async def _may(self, body: Body, someone: Someone, say: Voice) -> bool:
-        team = self._desk.teams.at(_channel(body)) or self._desk.teams.first
-        refusal = commands.refused(someone.person, someone.id, await self._desk.people.members(team.members))
-        if refusal is None:
-            return True
-        await self._tell(body, someone, notices.not_sent(refusal.value, say))
-        return False
-
-    async def _tell(self, body: Body, someone: Someone, post: Post) -> None:
-        message = body.get("message") or {}
-        container = body.get("container") or {}
-        thread_ts = message.get("thread_ts") or container.get("thread_ts") or message.get("ts")
-        await self._desk.slack.whisper(
-            _channel(body), someone.id, post, thread_ts=str(thread_ts) if thread_ts else None
-        )
+            await self._pressed.tell(body, someone, notices.taken(name or holder, say))
 
     async def _replace(self, body: Body, post: Post) -> None:
         """A question that is settled says so instead of keeping its buttons."""
@@ -254,7 +221,7 @@ class Actions:
         if not ts:
             return
         try:
-            await self._desk.slack.update(_channel(body), str(ts), post)
+            await self._desk.slack.update(slack_channel(body), str(ts), post)
         except Exception as error:  # noqa: BLE001 - what counted is committed
             log.info("slack.question_kept", error=type(error).__name__)
 
@@ -271,16 +238,3 @@ def _authorize(slack: Slack, token: str) -> Callable[..., Awaitable[AuthorizeRes
         )
 
     return authorize
-
-
-def _value(body: Body) -> str:
-    actions = body.get("actions") or [{}]
-    return str(actions[0].get("value") or "")
-
-
-def _channel(body: Body) -> str:
-    return str((body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or "")
-
-
-def _message_key(body: Body) -> str:
-    return commands.key(_channel(body), str((body.get("message") or {}).get("ts") or ""))

@@ -6,7 +6,7 @@ Rule: a value never becomes markup. In a sentence it is an element of its own; i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from string import Formatter
@@ -20,6 +20,7 @@ Block = dict[str, Any]
 MOMENT = "{date_short_pretty} {time}"
 AGO = "{ago}"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
+_GROUP_ID = re.compile(r"S[A-Z0-9]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,44 @@ class Code:
     text: str
 
 
-Value = str | int | datetime | Mention | Code
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mentions:
+    """Several Slack users and user groups, in a list."""
+
+    who: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackChannel:
+    """A Slack channel, shown by the name Slack knows; to who may not see it, as a private one."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A place in Slack that we know, under words of ours. Without a `url` only the words."""
+
+    url: str
+    label: str
+
+
+Value = str | int | datetime | Mention | Mentions | Code | SlackChannel | Link
+
+
+def is_person(who: str) -> bool:
+    """Whether this is the id of a Slack user, rather than a name."""
+    return _USER_ID.fullmatch(who) is not None
 
 
 def person(who: str) -> Value:
     """An agent, by Slack user id or by name."""
-    return Mention(user=who) if _USER_ID.fullmatch(who) else who
+    return Mention(user=who) if is_person(who) else who
+
+
+def ringing(who: Iterable[str]) -> Mentions:
+    """Those of these ids that Slack knows as users or user groups."""
+    return Mentions(who=tuple(one for one in dict.fromkeys(who) if _USER_ID.fullmatch(one) or _GROUP_ID.fullmatch(one)))
 
 
 def sentence(say: Voice, key: str, **values: Value) -> Post:
@@ -65,7 +98,7 @@ def sentence(say: Voice, key: str, **values: Value) -> Post:
             elements.append({"type": "text", "text": literal})
             words.append(escape(literal))
         if value is not None:
-            elements.append(_element(value))
+            elements += _elements(value)
             words.append(_markup(value))
     section = {"type": "rich_text_section", "elements": elements}
     return Post(text="".join(words), blocks=[{"type": "rich_text", "elements": [section]}])
@@ -113,10 +146,26 @@ def _parts(template: str, values: dict[str, Value]) -> Iterator[tuple[str, Value
         yield literal, None if name is None else values[name]
 
 
-def _element(value: Value) -> Block:
+def _elements(value: Value) -> list[Block]:
+    if not isinstance(value, Mentions):
+        return [_element(value)]
+    made: list[Block] = []
+    for who in value.who:
+        made += [{"type": "text", "text": ", "}] if made else []
+        group = _GROUP_ID.fullmatch(who)
+        made.append({"type": "usergroup", "usergroup_id": who} if group else {"type": "user", "user_id": who})
+    return made
+
+
+def _element(value: str | int | datetime | Mention | Code | SlackChannel | Link) -> Block:
     match value:
         case Mention():
             return {"type": "user", "user_id": value.user}
+        case SlackChannel():
+            return {"type": "channel", "channel_id": value.id}
+        case Link():
+            said = {"type": "text", "text": value.label}
+            return {"type": "link", "url": value.url, "text": value.label} if value.url else said
         case datetime():
             fallback = f"{value:%Y-%m-%d %H:%M %Z}"
             return {"type": "date", "timestamp": int(value.timestamp()), "format": MOMENT, "fallback": fallback}
@@ -132,6 +181,12 @@ def _markup(value: Value) -> str:
     match value:
         case Mention():
             return f"<@{value.user}>"
+        case Mentions():
+            return ", ".join(f"<!subteam^{who}>" if _GROUP_ID.fullmatch(who) else f"<@{who}>" for who in value.who)
+        case SlackChannel():
+            return f"<#{value.id}>"
+        case Link():
+            return f"<{value.url}|{inline(value.label)}>" if value.url else inline(value.label)
         case datetime():
             return date(value, MOMENT)
         case Code():

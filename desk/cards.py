@@ -15,8 +15,10 @@ from channels.message import Proof, Span, SpanKind
 from desk.blocks import (
     AGO,
     Block,
+    Link,
     Mention,
     Post,
+    SlackChannel,
     button,
     buttons,
     context,
@@ -30,11 +32,14 @@ from desk.words import TEXT_LIMIT, date, display_name, escape, inline, literal_b
 from templates.catalog import Voice
 
 POST_BLOCKS = 50  # what Slack takes in one message
-AROUND = 6  # of these, around a card's words: its head, two of a warning, how many more, how things stand, buttons
+# Of these, around a card's words: its head, two of a warning, how many more, how things stand, why, where it came from,
+# buttons.
+AROUND = 8
 CARD_TEXT = 2_600  # beyond this a card is a wall, and the words are easier to read in the thread
 CARD_LINES = 10
 LONG = 4_200  # of one message in the thread: what any chat takes; of a longer one, a mail, a button shows the rest
 EXCERPT = 300
+REASONS = 240  # of why it was triaged so
 CONTEXT_ELEMENTS = 10
 PAUSE = timedelta(minutes=1)  # messages closer together than this were written in one go
 
@@ -43,6 +48,8 @@ _FILES = 20  # attachments named in one line; the rest are counted
 _TAGS = 12
 _WARNINGS = 10
 _NAMED = 5  # of those a message also went to
+PROMISES = frozenset({"first_answer", "next_answer", "resolution"})
+_DUE = {"running": "⏱", "warned": "⚠️", "broken": "❌"}  # a promise by how it stands; one that is paused says nothing
 
 
 class FileState(StrEnum):
@@ -95,6 +102,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A Slack thread, by its Slack channel and the address of its first post."""
+
+    slack_channel: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A conversation as its card shows it.
 
@@ -117,16 +132,18 @@ class Card:
     team: str = ""
     waiting_since: datetime | None = None
     blocked: bool = False
+    due_at: datetime | None = None  # of the promise that breaks first
+    due_what: str = ""  # first_answer, next_answer, resolution
+    due_state: str = ""  # running, warned, broken
+    reasons: tuple[str, ...] = ()  # of triage, as it wrote them: they quote the customer
+    came_from: Place | None = None  # the Slack thread it was in before
     opening: tuple[Line, ...] = ()
     shown: int | None = None
 
 
 def card(view: Card, say: Voice) -> Post:
     """The head of the Slack thread: who, the words, how things stand, what can be done."""
-    channels = " + ".join(say.word("channel", kind) for kind in view.channels) or say("channel.unknown")
-    name = display_name(view.customer, shorten(channels, 40), nobody=say("word.customer"))
-    sign = "✅" if view.state == "resolved" else _PRIORITIES.get(view.priority, "")
-    title = f"{sign} {name}".strip()
+    title = _title(view, say)
     words = _opening(view, say)
     heard = next((said for line in view.opening if (said := plain(line.text or line.subject).strip())), "")
     blocks = [
@@ -134,9 +151,30 @@ def card(view: Card, say: Voice) -> Post:
         *_claim(view, say),
         *words,
         context(mrkdwn(_standing(view, say))),
+        *_reasons(view, say),
+        *_before(view, say),
         buttons(*_buttons(view, say)),
     ]
     return Post(text=escape(f"{title}: {shorten(heard, EXCERPT)}" if heard.strip() else title), blocks=blocks)
+
+
+def moved(view: Card, to: Place, say: Voice) -> Post:
+    """What becomes of the card of a thread that its conversation has left: where it goes on, and nothing to press."""
+    title = _title(view, say)
+    post = sentence(say, "card.moved", slack_channel=SlackChannel(id=to.slack_channel), thread=_thread(to, say))
+    head = {"type": "header", "text": plain_text(shorten(title, 150))}
+    return Post(text=f"{escape(title)}: {post.text}", blocks=[head, *post.blocks])
+
+
+def _title(view: Card, say: Voice) -> str:
+    channels = " + ".join(say.word("channel", kind) for kind in view.channels) or say("channel.unknown")
+    name = display_name(view.customer, shorten(channels, 40), nobody=say("word.customer"))
+    sign = "✅" if view.state == "resolved" else _PRIORITIES.get(view.priority, "")
+    return f"{sign} {name}".strip()
+
+
+def _thread(place: Place, say: Voice) -> Link:
+    return Link(url=place.url, label=say("card.thread"))
 
 
 def _claim(view: Card, say: Voice) -> list[Block]:
@@ -223,19 +261,36 @@ def _standing(view: Card, say: Voice) -> str:
         parts.append(say("card.waiting", since=date(view.waiting_since, AGO)))
     else:
         parts.append(escape(say.word("state", view.state)))
+    if view.state != "resolved" and view.due_at is not None and view.due_what in PROMISES and view.due_state in _DUE:
+        at = date(view.due_at, AGO)
+        said = say(f"card.{'was_due' if view.due_state == 'broken' else 'due'}_{view.due_what}", at=at)
+        parts.append(f"{_DUE[view.due_state]} {said}")
+    parts += [f"`{inline(tag, 40)}`" for tag in view.tags[:_TAGS] if tag.strip()]
     if view.priority in _PRIORITIES:
         parts.append(escape(say.word("priority", view.priority)))
-    parts.append(_agent(view.agent, say))
     if view.team:
         parts.append(inline(view.team, 40))
+    parts.append(_agent(view.agent, say))
     if view.language:
         parts.append(inline(say.language(view.language), 40))
-    parts += [f"`{inline(tag, 40)}`" for tag in view.tags[:_TAGS] if tag.strip()]
     if view.address:
         sure = "✓" if view.proof >= Proof.CARRIER else "?"
         proof = say.word("proof", view.proof.name.lower())
         parts.append(f"{inline(view.address, 120)} ({sure} {escape(proof)})")
     return "  ·  ".join(parts)
+
+
+def _reasons(view: Card, say: Voice) -> list[Block]:
+    """Why it has these tags, this priority and this team. The words are triage's own."""
+    said = one_line("; ".join(reason for reason in view.reasons if reason.strip()), REASONS)
+    return [context(plain_text(f"💡 {said}"))] if said and view.state != "resolved" else []
+
+
+def _before(view: Card, say: Voice) -> list[Block]:
+    if view.came_from is None:
+        return []
+    slack_channel = SlackChannel(id=view.came_from.slack_channel)
+    return small(say, "card.came_from", slack_channel=slack_channel, thread=_thread(view.came_from, say)).blocks
 
 
 def _agent(agent: str, say: Voice) -> str:
@@ -246,14 +301,15 @@ def _agent(agent: str, say: Voice) -> str:
 
 
 def _buttons(view: Card, say: Voice) -> list[Block]:
-    note = button(say, "note", view.conversation)
+    note, more = button(say, "note", view.conversation), button(say, "more", view.conversation)
     if view.state == "resolved":
-        return [button(say, "reopen", view.conversation), note]
+        return [button(say, "reopen", view.conversation), note, more]
     if view.agent:
         take = button(say, "take", view.conversation, label="take_over")
     else:
         take = button(say, "take", view.conversation, style="primary")
-    return [take, button(say, "resolve", view.conversation), note]
+    template = button(say, "template", view.conversation)
+    return [take, template, button(say, "resolve", view.conversation), note, more]
 
 
 def _line(line: Line, say: Voice, *, limit: int, timed: bool) -> list[Block]:

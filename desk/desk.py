@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from channels.channel import Capabilities
+from desk.offers import Offers
 from desk.people import People
 from desk.slack import Slack
 from desk.teams import Teams
@@ -16,7 +18,11 @@ from templates.catalog import Catalog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The agents' side as its listeners need it. `kinds` tells what kind each configured channel is."""
+    """The agents' side as its listeners need it.
+
+    `kinds` tells what kind each configured channel is, `capabilities` what it carries. `offers` answers what agents can
+    choose from at the moment.
+    """
 
     database: Database
     slack: Slack
@@ -24,5 +30,7 @@ class Desk:
     people: People
     replies: Replies
     kinds: Mapping[str, str]
+    capabilities: Mapping[str, Capabilities]
+    offers: Callable[[], Offers]
     catalog: Catalog
     now: Callable[[], datetime]

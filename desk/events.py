@@ -97,18 +97,19 @@ class Events:
         slack_channel, _, thread_ts = piece.key.partition(":")
         async with self._desk.database.connection() as c:
             events = await table.unsettled(c, slack_channel, thread_ts)
-            conversation_id, opening = await table.owner(c, slack_channel, thread_ts)
+            owner = await table.owner(c, slack_channel, thread_ts)
         if not events:
             return Ran()
+        conversation_id = owner.conversation_id
         if conversation_id is None:
-            if opening and any(event.received_at > self._desk.now() - PATIENCE for event in events):
+            if owner.opening and any(event.received_at > self._desk.now() - PATIENCE for event in events):
                 return Ran(again=self._desk.now() + RELOOK)
             for event in events:
                 await self._settle(event, "not_ours")
             return Ran()
         for event in events:
             try:
-                outcome = await self._act(event, conversation_id)
+                outcome = await self._act(event, conversation_id, moved=owner.moved)
             except (Wait, Failed):
                 raise
             except Exception as error:
@@ -150,7 +151,7 @@ class Events:
             return await self._reply(head, team, command, someone, undo=timedelta(0)) is not None
         return await self._desk.replies.note(conversation_id, self._draft(command, someone)) is not None
 
-    async def _act(self, event: Event, conversation_id: int) -> str:
+    async def _act(self, event: Event, conversation_id: int, *, moved: bool) -> str:
         message = event.body["event"]
         if _root_gone(message):
             async with self._desk.database.transaction() as c:
@@ -168,6 +169,9 @@ class Events:
             case Note():
                 await self._desk.replies.note(conversation_id, self._draft(command, someone))
                 return "note"
+            case Send() | AskFirst() if moved:
+                await self._whisper(message, author, await self._where(conversation_id, say))
+                return "refused:moved"
             case AskFirst():
                 await self._ask(event, head, command)
                 return "asked"
@@ -197,6 +201,14 @@ class Events:
                 return f"withdrawn:{outcome}"
             case Ignore(reason=silence):
                 return f"ignored:{silence.value}"
+
+    async def _where(self, conversation_id: int, say: Voice) -> Post:
+        """Where a conversation goes on that has left the thread in which somebody answered."""
+        async with self._desk.database.connection() as c:
+            thread = await table.thread(c, conversation_id)
+        assert thread is not None
+        url = self._desk.slack.link(thread.slack_channel, thread.ts) if thread.ts else ""
+        return notices.gone_on(thread.slack_channel, url, say)
 
     async def _change(
         self, message: Mapping[str, Any], head: Head, team: Team, command: ChangeReply, someone: Someone, say: Voice

@@ -13,13 +13,15 @@ from itertools import takewhile
 from uuid import uuid4
 
 import orjson
+import structlog
 
 from desk import cards
 from desk.attachments import Attachments
 from desk.blocks import Post
+from desk.cards import Place
 from desk.posting import Posting, fence
-from desk.slack import Gone, Rejected, Slack, Unknown
-from desk.teams import UPDATE_LANE, Teams
+from desk.slack import Gone, NotAllowed, Rejected, Slack, Unknown
+from desk.teams import UPDATE_LANE, Teams, post_lane
 from desk.views import Kinds, Views
 from inbox import due
 from inbox.changes import Put
@@ -27,12 +29,15 @@ from inbox.files import Files
 from inbox.store import deliveries, work
 from inbox.store import slack as table
 from inbox.store.database import Database
-from inbox.store.slack import Head, Notice, Said, Thread
+from inbox.store.slack import Head, Left, Notice, Said, Thread
 from inbox.store.work import Piece
 from inbox.work import Failed, Ran, Wait
 from templates.catalog import Voice
 
+LAST = 5  # messages with which a conversation begins in the Slack channel it has moved to
 ALBUM = timedelta(seconds=1.2)  # after its latest part an album counts as complete; Telegram marks no end
+
+log = structlog.get_logger()
 
 
 class Mirror:
@@ -75,6 +80,8 @@ class Mirror:
             return await self._open(piece, head, thread, said)
         if begun is not None:
             return await self._posting.look(piece, thread, begun)
+        if self._stands_elsewhere(head, thread):
+            return await self._open(piece, head, thread, said)
         waiting = self._album_open(said)
         if waiting is not None:
             return Ran(again=waiting)
@@ -92,8 +99,17 @@ class Mirror:
     # the thread
 
     async def _open(self, piece: Piece, head: Head, thread: Thread | None, said: Sequence[Said]) -> Ran:
-        """Post the card that heads the thread, with the messages that are waiting in it."""
-        if thread is not None:
+        """Post the card that heads the thread, with the messages that are waiting in it.
+
+        One that stands in the Slack channel of another team is left for a new one, whose card begins with the last
+        messages. What was begun in it has been settled by then.
+        """
+        team = self._teams.of(head.conversation)
+        if piece.lane != post_lane(team.slack_channel):
+            async with self._database.transaction() as c:
+                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
+            return Ran()  # it comes again in the lane of the Slack channel it is to be posted to
+        if thread is not None and thread.ts is None:
             async with self._database.connection() as c:
                 began = await table.began_at(c, thread.post_id)
             found = await self._slack.find(thread.slack_channel, str(thread.post_id), began) if began else None
@@ -104,13 +120,11 @@ class Mirror:
         waiting = self._album_open(said)
         if waiting is not None:
             return Ran(again=waiting)
-        team = self._teams.of(head.conversation)
+        moves = self._stands_elsewhere(head, thread)
         if thread is None:
-            run = _customers(said)
-            count = cards.fits([self._views.line(message) for message in run], self._views.say)
-            # Of a message too long for the card it shows the beginning; the thread shows it all.
-            opening = tuple(message.position for message in run[: max(count, 1)])
-            shown = opening[-1] if count else 0
+            opening, shown = self._fitting(_customers(said))
+        elif moves and thread.ts is not None:
+            opening, shown = await self._last(thread)
         else:
             opening, shown = thread.opening, thread.shown_position
         post_id = uuid4()
@@ -118,14 +132,39 @@ class Mirror:
             await fence(c, piece)
             if thread is not None:
                 await table.forget_post(c, thread.post_id)
+            if moves:
+                await table.leave_threads(c, head.conversation.id)
             await table.begin_thread(c, head.conversation.id, team.slack_channel, post_id, opening, shown)
             thread = await table.thread(c, head.conversation.id)
             opened = await table.said(c, head.conversation.id, opening)
+            left = await table.left(c, head.conversation.id)
         assert thread is not None
-        post = self._views.card(head, team, opened, _in_card(thread, opened))
+        post = self._card(head, thread, opened, left)
         ts = await self._posting.begun(team.slack_channel, post, post_id, None)
         await self._opened(head, thread, ts, _hash(post))
         return Ran(again=self._now(), used=True)
+
+    def _fitting(self, run: Sequence[Said]) -> tuple[tuple[int, ...], int]:
+        """Which of these messages a new card takes, and up to where it shows them whole."""
+        count = cards.fits([self._views.line(message) for message in run], self._views.say)
+        # Of a message too long for the card it shows the beginning; the thread shows it all.
+        opening = tuple(message.position for message in run[: max(count, 1)])
+        return opening, opening[-1] if count else 0
+
+    async def _last(self, thread: Thread) -> tuple[tuple[int, ...], int]:
+        """The last messages that were shown in a thread, for the card of the one that follows it."""
+        async with self._database.connection() as c:
+            run = await table.recent(c, thread.conversation_id, thread.shown_position, LAST)
+        while run:
+            opening, shown = self._fitting(run)
+            if len(opening) == len(run):
+                return opening, shown
+            run = run[1:]
+        return (), 0
+
+    def _stands_elsewhere(self, head: Head, thread: Thread | None) -> bool:
+        """Whether the conversation is another team's by now, which reads another Slack channel."""
+        return thread is not None and thread.slack_channel != self._teams.of(head.conversation).slack_channel
 
     async def _opened(self, head: Head, thread: Thread, ts: str, card_hash: str, *more: Put) -> None:
         """Record where the thread is, and wake what waited for that."""
@@ -206,9 +245,14 @@ class Mirror:
             if head is None or thread is None or thread.ts is None:
                 return Ran()
             opened = await table.said(c, conversation_id, thread.opening)
-        post = self._views.card(head, self._teams.of(head.conversation), opened, _in_card(thread, opened))
-        if _hash(post) == thread.card_hash:
+            left = await table.left(c, conversation_id)
+        if self._stands_elsewhere(head, thread):
+            async with self._database.transaction() as c:
+                await work.put(c, self._teams.follow_up(head.conversation, lines=True))
             return Ran()
+        post = self._card(head, thread, opened, left)
+        if _hash(post) == thread.card_hash:
+            return await self._lead_on(head, thread, left)
         try:
             await self._slack.update(thread.slack_channel, thread.ts, post)
         except Gone:
@@ -220,7 +264,32 @@ class Mirror:
             raise Failed(str(error)) from error
         async with self._database.transaction() as c:
             await table.card_shown(c, conversation_id, _hash(post))
-        return Ran(used=True)
+        return Ran(again=self._now() if _behind(thread, left) else None, used=True)
+
+    def _card(self, head: Head, thread: Thread, opened: Sequence[Said], left: Sequence[Left]) -> Post:
+        came_from = self._place(left[0].slack_channel, left[0].ts) if left else None
+        team = self._teams.of(head.conversation)
+        return self._views.card(head, team, opened, _in_card(thread, opened), came_from=came_from)
+
+    def _place(self, slack_channel: str, ts: str) -> Place:
+        return Place(slack_channel=slack_channel, url=self._slack.link(slack_channel, ts))
+
+    async def _lead_on(self, head: Head, thread: Thread, left: Sequence[Left]) -> Ran:
+        """Have the card of a thread that was left say where the conversation goes on."""
+        behind = _behind(thread, left)
+        if behind is None:
+            return Ran()
+        here = self._place(thread.slack_channel, str(thread.ts))
+        post = self._views.moved(head, self._teams.of(head.conversation), here)
+        try:
+            await self._slack.update(behind.slack_channel, behind.ts, post)
+        except (Gone, NotAllowed, Rejected) as error:
+            log.info("slack.left_card_kept", conversation=thread.conversation_id, error=type(error).__name__)
+        except Unknown as error:
+            raise Failed(str(error)) from error
+        async with self._database.transaction() as c:
+            await table.left_told(c, behind.id, str(thread.post_id))
+        return Ran(again=self._now(), used=True)
 
     async def revise(self, piece: Piece) -> Ran:
         """A customer edited a message: the post that shows it is changed, or the thread says what it says now."""
@@ -231,12 +300,17 @@ class Mirror:
             if place is None or thread is None or thread.ts is None or place[1] > thread.shown_position:
                 return Ran()
             showing = await table.post_showing(c, *place)
+            opens = place[1] in thread.opening
             said = await table.said_between(c, place[0], showing[2], showing[3]) if showing else []
-        if showing is None:
+        if showing is None or opens:
             async with self._database.transaction() as c:
                 await work.put(c, [Put(kind="card", key=str(place[0]), lane=UPDATE_LANE)])
+        if showing is None:
             return Ran()
-        post = cards.lines([self._views.line(message) for message in said], self._views.say)
+        if said[0].direction == "in":
+            post = cards.lines([self._views.line(message) for message in said], self._views.say)
+        else:
+            post = await self._small(said[0])
         try:
             await self._slack.update(showing[0], showing[1], post)
         except (Rejected, Gone):
@@ -266,6 +340,11 @@ class Mirror:
 def _customers(said: Sequence[Said]) -> list[Said]:
     """The customer's messages up to what is none."""
     return list(takewhile(lambda message: message.direction == "in", said))
+
+
+def _behind(thread: Thread, left: Sequence[Left]) -> Left | None:
+    """A thread that was left and whose card does not lead to this one yet."""
+    return next((old for old in left if old.told != str(thread.post_id)), None)
 
 
 def _in_card(thread: Thread, opened: Sequence[Said]) -> int:

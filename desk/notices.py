@@ -6,17 +6,36 @@ Rule: a notice says what happened and what can be done now, in the agent's langu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from babel.dates import format_timedelta
 
 from channels.message import Span
-from desk.blocks import Block, Code, Post, Value, button, buttons, context, person, plain_text, sentence, small
+from desk.blocks import (
+    Block,
+    Code,
+    Link,
+    Post,
+    SlackChannel,
+    Value,
+    button,
+    buttons,
+    context,
+    person,
+    plain_text,
+    ringing,
+    sentence,
+    small,
+)
 from desk.words import escape, literal_blocks, one_line
-from templates.catalog import Voice
+from templates.catalog import LAST_RESORT, Voice
 
 EXCERPT = 200  # of the message a notice is about
 MODAL_TEXT = 3_000  # what Slack's multi-line input takes
+MISTAKES = 10  # of changed files, shown in one post; the log has them all
 
 # Every way a delivery fails that has words of its own: the codes of channels.errors, then what planning finds.
 FAILURES = frozenset(
@@ -41,7 +60,9 @@ FILE_FAILURES = frozenset({"file_too_big", "file_refused", "file_lost"})  # of t
 # What machines tell us about a customer or about our messages to them; each is one small line.
 MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "read", "calendar", "list", "loop"})
 # Why words in a thread did not go out.
-NOT_SENT = frozenset({"not_member", "guest", "outsider", "resolved_elsewhere", "blocked", "file_lost", "expired"})
+NOT_SENT = frozenset({"not_member", "guest", "outsider", "blocked", "file_lost", "expired"})
+
+_UNITS: Mapping[str, Literal["day", "hour", "minute"]] = {"d": "day", "h": "hour", "m": "minute"}
 
 _SECRETS = (
     re.compile(r"\d{5,}:[\w-]{20,}"),  # Telegram
@@ -145,6 +166,73 @@ def reads_again(channel: str, kind: str, say: Voice) -> Post:
     return sentence(say, _fitting(say, "reads_again.what", kind), channel=channel)
 
 
+def model_unused(detail: str, say: Voice) -> Post:
+    """Alarm: the learned model cannot be used. What words alone tell goes on."""
+    post = sentence(say, "model.what")
+    if words := redacted(detail):
+        post += small(say, "model.why", words=Code(text=words))
+    return post + small(say, "model.advice")
+
+
+def files_refused(detail: str, say: Voice) -> Post:
+    """Alarm: changed files were not taken over. `detail` has a mistake a line: file, line, what, and the fix."""
+    found = [line for line in detail.splitlines() if line.strip()]
+    post = sentence(say, "reload.what")
+    for line in found[:MISTAKES]:
+        post += small(say, "reload.mistake", words=Code(text=redacted(line)))
+    if len(found) > MISTAKES:
+        post += small(say, "reload.more", count=len(found) - MISTAKES)
+    return post + small(say, "reload.advice")
+
+
+def promise(notice: Mapping[str, Any], say: Voice) -> Post:
+    """A target comes near, or was missed: until when it is or was, whose turn it is, and what was done about it.
+
+    Before it breaks it rings for the agent who has the conversation, after it for those named in `mention` as well.
+    """
+    what, broken = str(notice.get("promise", "")), notice.get("state") == "broken"
+    due, agent = str(notice.get("due", "")), str(notice.get("agent", ""))
+    key = f"promise.{'broken' if broken else 'warned'}_{what}"
+    at = datetime.fromisoformat(due) if due else "–"
+    post = sentence(say, key, at=at, target=in_words(str(notice.get("allowance", "")), say))
+    rings = ringing([agent, *(str(who) for who in notice.get("mention", ()))] if broken else [agent])
+    if rings.who:
+        post += sentence(say, "promise.look" if broken else "promise.turn", who=rings)
+    elif not broken:
+        post += small(say, "promise.nobody")
+    if raised := str(notice.get("raised", "")):
+        post += small(say, "promise.raised", priority=say.word("priority", raised))
+    if to := str(notice.get("moved_to", "")):
+        post += small(say, "promise.moved", team=to)
+    return post
+
+
+def in_words(allowance: str, say: Voice) -> str:
+    """A target as the configuration has it ("1h30m", "2d"), as people say it."""
+    language = next((code for code in (say.lang, say.catalog.first) if code in say.catalog.texts), LAST_RESORT)
+    said = [
+        # Nothing is turned into a larger unit: two working days are no 48 hours, and 36 hours no day and a half.
+        format_timedelta(timedelta(**{f"{unit}s": int(count)}), granularity=unit, threshold=10**6, locale=language)
+        for count, letter in re.findall(r"(\d+)([dhm])", allowance)
+        for unit in [_UNITS[letter]]
+    ]
+    return " ".join(said) or allowance
+
+
+def assigned(notice: Mapping[str, Any], say: Voice) -> Post:
+    """Somebody was given a conversation, and is called by their name, once: why it is them, and who had it before."""
+    code = str(notice.get("language", ""))
+    language = say.language(code) if code else ""
+    post = sentence(say, f"assign.{notice['why']}", who=person(str(notice["agent"])), language=language)
+    if left := str(notice.get("left", "")):
+        post += small(say, f"assign.{left}", before=person(str(notice.get("before", ""))))
+    if language and notice["why"] != "pressing":
+        post += small(say, "assign.speaks", language=language)
+    if tags := [str(tag) for tag in notice.get("tags", ())]:
+        post += small(say, "assign.knows", tags=", ".join(tags))
+    return post
+
+
 def parked(what: str, since: datetime, attempts: int, error: str, say: Voice) -> Post:
     """Alarm: work was given up on. `what` is a kind of work (`work.{kind}` in the catalogue)."""
     post = sentence(say, "parked.what", what=say.word("work", what), since=since, attempts=attempts)
@@ -170,6 +258,12 @@ def late_reply(who: str, at: datetime, customer: str, channel: str, excerpt: str
 def not_sent(why: str, say: Voice) -> Post:
     """Tell one person that what they wrote did not go out. `why` is one of `NOT_SENT`."""
     return small(say, f"not_sent.{why}")
+
+
+def gone_on(slack_channel: str, url: str, say: Voice) -> Post:
+    """Tell who wrote in a thread that its conversation has left where it goes on: nothing was sent."""
+    thread = Link(url=url, label=say("card.thread"))
+    return small(say, "not_sent.moved", slack_channel=SlackChannel(id=slack_channel), thread=thread)
 
 
 def undo(customer: str, channel: str, seconds: int, key: str, say: Voice) -> Post:

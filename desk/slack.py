@@ -77,13 +77,17 @@ class Rejected(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who we are in the workspace, from `auth.test`. `scopes` are what our token may; None when Slack did not say."""
+    """Who we are in the workspace, from `auth.test`. `scopes` are what our token may; None when Slack did not say.
+
+    `url` is where the workspace is opened, with a slash at its end.
+    """
 
     team_id: str
     user_id: str
     bot_id: str
     team: str = ""
     user: str = ""
+    url: str = ""
     scopes: frozenset[str] | None = None
 
 
@@ -138,6 +142,7 @@ class Slack:
             bot_id=str(answer.get("bot_id", "")),
             team=str(answer.get("team", "")),
             user=str(answer.get("user", "")),
+            url=str(answer.get("url", "")),
             scopes=_scopes(headers),
         )
         return self.identity
@@ -182,6 +187,15 @@ class Slack:
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         await self._write("views.open", {"trigger_id": trigger_id, "view": dict(view)})
+
+    async def update_view(self, view_id: str, view: Mapping[str, Any]) -> None:
+        """Change an open window in place."""
+        await self._write("views.update", {"view_id": view_id, "view": dict(view)})
+
+    def link(self, channel: str, ts: str) -> str:
+        """Where people open a message, as Slack's own "Copy link" gives it; "" before we were introduced."""
+        root = self.identity.url if self.identity else ""
+        return f"{root.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}" if root else ""
 
     async def find(self, channel: str, id: str, since: datetime, *, thread_ts: str | None = None) -> str | None:
         """Look for our own post after an unknown outcome: its `ts`, or None when Slack surely has none."""

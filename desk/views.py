@@ -11,8 +11,8 @@ from typing import Any
 
 from channels.message import COMPLAINT, Proof
 from desk import cards, notices
-from desk.blocks import Post, context, plain_text
-from desk.cards import Attached, Card, FileState, Line
+from desk.blocks import Post, context, is_person, plain_text, small
+from desk.cards import Attached, Card, FileState, Line, Place
 from desk.notices import LeftOut
 from desk.teams import Team
 from desk.words import escape, one_line, topic
@@ -78,8 +78,21 @@ class Views:
         kind = self.kind(message.channel)
         line = Line(at=message.sent_at, sender=message.author_name, channel=kind, text=message.text)
         post = cards.lines([line], self.say)
-        mark = "🔒" if message.direction == "note" else "🤖"
-        return Post(text=post.text, blocks=post.blocks, username=f"{message.author_name} {mark}"[:80])
+        if message.direction == "note":
+            return Post(text=post.text, blocks=post.blocks, username=f"{message.author_name} 🔒"[:80])
+        told = self._told(message)
+        mark = "📨" if _by_agent(message) else "🤖"
+        return Post(text=post.text, blocks=[*told.blocks, *post.blocks], username=f"{message.author_name} {mark}"[:80])
+
+    def _told(self, message: Said) -> Post:
+        """What we said to the customer for somebody: on whose behalf and where. Its marks say how far it got."""
+        if message.withdrawn_at is not None:
+            return small(self.say, "aside.undone")
+        if _by_agent(message):
+            key = "aside.agent"
+        else:
+            key = f"aside.{message.told}" if message.told in {"closed", "busy"} else "aside.automatic"
+        return small(self.say, key, channel=self.channel_word(message.sent_by or message.channel))
 
     def event(self, message: Said, customer: str, words: str) -> Post:
         """Something that is no message. `words` is the text of the message it is about, if it is about one."""
@@ -103,12 +116,21 @@ class Views:
 
     # the card
 
-    def card(self, head: Head, team: Team, opened: Sequence[Said], shown: int) -> Post:
+    def card(
+        self, head: Head, team: Team, opened: Sequence[Said], shown: int, *, came_from: Place | None = None
+    ) -> Post:
         """The card of a conversation. `shown` of the `opened` messages stand in it whole."""
+        return cards.card(self._card(head, team, opened, shown, came_from), self.say)
+
+    def moved(self, head: Head, team: Team, to: Place) -> Post:
+        """The card of a thread that the conversation has left."""
+        return cards.moved(self._card(head, team, (), 0, None), to, self.say)
+
+    def _card(self, head: Head, team: Team, opened: Sequence[Said], shown: int, came_from: Place | None) -> Card:
         conversation = head.conversation
         used = [self._kinds.get(channel, channel) for channel in head.channels] or [head.address_kind]
         claimed = head.address_kind.endswith(CLAIMED)
-        view = Card(
+        return Card(
             conversation=str(conversation.id),
             customer=head.name,
             channels=tuple(dict.fromkeys(used)),
@@ -117,17 +139,21 @@ class Views:
             claims=head.address if claimed and "@" in head.address else "",  # a mail may name no sender at all
             looks_like=head.looks_like if claimed else "",
             language=conversation.language,
-            tags=tuple(sorted(conversation.tags)),
+            tags=head.tags or tuple(sorted(conversation.tags)),
             priority=conversation.priority.name.lower(),
             state=conversation.state.value,
             agent=conversation.agent,
             team=team.name,
             waiting_since=conversation.waiting_since,
             blocked=head.silenced,
+            due_at=head.due_at,
+            due_what=head.due_what,
+            due_state=head.due_state,
+            reasons=head.reasons,
+            came_from=came_from,
             opening=tuple(self.line(message) for message in opened),
             shown=shown,
         )
-        return cards.card(view, self.say)
 
     # notices
 
@@ -149,7 +175,11 @@ class Views:
                 return notices.edited(name, excerpt, (), say)
             case "misconfigured":
                 return notices.failure("misconfigured", name, kind, say, detail=detail)
-            case "parked" | "mailbox" | "reads_again":
+            case "promise":
+                return notices.promise(notice, say)
+            case "assigned":
+                return notices.assigned(notice, say)
+            case "parked" | "mailbox" | "reads_again" | "model" | "rules":
                 return self.alarm(notice)
             case _:
                 known = code in notices.FAILURES
@@ -166,8 +196,17 @@ class Views:
             return notices.refuses_us(channel, self.kind(channel), detail, self.say)
         if notice.get("notice") == "reads_again":
             return notices.reads_again(channel, self.kind(channel), self.say)
+        if notice.get("notice") == "model":
+            return notices.model_unused(detail, self.say)
+        if notice.get("notice") == "rules":
+            return notices.files_refused(detail, self.say)
         since = datetime.fromisoformat(str(notice["since"]))
         return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
+
+
+def _by_agent(message: Said) -> bool:
+    """Whether a person said it, in a window, rather than Santral or a bot. Only people have a Slack id for a name."""
+    return is_person(message.author)
 
 
 def _left_out(notice: Mapping[str, Any]) -> LeftOut | None:

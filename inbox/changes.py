@@ -49,10 +49,18 @@ class Conversation:
     last_in_at: datetime | None = None
     last_out_at: datetime | None = None
     resolved_at: datetime | None = None
+    wish: str = ""  # the language the customer asked for in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLanguage:
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishLanguage:
+    """The customer asked for a language: it stays, whatever they write in later."""
+
     language: str
 
 
@@ -88,10 +96,11 @@ class RemoveTag:
     tag: str
 
 
-Change = SetLanguage | SetTeam | SetPriority | SetState | Assign | AddTag | RemoveTag
+Change = SetLanguage | WishLanguage | SetTeam | SetPriority | SetState | Assign | AddTag | RemoveTag
 
 _NAMES: Mapping[type[Change], str] = {
     SetLanguage: "set_language",
+    WishLanguage: "wish_language",
     SetTeam: "set_team",
     SetPriority: "set_priority",
     SetState: "set_state",
@@ -111,14 +120,8 @@ class Facts:
     address: Address
     proof: Proof
     now: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What to change, and why, in words the agent reads."""
-
-    changes: tuple[Change, ...] = ()
-    because: str = ""
+    before: State = State.OPEN  # what the message found
+    fresh: bool = False  # the first message, or the first since the last matter was resolved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,15 @@ class Put:
     lane: str = ""
     priority: Priority = Priority.NORMAL
     due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to change, why, in words the agent reads, and the work that becomes necessary."""
+
+    changes: tuple[Change, ...] = ()
+    because: str = ""
+    puts: tuple[Put, ...] = ()
 
 
 class FollowUp(Protocol):
@@ -146,6 +158,8 @@ def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) 
         match change:
             case SetLanguage(language=language):
                 conversation = replace(conversation, language=language)
+            case WishLanguage(language=language):
+                conversation = replace(conversation, language=language, wish=language)
             case SetTeam(team=team):
                 conversation = replace(conversation, team=team)
             case SetPriority(priority=priority):
@@ -190,6 +204,7 @@ def arrived(conversation: Conversation, message: Received, address_id: int, posi
         last_in_at=at if conversation.last_in_at is None or at > conversation.last_in_at else conversation.last_in_at,
         last_out_at=conversation.last_out_at,
         resolved_at=None if wakes else conversation.resolved_at,
+        wish=conversation.wish,
     )
 
 

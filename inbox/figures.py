@@ -22,6 +22,10 @@ RAN = Counter("santral_work", "Pieces of work run, by kind and outcome", ["kind"
 WAITING = Gauge("santral_work_waiting", "Pieces of work in the table, by kind", ["kind"])
 PARKED = Gauge("santral_work_parked", "Pieces of work given up until a new reason comes, by kind", ["kind"])
 OLDEST = Gauge("santral_work_oldest_seconds", "Age of the oldest due piece of work, by kind", ["kind"])
+ACKNOWLEDGED = Counter("santral_acknowledgements", "Customers told that a person will answer, or not", ["kind"])
+ASSIGNED = Counter("santral_assigned", "Conversations given to an agent by themselves", ["team"])
+PROMISED = Counter("santral_promises", "Promises about to break, and broken", ["team", "promise", "state"])
+UNDERSTOOD = Counter("santral_understood", "Messages the learned model read, by what came of it", ["outcome"])
 DELIVERED = Counter("santral_deliveries", "Deliveries settled, by channel and outcome", ["channel", "outcome"])
 PROVIDER = Histogram(
     "santral_provider_seconds",

@@ -35,7 +35,7 @@ from channels.message import (
     Withdrawn,
 )
 from inbox import changes, due, figures, identity, tidings
-from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded
+from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded, State
 from inbox.group import Group
 from inbox.store import arrivals
 from inbox.store import identity as identities
@@ -288,8 +288,11 @@ class Intake:
                 address=row.message.sender,
                 proof=min(found.proof, row.message.proof),
                 now=now,
+                before=before.state,
+                fresh=before.state is State.RESOLVED or before.last_in_at is None,
             )
             decision = self._decide(facts)
+            group.puts += decision.puts
             if decision.changes:
                 group.changes += [
                     Recorded(conversation_id=conversation.id, by="triage", change=change, because=decision.because)

@@ -16,9 +16,13 @@ from channels.channel import Channel
 from channels.message import Attachment, Author, Span, Status
 from inbox import changes, due
 from inbox.changes import Change, Conversation, FollowUp, Recorded, SetState, State
+from inbox.clock import later, turned
 from inbox.plan import Part, most_bytes, plan
-from inbox.store import arrivals, deliveries, messages, work
+from inbox.store import arrivals, corrections, deliveries, messages, work
 from inbox.store.database import Connection, Database
+
+# The changes by which an agent says how a message should have been read.
+TEACHING = (changes.AddTag, changes.RemoveTag, changes.SetPriority, changes.SetLanguage, changes.WishLanguage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class Draft:
     author_name: str = ""
     kind: Author = Author.AGENT
     at: datetime
+    holding: bool = False  # says only that somebody will answer: the customer's wait goes on
+    window: bool = False  # an agent wrote it elsewhere than in the Slack thread, which has to show it
 
 
 class NoAddress(Exception):
@@ -57,31 +63,42 @@ class Replies:
 
     async def reply(self, conversation_id: int, draft: Draft, *, undo: timedelta = timedelta(0)) -> int | None:
         """Store a reply to leave after `undo`. None when this draft was stored before. Raises `NoAddress`."""
-        now = self._now()
         async with self._database.transaction() as c:
-            conversation = await arrivals.load(c, conversation_id)
-            target = await deliveries.target(c, conversation_id)
-            if target is None:
-                raise NoAddress
-            message_id = await self._message(c, conversation, draft, "out", target.address_id)
-            if message_id is None:
-                return None
-            ids = await arrivals.attach(c, draft.source[0], list(_numbered(message_id, draft.files)))
-            await self._plan(c, conversation, message_id, draft, target, ids, now + undo)
+            return await self.reply_in(c, conversation_id, draft, undo=undo)
+
+    async def reply_in(
+        self, c: Connection, conversation_id: int, draft: Draft, *, undo: timedelta = timedelta(0)
+    ) -> int | None:
+        """As `reply`, inside the caller's transaction."""
+        now = self._now()
+        conversation = await arrivals.load(c, conversation_id)
+        target = await deliveries.target(c, conversation_id)
+        if target is None:
+            raise NoAddress
+        message_id = await self._message(c, conversation, draft, "out", target.address_id)
+        if message_id is None:
+            return None
+        ids = await arrivals.attach(c, draft.source[0], list(_numbered(message_id, draft.files)))
+        await self._plan(c, conversation, message_id, draft, target, ids, later(now + undo, now))
+        if draft.holding:
+            after = replace(conversation, last_position=conversation.last_position + 1)
+        else:
             after = changes.answered(conversation, now)
-            await arrivals.save(c, [after])
-            if draft.kind is Author.AGENT:
-                await messages.answered_by(c, draft.author, now)
-            await work.put(
-                c,
-                [
-                    *map(due.media, ids),
-                    due.line(target.channel, target.address_id, conversation.priority, now + undo),
-                    due.marks(message_id),
-                    *self._follow_up(after, lines=False),
-                ],
-            )
-            return message_id
+        await arrivals.save(c, [after])
+        if draft.kind is Author.AGENT:
+            await messages.answered_by(c, draft.author, now)
+        typed = draft.kind is Author.AGENT and not draft.window  # then it stands in the Slack thread already
+        await work.put(
+            c,
+            [
+                *map(due.media, ids),
+                due.line(target.channel, target.address_id, conversation.priority, later(now + undo, now)),
+                due.marks(message_id),
+                *self._follow_up(after, lines=False),
+                *([] if typed else self._follow_up(after, lines=True)),
+            ],
+        )
+        return message_id
 
     async def note(self, conversation_id: int, draft: Draft) -> int | None:
         """Store an internal note. None when it was stored before."""
@@ -105,21 +122,44 @@ class Replies:
 
     async def change(self, conversation_id: int, wanted: Iterable[Change], *, by: str, because: str = "") -> bool:
         """Apply changes and record who made them. False when the conversation was so already."""
-        now = self._now()
         async with self._database.transaction() as c:
-            conversation = await arrivals.load(c, conversation_id)
-            made = [change for change in wanted if changes.apply(conversation, [change], now) != conversation]
-            if not made:
-                return False
-            after = changes.apply(conversation, made, now)
-            await arrivals.save(c, [after])
-            await arrivals.record(
-                c,
-                [Recorded(conversation_id=conversation_id, by=by, change=x, because=because) for x in made],
-                now,
-            )
-            await work.put(c, self._follow_up(after, lines=False))
-            return True
+            return bool((await self._change(c, conversation_id, wanted, by, because))[1])
+
+    async def correct(self, conversation_id: int, wanted: Iterable[Change], *, by: str, tags: Sequence[str]) -> bool:
+        """As `change`, by an agent who knows better what was said: how it should have been read is kept to learn from.
+
+        `tags` are those the conversation is to have, what it is mainly about first.
+        """
+        async with self._database.transaction() as c:
+            after, made = await self._change(c, conversation_id, wanted, by)
+            if any(isinstance(change, TEACHING) for change in made):
+                named = [tag for tag in dict.fromkeys(tags) if tag in after.tags]
+                await corrections.keep(
+                    c,
+                    conversation_id,
+                    language=after.language,
+                    tags=[*named, *sorted(after.tags - set(named))],
+                    priority=after.priority,
+                    by=by,
+                    at=self._now(),
+                )
+            return bool(made)
+
+    async def _change(
+        self, c: Connection, conversation_id: int, wanted: Iterable[Change], by: str, because: str = ""
+    ) -> tuple[Conversation, Sequence[Change]]:
+        """The conversation as it stands then, and those of the changes that were none before."""
+        now = self._now()
+        conversation = await arrivals.load(c, conversation_id)
+        made = [change for change in wanted if changes.apply(conversation, [change], now) != conversation]
+        if not made:
+            return conversation, ()
+        after = changes.apply(conversation, made, now)
+        await arrivals.save(c, [after])
+        recorded = [Recorded(conversation_id=conversation_id, by=by, change=x, because=because) for x in made]
+        await arrivals.record(c, recorded, now)
+        await work.put(c, self._follow_up(after, lines=False))
+        return after, made
 
     async def take(self, conversation_id: int, agent: str) -> bool:
         """Give a conversation to an agent who asks for it. False when somebody else was quicker."""
@@ -166,13 +206,13 @@ class Replies:
                 at=now,
             )
             await messages.make_reply(c, found.id, target.address_id)
-            await self._plan(c, conversation, found.id, words, target, ids, now + undo)
+            await self._plan(c, conversation, found.id, words, target, ids, later(now + undo, now))
             after = replace(changes.answered(conversation, now), last_position=conversation.last_position)
             await arrivals.save(c, [after])
             await work.put(
                 c,
                 [
-                    due.line(target.channel, target.address_id, conversation.priority, now + undo),
+                    due.line(target.channel, target.address_id, conversation.priority, later(now + undo, now)),
                     due.marks(found.id),
                     *self._follow_up(after, lines=False),
                 ],
@@ -200,7 +240,8 @@ class Replies:
                 state=State.OPEN if waits and conversation.state is State.WAITING else conversation.state,
             )
             await arrivals.save(c, [after])
-            await work.put(c, [due.marks(found.id), *self._follow_up(after, lines=False)])
+            # What stands in the thread as a post of ours says so; an agent's own words carry a mark less.
+            await work.put(c, [due.marks(found.id), due.revise(*source), *self._follow_up(after, lines=False)])
             return True
 
     async def rewrite(self, draft: Draft, *, undo: timedelta) -> str:
@@ -221,7 +262,8 @@ class Replies:
                 ids = sorted({id for part in parts for id in part.files})
                 kept = [await deliveries.file(c, id) for id in ids]
                 await deliveries.discard(c, found.id)
-                leaves = max(min(part.due_at for part in parts), self._now() + undo)
+                now = self._now()
+                leaves = max(min(part.due_at for part in parts), later(now + undo, now))
                 files = tuple(file.attachment for file in kept if file)
                 await self._plan(c, conversation, found.id, replace(draft, files=files), target, ids, leaves)
                 await work.put(c, [due.line(target.channel, target.address_id, conversation.priority, leaves)])
@@ -263,6 +305,8 @@ class Replies:
         self, c: Connection, conversation: Conversation, draft: Draft, direction: str, address_id: int | None
     ) -> int | None:
         body: dict[str, Any] = {"spans": messages.spans_json(draft.spans)} if draft.spans else {}
+        if draft.holding:
+            body["holding"] = True
         return await deliveries.insert_message(
             c,
             conversation_id=conversation.id,
@@ -275,7 +319,7 @@ class Replies:
             author_name=draft.author_name,
             text=draft.text,
             body=body,
-            at=draft.at,
+            at=draft.at + turned(self._now()),
         )
 
     async def _plan(

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from routing.folding import fold, squeeze, tokens
 from routing.language_profiles import profiles, threes
@@ -246,24 +247,31 @@ def _told_by_letters(sample: str, bases: Sequence[str]) -> dict[str, float]:
 
 def _latin(sample: str, bases: Sequence[str]) -> dict[str, float]:
     words = [token for token in tokens(squeeze(fold(sample))) if token.isascii() and not token.isdigit()]
-    words = [word for word in words if word[0].isalnum()][:_WORDS_READ]
-    votes = {}
-    learned = profiles()
+    asked = tuple(bases)
     letters = sample.lower().replace("i̇", "i")
-    for base in bases:
-        common, profile = _COMMON.get(base, frozenset()), learned.get(base)
-        score = _LETTER * sum(1 for letter in _LETTERS.get(base, "") if letter in letters)
-        for word in words:
-            if word in common:
-                score += _WORD
-            elif profile is None:
-                score += _NO_WORD
-            if profile is not None:
-                score += sum(profile.get(three, _UNSEEN) for three in threes(word)) / 2
-        if base == "ar":
-            score += _WORD * sum(1 for word in words if _CHAT_ARABIC.search(word))
-        votes[base] = score
+    votes = {base: _LETTER * sum(letter in letters for letter in _LETTERS.get(base, "")) for base in asked}
+    for word in [word for word in words if word[0].isalnum()][:_WORDS_READ]:
+        for base, score in zip(asked, _word_scores(word, asked), strict=True):
+            votes[base] += score
     return votes
+
+
+@lru_cache(maxsize=20_000)  # people use few words often
+def _word_scores(word: str, bases: tuple[str, ...]) -> tuple[float, ...]:
+    """Nats of one word for each language."""
+    learned = profiles()
+    scores = []
+    for base in bases:
+        profile = learned.get(base)
+        score = _WORD if base == "ar" and _CHAT_ARABIC.search(word) else 0.0
+        if word in _COMMON.get(base, ()):
+            score += _WORD
+        elif profile is None:
+            score += _NO_WORD
+        if profile is not None:
+            score += sum(profile.get(three, _UNSEEN) for three in threes(word)) / 2
+        scores.append(score)
+    return tuple(scores)
 
 
 def _script_shares(sample: str) -> dict[str, float]:
@@ -273,9 +281,14 @@ def _script_shares(sample: str) -> dict[str, float]:
     found: Counter[str] = Counter()
     for char in sample[:400]:
         if char.isalpha():
-            found["LATIN" if char.isascii() else unicodedata.name(char, "").partition(" ")[0]] += 1
+            found["LATIN" if char.isascii() else _script(char)] += 1
     total = sum(found.values())
     return {script: count / total for script, count in found.items() if count * 10 >= total}
+
+
+@lru_cache(maxsize=5_000)
+def _script(char: str) -> str:
+    return unicodedata.name(char, "").partition(" ")[0]
 
 
 _COMMON = {language: frozenset(tokens(squeeze(fold(words)))) for language, words in _WORDS.items()}

@@ -7,11 +7,12 @@ people mix them.
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -102,11 +103,7 @@ class Phrases:
     def load(cls, languages: Sequence[str]) -> Phrases:
         """The starter phrases of those `languages` (BCP 47) that have some; all of them where none has."""
         bases = [language.partition("-")[0].lower() for language in languages]
-        chosen = [language for language in LANGUAGES if language in bases] or LANGUAGES
-        sources: list[_Source] = []
-        for language in chosen:
-            sources += _sources(_starter(language) | _starter(f"{language}-signals"), language)
-        return cls(sources)
+        return _loaded(tuple(language for language in LANGUAGES if language in bases) or LANGUAGES)
 
     def with_more(self, phrases: Mapping[str, Sequence[str]], *, language: str = "") -> Phrases:
         """The same and the shop's own phrases by tag; these weigh as much as a clear phrase.
@@ -314,6 +311,17 @@ def _told(hits: Iterable[Hit]) -> tuple[Told, ...]:
             continue
         counted.append(hit)
     return tuple(Told(name=hit.tag, score=hit.weight, because=f"says ‘{hit.said}’", at=hit.start) for hit in counted)
+
+
+@lru_cache(maxsize=4)
+def _loaded(languages: tuple[str, ...]) -> Phrases:
+    """Made once in a process, with what `Phrases` compiles of them: it takes a third of a second for all five."""
+    return Phrases(itertools.chain.from_iterable(map(_starter_sources, languages)))
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _starter_sources(language: str) -> tuple[_Source, ...]:
+    return tuple(_sources(_starter(language) | _starter(f"{language}-signals"), language))
 
 
 def _starter(name: str) -> dict[str, Any]:

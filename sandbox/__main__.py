@@ -33,6 +33,8 @@ def main() -> None:
     said.add_argument("--imap-port", type=int, default=1143, help="of the shop's mailbox")
     said.add_argument("--smtp-port", type=int, default=1587)
     said.add_argument("--mailbox-password", default=cast.MAILBOX_PASSWORD)
+    said.add_argument("--clock", default="", metavar="FILE", help="where to write how far the clock is turned")
+    said.add_argument("--hours", default="", metavar="FILE", help="when the shop opens and closes, as JSON")
     chosen = said.parse_args()
     host, _, port = chosen.listen.rpartition(":")
     if not host or not port.isdigit():
@@ -44,7 +46,7 @@ def main() -> None:
         f"The page:            {options.base}/\n"
         f"Telegram's api_url:  {options.base}/telegram\n"
         f"Slack's api_url:     {options.base}/slack/api/\n"
-        f"The Slack channel:   {cast.SUPPORT_CHANNEL}\n"
+        f"The Slack channels:  {', '.join(cast.TEAM_CHANNELS)}\n"
         f"The mailbox:         {cast.MAILBOX} at imap://{host}:{options.imap_port}, smtp://{host}:{options.smtp_port}\n"
     )
     sys.stdout.flush()

@@ -15,6 +15,7 @@ from sandbox.telegram import World as Telegram
 Json = dict[str, Any]
 
 SHOP = "Kumbara"
+ZONE = "Europe/Istanbul"
 BOT_NAME = "Kumbara"
 BOT_USERNAME = "kumbara_bot"
 TELEGRAM_TOKEN = "4711:demo"  # noqa: S105  # of the emulator
@@ -26,8 +27,9 @@ MAILBOX_PASSWORD = "demo-mailbox"  # noqa: S105
 
 TEAM = "T08KUMBARA0"
 SUPPORT_CHANNEL = "C08KUMBARA1"
-ORDERS_CHANNEL = "C08KUMBARA2"
+RETURNS_CHANNEL = "C08KUMBARA2"
 GENERAL_CHANNEL = "C08KUMBARA3"
+TEAM_CHANNELS = (SUPPORT_CHANNEL, RETURNS_CHANNEL)
 APP_NAME = "Santral"
 APP_ID = "A08SANTRAL0"
 BOT_ID = "B08SANTRAL0"
@@ -237,10 +239,10 @@ SHORTCUTS = (
 )
 TOPICS = {
     SUPPORT_CHANNEL: "Customers, one thread each",
-    ORDERS_CHANNEL: "Parcels and returns",
+    RETURNS_CHANNEL: "What comes back: returns, refunds, broken and wrong things",
     GENERAL_CHANNEL: "Everybody at Kumbara",
 }
-NAMES = {SUPPORT_CHANNEL: "support", ORDERS_CHANNEL: "orders", GENERAL_CHANNEL: "general"}
+NAMES = {SUPPORT_CHANNEL: "support", RETURNS_CHANNEL: "returns", GENERAL_CHANNEL: "general"}
 
 
 def plain() -> Json:
@@ -250,6 +252,7 @@ def plain() -> Json:
         "app_name": APP_NAME,
         "bot": {"name": BOT_NAME, "username": BOT_USERNAME},
         "support_channel": SUPPORT_CHANNEL,
+        "team_channels": TEAM_CHANNELS,
         "people": [{**asdict(person), "name": person.name} for person in PEOPLE],
         "writers": [{**asdict(writer), "name": writer.name} for writer in WRITERS],
         "mailbox": MAILBOX,
@@ -309,7 +312,7 @@ async def enter_slack(world: Slack, app: Json) -> None:
                 {
                     "id": channel,
                     "name": name,
-                    "members": [*everyone, *([BOT_USER] if channel == SUPPORT_CHANNEL else [])],
+                    "members": [*everyone, *([BOT_USER] if channel in TEAM_CHANNELS else [])],
                 }
                 for channel, name in NAMES.items()
             ],

@@ -12,6 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sandbox import cast, mail, slack, telegram, trail
+from sandbox.clock import Clock, Hours
 from sandbox.mail.control import plain as mail_state
 from sandbox.rows import TABLES, Rows
 from sandbox.slack.state import state as slack_state
@@ -37,6 +39,8 @@ TRAIL = 400  # entries a fresh page is given
 BEHIND = 2000  # things a page may lag before it is told to start over
 HEARTBEAT = 15.0  # seconds
 BODY_AT_MOST = 100 << 20
+BREAKFAST = timedelta(minutes=70)  # after the opening, when nothing is left of the morning's rush
+GLANCE = 0.5  # seconds between two looks for whether the shop opened or closed
 ANXIOUS, CALM = 0.5, 3.0  # seconds between two looks at Santral's health, before and after it is up
 # Slack's names that are no alias elsewhere.
 _SLACK_EMOJI = {
@@ -69,6 +73,8 @@ class Options:
     imap_port: int = 0  # 0: any free one
     smtp_port: int = 0
     mailbox_password: str = field(default=cast.MAILBOX_PASSWORD, repr=False)
+    clock: str = ""  # a file that Santral goes by as well
+    hours: str = ""  # a file with the moments at which the shop opens and closes
 
     @property
     def base(self) -> str:
@@ -154,6 +160,7 @@ class Page:
         self.telegram = telegram.World()
         self.slack = slack.World(f"{options.base}/slack")
         self.mail = mail.World()
+        self.clock = Clock(Hours.read(options.hours) if options.hours else None, options.clock)
         self.board = Board()
         self.rows = Rows(options.database, self._went) if options.database else None
         self.health: Json = {"ready": False, "gone": False, "detail": ""}
@@ -178,6 +185,7 @@ class Page:
                 "slack": slack_state(self.slack, "/slack"),
                 "mail": mail_state(self.mail, "/mail"),
                 "health": self.health,
+                "clock": self.clock.plain(),
                 "stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES],
                 "scene": self.scene.plain() if self.scene else None,
                 "troubles": self._troubles,
@@ -216,6 +224,20 @@ class Page:
         await self._stop()
         return _json({"ok": True})
 
+    async def turn_clock(self, request: web.Request) -> web.Response:
+        """Turn everybody's clock. What the body may say is told at `Clock.find`."""
+        try:
+            wish = orjson.loads(await request.read())
+            if not isinstance(wish, dict):
+                raise ValueError("the body must be an object")
+            await self.turn(self.clock.find(wish))
+        except (ValueError, OverflowError) as error:
+            return _json({"error": str(error)}, 400)
+        return _json(self.clock.plain())
+
+    async def seen_clock(self, request: web.Request) -> web.Response:
+        return _json(self.clock.plain())
+
     async def seen_health(self, request: web.Request) -> web.Response:
         return _json(self.health)
 
@@ -229,6 +251,20 @@ class Page:
         newest = self.rows.newest() if self.rows else {table: [] for table in TABLES}
         return _json({"tables": newest, "changes": changes, "watching": self.rows is not None})
 
+    async def turn(self, to: datetime | None) -> None:
+        """Make it this moment for everybody; None is the real time. Raises ValueError for what is too far."""
+        self.clock.turn(to)
+        offset = {"clock_offset": self.clock.offset.total_seconds()}
+        await self.telegram.settle(offset)
+        self.slack.change_settings(offset)
+        self.mail.change_settings(offset)
+        self.board.tell("clock", clock=self.clock.plain())
+        self._pulse()
+
+    async def by_day(self) -> None:
+        """Go on to where somebody answers: most who look at a demo do so when the shop is closed."""
+        await self.turn(self.clock.hours.opening(self.clock.now()) + BREAKFAST)
+
     # what goes on
 
     async def live(self, app: web.Application) -> AsyncIterator[None]:
@@ -236,6 +272,8 @@ class Page:
         options = self.options
         cast.enter_telegram(self.telegram, options.telegram_token)
         cast.enter_mail(self.mail, options.mailbox_password)
+        if self.clock.closed:
+            await self.by_day()
         host = options.listen.rpartition(":")[0]
         await self.mail.start(host, imap_port=options.imap_port, smtp_port=options.smtp_port)
         await cast.enter_slack(
@@ -257,6 +295,7 @@ class Page:
             self._watch_mail(),
             self._watch_health(),
             self._watch_troubles(),
+            self._watch_clock(),
         ]
         if self.rows:
             watches.append(self.rows.watch())
@@ -319,6 +358,15 @@ class Page:
                 self._pulse()
             await asyncio.sleep(0.2)
 
+    async def _watch_clock(self) -> None:
+        """Tell when the shop opens or closes, and when another week begins."""
+        told = self.clock.plain()
+        while True:
+            await asyncio.sleep(GLANCE)
+            if (seen := self.clock.plain()) != told:
+                told = seen
+                self.board.tell("clock", clock=told)
+
     async def _look_at_health(self, session: aiohttp.ClientSession) -> Json:
         """`ready` stays true while Santral answers at all: that it waits for Slack is part of a story."""
         been_up = self.health["ready"] or self.health["gone"]
@@ -340,7 +388,7 @@ class Page:
         return said
 
     def _went(self, entry: Json) -> None:
-        self.board.tell("went", entry=entry)
+        self.board.tell("went", entry={**entry, "turned": self.clock.offset.total_seconds()})
         if self.rows and entry["lane"] != "database":
             self.rows.wake()
 
@@ -364,12 +412,16 @@ class Page:
             telegram=self.telegram,
             slack=self.slack,
             mail=self.mail,
+            clock=self.clock,
+            turn=self.turn,
             show=self._show,
             scene=scene,
             pace=self.pace,
             patience=self.patience,
         )
         try:
+            if self.clock.closed:
+                await self.by_day()
             await perform(story, self._stage)
         finally:
             self._stage = None
@@ -422,6 +474,8 @@ def application(options: Options, page: Page | None = None) -> web.Application:
     app.router.add_get("/", page.index)
     app.router.add_get("/demo/state", page.state)
     app.router.add_get("/demo/stream", page.stream)
+    app.router.add_get("/demo/clock", page.seen_clock)
+    app.router.add_post("/demo/clock", page.turn_clock)
     app.router.add_get("/demo/health", page.seen_health)
     app.router.add_get("/demo/rows", page.seen_rows)
     app.router.add_get("/demo/stories", page.stories)

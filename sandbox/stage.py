@@ -10,13 +10,16 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox import cast
 from sandbox.cast import Agent, Person, Writer
+from sandbox.clock import Clock
 from sandbox.mail import World as Mail
 from sandbox.mail.reading import Seen
 from sandbox.slack import World as Slack
@@ -60,10 +63,15 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A message in the support channel: its own ts, and its thread's."""
+    """A message in a team's Slack channel: its own ts, and its thread's."""
 
+    channel: str
     ts: str
     thread: str
+
+    def holds(self, message: Message) -> bool:
+        """Whether a message stands in this thread, its head included."""
+        return (message.channel, message.thread_ts or message.ts) == (self.channel, self.thread)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,11 +81,12 @@ class Stage:
     telegram: Telegram
     slack: Slack
     mail: Mail
+    clock: Clock
+    turn: Callable[[datetime | None], Awaitable[None]]  # None: the real time
     show: Callable[[Scene], None]
     scene: Scene
     pace: float = 1.0
     patience: float = 30.0  # seconds
-    began: float = field(default_factory=time.time)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     # telling
@@ -137,49 +146,108 @@ class Stage:
 
     # the desk
 
-    def messages(self) -> Iterator[Message]:
-        yield from list(self.slack.channels[cast.SUPPORT_CHANNEL].messages.values())
+    def messages(self) -> list[Message]:
+        """What stands in the teams' Slack channels, oldest first."""
+        kept = [one for channel in cast.TEAM_CHANNELS for one in self.slack.channels[channel].messages.values()]
+        return sorted(kept, key=lambda one: one.ts)
 
     def found(self, text: str) -> Place | None:
         """The newest message on the desk that says this."""
         seen = [one for one in self.messages() if one.bot_id and text in words_of(one)]
-        return Place(ts=seen[-1].ts, thread=seen[-1].thread_ts or seen[-1].ts) if seen else None
+        return (
+            Place(channel=seen[-1].channel, ts=seen[-1].ts, thread=seen[-1].thread_ts or seen[-1].ts) if seen else None
+        )
+
+    def card(self, place: Place) -> str:
+        """Everything the card at the head of a thread says."""
+        head = self.slack.channels[place.channel].messages.get(place.thread)
+        return words_of(head) if head else ""
+
+    def lines(self, place: Place) -> list[str]:
+        """What Santral posted into a thread below its card, oldest first."""
+        return [words_of(one) for one in self.messages() if place.holds(one) and one.bot_id and one.is_reply]
+
+    def owns(self, agent: Agent, place: Place) -> bool | None:
+        """Whether the card says that this agent has the conversation."""
+        return f"<@{agent.id}>" in self.card(place) or None
 
     def count(self, text: str) -> int:
         """How often the desk shows this, cards and threads together."""
         return sum(words_of(one).count(text) for one in self.messages() if one.bot_id)
 
-    def says(self, thread: str, text: str) -> bool:
+    def says(self, place: Place, text: str) -> bool:
         """Whether Santral says this in a thread."""
-        return any(
-            (one.thread_ts or one.ts) == thread and one.bot_id and text in words_of(one) for one in self.messages()
-        )
+        return any(place.holds(one) and one.bot_id and text in words_of(one) for one in self.messages())
 
-    def button(self, thread: str, *action_ids: str) -> tuple[str, str] | None:
+    def button(self, place: Place, *action_ids: str) -> tuple[str, str] | None:
         """The newest message of a thread with one of these buttons, as (ts, action_id)."""
-        for message in reversed(list(self.messages())):
-            if (message.thread_ts or message.ts) == thread and message.bot_id:
+        for message in reversed(self.messages()):
+            if place.holds(message) and message.bot_id:
                 for action_id in _actions(message.blocks):
                     if action_id in action_ids:
                         return message.ts, action_id
         return None
 
-    async def press(self, agent: Agent, ts: str, action_id: str) -> None:
-        await self.slack.press(agent.id, action_id, channel=cast.SUPPORT_CHANNEL, ts=ts)
+    async def press(self, agent: Agent, place: Place, ts: str, action_id: str) -> None:
+        await self.slack.press(agent.id, action_id, channel=place.channel, ts=ts)
 
-    async def answers(self, agent: Agent, thread: str, text: str) -> str:
-        """Write into a thread as an agent and, if Santral asks whether that is meant for the customer, say yes."""
-        posted = await self.slack.post(agent.id, cast.SUPPORT_CHANNEL, text, thread_ts=thread)
+    async def takes(self, agent: Agent, place: Place) -> None:
+        """Have an agent take a conversation that nobody has. The viewer, or Santral, may have been quicker."""
+        if not self.owns(agent, place) and (pressed := self.button(place, "take")):
+            await self.press(agent, place, *pressed)
+        await self.until(f"{agent.first_name} on the card", lambda: self.owns(agent, place))
+
+    async def clears(self, *people: Person) -> None:
+        """Have what these people wrote before resolved, so that what they write now is a matter of its own."""
+        for person in people:
+            heads = [one for one in self.messages() if not one.is_reply and person.name in words_of(one)]
+            for head in heads:
+                place = Place(channel=head.channel, ts=head.ts, thread=head.ts)
+                if pressed := self.button(place, "resolve"):
+                    await self.press(cast.DENIZ, place, *pressed)
+                    await self.until(f"{person.first_name}'s last matter resolved", partial(self._resolved, place))
+
+    def _resolved(self, place: Place) -> bool | None:
+        return self.button(place, "resolve") is None or None
+
+    async def opens(self, agent: Agent, place: Place, action_id: str) -> str:
+        """Press what opens a window for an agent. The id of the window is returned."""
+        before = set(self.slack.views)
+        button = await self.until("the button of the window", lambda: self.button(place, action_id))
+        await self.press(agent, place, *button)
+
+        def window() -> str | None:
+            return next((id for id, one in self.slack.views.items() if id not in before and one.user == agent.id), None)
+
+        return await self.until("the window", window)
+
+    async def submits(self, agent: Agent, window: str, values: Json) -> None:
+        """Fill in a window and submit it. `values` by block."""
+        await self.slack.submit(agent.id, window, values)
+
+    # the clock
+
+    async def turns(self, wish: Json) -> None:
+        """Turn everybody's clock. What a wish may say is told at `Clock.find`."""
+        await self.turn(self.clock.find(wish))
+
+    async def turns_to(self, hour: int, minute: int) -> None:
+        """Turn to a time of the day that the clock shows."""
+        await self.turn(self.clock.local().replace(hour=hour, minute=minute, second=0, microsecond=0))
+
+    async def answers(self, agent: Agent, place: Place, text: str) -> str:
+        """Write into a thread as an agent. The ts of what was written is returned."""
+        posted = await self.slack.post(agent.id, place.channel, text, thread_ts=place.thread)
         return str(posted["ts"])
 
     async def says_yes(
-        self, agent: Agent, thread: str, after: str, done: Callable[[], Found | None], what: str
+        self, agent: Agent, place: Place, after: str, done: Callable[[], Found | None], what: str
     ) -> Found:
         """Wait until `done`, pressing the main button of a question to this agent on the way."""
         asked: set[str] = set()
 
         def look() -> Found | str | None:
-            return done() or self._question(agent, thread, after, asked)
+            return done() or self._question(agent, place, after, asked)
 
         while True:
             found = await self.until(what, look)
@@ -188,15 +256,15 @@ class Stage:
             ts, action_id = found.removeprefix("question:").split(" ", 1)
             asked.add(ts)
             await self.breathe(1.5)
-            await self.press(agent, ts, action_id)
+            await self.press(agent, place, ts, action_id)
 
-    def _question(self, agent: Agent, thread: str, after: str, asked: set[str]) -> str | None:
+    def _question(self, agent: Agent, place: Place, after: str, asked: set[str]) -> str | None:
         hidden = [
             (one["ts"], one.get("blocks") or [])
             for one in self.slack.ephemerals
-            if one["user"] == agent.id and one.get("thread_ts") == thread
+            if (one["user"], one["channel"], one.get("thread_ts")) == (agent.id, place.channel, place.thread)
         ]
-        shown = [(one.ts, one.blocks) for one in self.messages() if one.thread_ts == thread and one.bot_id]
+        shown = [(one.ts, one.blocks) for one in self.messages() if one.thread_ts and place.holds(one) and one.bot_id]
         for ts, blocks in [*hidden, *shown]:
             if ts <= after or ts in asked:
                 continue

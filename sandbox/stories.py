@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from sandbox import cast
-from sandbox.stage import Stage, Stuck, words_of
+from sandbox.cast import Agent
+from sandbox.stage import Place, Stage, Stuck, words_of
 
 AWAY = 12.0  # seconds Slack is down: a minute in a hurry
 WALK_INS = itertools.cycle(("Lena", "Pavel", "Grace", "Mehmet", "Sofia"))
@@ -36,6 +37,7 @@ def _marker() -> str:
 
 async def _three(stage: Stage) -> None:
     order = _marker()
+    await stage.clears(cast.AYSE)
     stage.now("Ayşe writes three times in a row, the last time with a picture.", look="phone", person="ayse")
     await stage.breathe()
     await stage.writes(cast.AYSE, f"Merhaba, {order} numaralı siparişim bugün geldi.")
@@ -48,20 +50,21 @@ async def _three(stage: Stage) -> None:
         "On the desk they are one conversation, one thread, in the order she wrote. The card tells how long she waits.",
         look="desk",
         agent=cast.DENIZ.id,
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     await stage.read()
-    stage.now("Deniz takes the conversation. Everybody sees on the card that it is his.", look="desk")
+    stage.now(
+        "The conversation is Deniz's: he speaks Turkish and is there. Everybody sees it on the card.", look="desk"
+    )
     await stage.breathe(0.8)
-    if pressed := stage.button(place.thread, "take"):
-        await stage.press(cast.DENIZ, *pressed)
+    await stage.takes(cast.DENIZ, place)
     await stage.read()
     stage.now("He answers in the thread. The mark under his words moves up: on its way, then sent.", look="desk")
     answer = f"Çok üzgünüz Ayşe Hanım, {order} için yenisini bugün kargoya veriyoruz."
-    written = await stage.answers(cast.DENIZ, place.thread, answer)
+    written = await stage.answers(cast.DENIZ, place, answer)
     await stage.says_yes(
-        cast.DENIZ, place.thread, written, lambda: stage.heard(cast.AYSE, answer), "the answer on Ayşe's phone"
+        cast.DENIZ, place, written, lambda: stage.heard(cast.AYSE, answer), "the answer on Ayşe's phone"
     )
     stage.now("Ayşe reads it where she wrote. She never sees Slack.", look="phone", person="ayse")
     await stage.read()
@@ -78,7 +81,7 @@ async def _twice(stage: Stage) -> None:
     stage.now(
         "Telegram now delivers the very same update twice more, as it does when an answer got lost on the way.",
         look="drawer",
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     before = stage.count(f"Заказ {order}")
@@ -123,7 +126,12 @@ async def _down(stage: Stage) -> None:
     stage.now("Slack is back. What waited goes out by itself, in order.", look="drawer")
     place = await stage.until("Emily's messages on the desk", lambda: stage.found(order), patience=90)
     await stage.until("her second message on the desk", lambda: stage.found(f"sorry! ({order})"), patience=60)
-    stage.now("Both messages are there, once each. Nobody had to do anything.", look="desk", thread=place.thread)
+    stage.now(
+        "Both messages are there, once each. Nobody had to do anything.",
+        look="desk",
+        channel=place.channel,
+        thread=place.thread,
+    )
     await stage.read()
 
 
@@ -137,17 +145,17 @@ async def _doubt(stage: Stage) -> None:
         "Marta answers. This time the line breaks after Telegram read the request: nobody on our side can know.",
         look="desk",
         agent=cast.MARTA.id,
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     stage.telegram.troubles.add([{"match": "sendMessage", "action": "drop_after", "times": 1}])
     answer = f"Gern! Die blaue für {order} geht heute raus."
-    written = await stage.answers(cast.MARTA, place.thread, answer)
+    written = await stage.answers(cast.MARTA, place, answer)
     pressed = await stage.says_yes(
         cast.MARTA,
-        place.thread,
+        place,
         written,
-        lambda: stage.button(place.thread, "delivery_arrived"),
+        lambda: stage.button(place, "delivery_arrived"),
         "the question whether it arrived",
     )
     stage.now(
@@ -160,11 +168,9 @@ async def _doubt(stage: Stage) -> None:
     stage.now("Marta settles it with one click.", look="desk")
     await stage.breathe()
     # The viewer may have been quicker.
-    if stage.button(place.thread, "delivery_arrived") == pressed:
-        await stage.press(cast.MARTA, *pressed)
-    await stage.until(
-        "the question to be settled", lambda: stage.button(place.thread, "delivery_arrived") != pressed or None
-    )
+    if stage.button(place, "delivery_arrived") == pressed:
+        await stage.press(cast.MARTA, place, *pressed)
+    await stage.until("the question to be settled", lambda: stage.button(place, "delivery_arrived") != pressed or None)
     await stage.read()
 
 
@@ -181,15 +187,13 @@ async def _blocks(stage: Stage) -> None:
         "Deniz answers too late. Telegram refuses, and the thread says so in words and what can be done now.",
         look="desk",
         agent=cast.DENIZ.id,
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
-    written = await stage.answers(cast.DENIZ, place.thread, f"Добрый день! Заказ {order} приедет завтра.")
+    written = await stage.answers(cast.DENIZ, place, f"Добрый день! Заказ {order} приедет завтра.")
 
     def told() -> bool | None:
-        return (
-            any(one.thread_ts == place.thread and one.bot_id and one.ts > written for one in stage.messages()) or None
-        )
+        return any(place.holds(one) and one.bot_id and one.ts > written for one in stage.messages()) or None
 
     await stage.until("words about it in the thread", told)
     await stage.read()
@@ -208,16 +212,14 @@ async def _album(stage: Stage) -> None:
     files = len(stage.slack.files)
 
     def shown() -> bool | None:
-        kept = [
-            one for one in stage.messages() if (one.thread_ts or one.ts) == place.thread and float(one.ts) > stage.began
-        ]
+        kept = [one for one in stage.messages() if place.holds(one) and one.ts >= place.ts]
         return sum(len(one.files) for one in kept) >= 3 or len(stage.slack.files) >= files + 3 or None
 
     await stage.until("three pictures in the thread", shown)
     stage.now(
         "In the thread they stand together, with their caption once.",
         look="desk",
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     await stage.read()
@@ -235,7 +237,7 @@ async def _mention(stage: Stage) -> None:
     stage.now(
         "On the desk it is what he typed, letter by letter: nobody is mentioned, nothing is bold, nothing is a link.",
         look="desk",
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     await stage.read()
@@ -245,12 +247,16 @@ async def _take(stage: Stage) -> None:
     order, name = _marker(), next(WALK_INS)
     stage.now(f"{name}, a new customer, writes.", look="desk", agent=cast.MARTA.id, channel=cast.SUPPORT_CHANNEL)
     walk_in = stage.telegram.add_user(first_name=name, language_code="en")
-    await stage.telegram.say(walk_in.id, kind="text", text=f"Hello, is the red one ({order}) back in stock?")
+    await stage.telegram.say(
+        walk_in.id, kind="text", text=f"Hello, my money box ({order}) arrived broken. What can you do?"
+    )
     place = await stage.until("the message on the desk", lambda: stage.found(order))
-    ts, action_id = await stage.until("a card with Take on it", lambda: stage.button(place.thread, "take"))
-    stage.now("Deniz and Marta press Take in the same instant.", look="desk", thread=place.thread)
+    ts, action_id = await stage.until("a card with Take on it", lambda: stage.button(place, "take"))
+    stage.now(
+        "Deniz and Marta press Take in the same instant.", look="desk", channel=place.channel, thread=place.thread
+    )
     await stage.read()
-    await asyncio.gather(stage.press(cast.DENIZ, ts, action_id), stage.press(cast.MARTA, ts, action_id))
+    await asyncio.gather(stage.press(cast.DENIZ, place, ts, action_id), stage.press(cast.MARTA, place, ts, action_id))
 
     def owned() -> bool | None:
         card = next((one for one in stage.messages() if one.ts == ts), None)
@@ -275,14 +281,14 @@ async def _letter(stage: Stage) -> None:
         "On the desk stand the subject and her words. The signature is folded away, not lost.",
         look="desk",
         agent=cast.MARTA.id,
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     await stage.read()
     answer = f"Merhaba Zeynep Hanım, mavisi var. {order} için değişimi bugün başlatıyoruz."
-    written = await stage.answers(cast.MARTA, place.thread, answer)
+    written = await stage.answers(cast.MARTA, place, answer)
     got = await stage.says_yes(
-        cast.MARTA, place.thread, written, lambda: stage.got(cast.ZEYNEP, answer), "the answer in Zeynep's mailbox"
+        cast.MARTA, place, written, lambda: stage.got(cast.ZEYNEP, answer), "the answer in Zeynep's mailbox"
     )
     stage.now(
         "Marta's answer is a mail like a person's: no ticket number, no furniture.", look="phone", person="zeynep"
@@ -294,7 +300,7 @@ async def _letter(stage: Stage) -> None:
     await stage.until("her answer on the desk", lambda: stage.found(thanks))
     stage.now("In Slack there is what she wrote, and only that. The past is one click away.", look="desk")
     await stage.read()
-    if stage.says(place.thread, "şunu yazdı") or stage.says(place.thread, cast.ZEYNEP.signature.splitlines()[-1]):
+    if stage.says(place, "şunu yazdı") or stage.says(place, cast.ZEYNEP.signature.splitlines()[-1]):
         raise Stuck("the desk to show her own words alone")
 
 
@@ -307,7 +313,7 @@ async def _forged(stage: Stage) -> None:
     stage.now(
         "Her conversation: authenticated, so the team may speak about her order.",
         look="desk",
-        channel=cast.SUPPORT_CHANNEL,
+        channel=known.channel,
         thread=known.thread,
     )
     await stage.read()
@@ -320,6 +326,7 @@ async def _forged(stage: Stage) -> None:
     stage.now(
         "It stays apart from her conversation, marked: nobody vouches for this sender.",
         look="desk",
+        channel=forged.channel,
         thread=forged.thread,
     )
     await stage.read()
@@ -336,19 +343,19 @@ async def _away(stage: Stage) -> None:
         "Deniz answers. She is gone already; her mailbox answers in her place.",
         look="desk",
         agent=cast.DENIZ.id,
-        channel=cast.SUPPORT_CHANNEL,
+        channel=place.channel,
         thread=place.thread,
     )
     answer = f"Guten Tag, die Rechnung zu {order} ist unterwegs."
-    written = await stage.answers(cast.DENIZ, place.thread, answer)
+    written = await stage.answers(cast.DENIZ, place, answer)
     await stage.says_yes(
-        cast.DENIZ, place.thread, written, lambda: stage.got(cast.HANNA, answer), "the answer in Hanna's mailbox"
+        cast.DENIZ, place, written, lambda: stage.got(cast.HANNA, answer), "the answer in Hanna's mailbox"
     )
     sent = len(stage.mail.sent)
 
     def told() -> bool | None:
         """Whether the thread tells of the note."""
-        after = (one for one in stage.messages() if one.thread_ts == place.thread and one.bot_id and one.ts > written)
+        after = (one for one in stage.messages() if place.holds(one) and one.bot_id and one.ts > written)
         return any("Urlaub" in words_of(one) or "Automatische Antwort" in words_of(one) for one in after) or None
 
     await stage.until("a line about the note in the thread", told)
@@ -358,13 +365,159 @@ async def _away(stage: Stage) -> None:
         raise Stuck("nobody to answer the note")
 
 
+async def _night(stage: Stage) -> None:
+    first = int(time.time()) % 100_000
+    lost, threat, present, broken = (f"K-{(first + step) % 100_000:05d}" for step in range(4))
+    await stage.clears(*cast.PEOPLE)
+    await stage.turns({"to": "saturday"})
+    stage.now("Saturday, 23:40. Nobody is at work before Monday, and four customers write.", look="clock")
+    await stage.read()
+    stage.now(
+        "Ayşe asks in Turkish where her order is. She is told at once that it arrived, and when a person answers.",
+        look="phone",
+        person="ayse",
+    )
+    await stage.writes(cast.AYSE, f"Merhaba, {lost} numaralı siparişim nerede acaba?")
+    await stage.until("the answer on Ayşe's phone", lambda: stage.heard(cast.AYSE, "Pazartesi 09:00'da"))
+    await stage.read()
+    stage.now("Дмитрий has had enough, and says so in Russian.", look="phone", person="dmitry")
+    await stage.writes(
+        cast.DMITRY, f"Заказ {threat} так и не пришёл, и никто не отвечает! Завтра открываю чарджбэк в банке."
+    )
+    await stage.until("the answer on his phone", lambda: stage.heard(cast.DMITRY, "в понедельник в 09:00"))
+    await stage.read()
+    stage.now("Emily's present has a date. The shop wrote a rule for that.", look="phone", person="emily")
+    await stage.writes(cast.EMILY, f"Hi! {present} is a birthday present. Can you still deliver it by Friday?")
+    await stage.until("the answer on her phone", lambda: stage.heard(cast.EMILY, "Monday at 09:00"))
+    await stage.read()
+    stage.now("Jonas got a broken one, and writes in German.", look="phone", person="jonas")
+    await stage.writes(cast.JONAS, f"Hallo, die Spardose aus {broken} kam zerbrochen an. Ich möchte mein Geld zurück.")
+    await stage.until("the answer on his phone", lambda: stage.heard(cast.JONAS, "Montag um 09:00"))
+    await stage.read()
+    angry = await stage.until("Дмитрий's message on the desk", lambda: stage.found(threat), patience=60)
+    stage.now(
+        "On the desk he is urgent, and the card says why. What he was promised counts from Monday, nine o'clock.",
+        look="desk",
+        agent=cast.MARTA.id,
+        channel=angry.channel,
+        thread=angry.thread,
+    )
+    await stage.read()
+    returned = await stage.until("Jonas's message on the desk", lambda: stage.found(broken), patience=60)
+    if returned.channel != cast.RETURNS_CHANNEL:
+        raise Stuck("what is broken to reach the team that handles returns")
+    stage.now(
+        "What Jonas wrote stands in #returns: broken things and refunds are that team's.",
+        look="desk",
+        channel=returned.channel,
+        thread=returned.thread,
+    )
+    await stage.read()
+    await stage.turns({"to": "opening"})
+    await stage.turns({"by": -60})
+    stage.now("Monday, 08:59. Everything waits, and nobody was given anything.", look="clock")
+    await stage.read()
+    if stage.owns(cast.MARTA, angry) or stage.owns(cast.DENIZ, angry):
+        raise Stuck("nobody to be given a conversation while nobody is at work")
+    await stage.turns({"by": 60})
+    stage.now(
+        "09:00. Deniz and Marta are there and get what waits, the most urgent first. Marta speaks Russian.",
+        look="desk",
+        channel=angry.channel,
+        thread=angry.thread,
+    )
+    await stage.until("Marta on Дмитрий's card", lambda: stage.owns(cast.MARTA, angry))
+    await stage.read()
+    said = len(stage.lines(angry))
+    await stage.turns_to(9, 8)
+    stage.now("09:08, and no answer yet. The thread warns Marta while there are minutes left.", look="desk")
+    await stage.until("a warning in the thread", lambda: _calls(stage, angry, said, cast.MARTA))
+    await stage.read()
+    said = len(stage.lines(angry))
+    await stage.turns_to(9, 16)
+    stage.now("09:16. The promise is broken. Everybody can see it, and Deniz is called in.", look="desk")
+    await stage.until("a call to Deniz", lambda: _calls(stage, angry, said, cast.DENIZ))
+    await stage.read()
+    stage.now("Marta answers, and the clock of the first answer stands still.", look="desk")
+    answer = f"Дмитрий, простите за ожидание! Заказ {threat} вчера застрял на сортировке, сегодня его доставят."
+    written = await stage.answers(cast.MARTA, angry, answer)
+    await stage.says_yes(
+        cast.MARTA, angry, written, lambda: stage.heard(cast.DMITRY, answer), "the answer on Дмитрий's phone"
+    )
+    await stage.read()
+    stage.now(
+        "He reads it where he wrote: an answer on Saturday night, and a person on Monday.",
+        look="phone",
+        person="dmitry",
+    )
+    await stage.read()
+
+
+def _calls(stage: Stage, place: Place, said: int, agent: Agent) -> bool | None:
+    """Whether something new in the thread calls an agent by name."""
+    return any(f"<@{agent.id}>" in line for line in stage.lines(place)[said:]) or None
+
+
+async def _corrected(stage: Stage) -> None:
+    order = _marker()
+    await stage.clears(cast.EMILY)
+    stage.now("Emily asks about boxes, with a word that sounds like something else.", look="phone", person="emily")
+    await stage.breathe()
+    await stage.writes(cast.EMILY, f"Hi! Do you take returns of the empty boxes, to use them again? ({order})")
+    place = await stage.until("her question on the desk", lambda: stage.found(order))
+    if place.channel != cast.RETURNS_CHANNEL:
+        raise Stuck("the word “returns” to bring her question to the team that handles them")
+    stage.now(
+        "“Returns” made it a return, and brought it to #returns. The card says what it was judged by.",
+        look="desk",
+        agent=cast.DENIZ.id,
+        channel=place.channel,
+        thread=place.thread,
+    )
+    await stage.read()
+    stage.now("Deniz knows better. Under More… he sets it right: a question, not pressing, for support.", look="desk")
+    window = await stage.opens(cast.DENIZ, place, "more")
+    await stage.read()
+    right = {"tags": ["product-question"], "priority": "low", "team": "support"}
+    await stage.submits(cast.DENIZ, window, right)
+    stage.now("The conversation goes over to #support, and the old card leads there.", look="desk")
+
+    def moved() -> Place | None:
+        found = stage.found(order)
+        there = found is not None and found.channel == cast.SUPPORT_CHANNEL
+        return found if there and found is not None and "product-question" in stage.card(found) else None
+
+    now = await stage.until("the conversation in #support", moved, patience=60)
+    stage.now(
+        "What he corrected stays, whatever Emily writes next, and it teaches Santral for the messages to come.",
+        look="desk",
+        channel=now.channel,
+        thread=now.thread,
+    )
+    await stage.read()
+
+
 STORIES = (
+    Story(
+        id="night",
+        title="Saturday, 23:40",
+        about="Four customers write in four languages while the shop is closed",
+        steps=13,
+        play=_night,
+    ),
     Story(
         id="three",
         title="Three in a row",
         about="A customer writes three times before anyone answers",
         steps=5,
         play=_three,
+    ),
+    Story(
+        id="wrong",
+        title="A wrong tag",
+        about="A word misleads Santral, and an agent sets it right",
+        steps=5,
+        play=_corrected,
     ),
     Story(
         id="letter",

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import tomllib
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -20,6 +20,8 @@ from app.build import App, build, now
 from app.config import Config
 from app.config import load as load_config
 from app.serve import running
+from inbox.changes import Put
+from inbox.store import work
 from inbox.store.database import Database
 from sandbox import mail as mail_sandbox
 from sandbox import slack as slack_sandbox
@@ -79,6 +81,7 @@ class World:
         self._stop = asyncio.Event()
         self.app: App | None = None
         self.clock: Callable[[], datetime] = now
+        self.shop_clock: Callable[[], datetime] = now  # by which is decided; see `turn`
         self.telegram_url = self.slack_url = ""
         self.settings: dict[str, Any] = {}  # top-level keys laid over the configuration
         self.team: dict[str, Any] = {"ask_first": False, "undo_seconds": 0}
@@ -87,6 +90,7 @@ class World:
         self._mail = mail_sandbox.World() if mail else None
         self.mail_channel: dict[str, Any] = {}  # keys of the mail channel; what `open` puts there may be changed
         self.more: list[dict[str, Any]] = []  # further channels, each with its name and kind
+        self.more_teams: list[dict[str, Any]] = []  # each with its name and slack_channel
 
     @property
     def url(self) -> str:
@@ -150,7 +154,8 @@ class World:
         return (
             f"{table({k: v for k, v in top.items() if v is not None})}\n[shop]\n{table(shop)}\n"
             f"[slack]\n{table({k: v for k, v in slack.items() if v is not None})}\n"
-            f"[[teams]]\n{table(team)}\n{''.join(written)}"
+            + "".join(f"[[teams]]\n{table(one)}\n" for one in [team, *self.more_teams])
+            + "".join(written)
         )
 
     def config_file(self) -> Path:
@@ -188,7 +193,7 @@ class World:
         async def run() -> None:
             config = self.config()
             async with Database.open(self.database_url) as database:
-                self.app = await build(config, database, roles, self.clock)
+                self.app = await build(config, database, roles, lambda: self.clock(), shop=lambda: self.shop_clock())
                 try:
                     ready.set()
                     await running(config, self.app, database, roles, self._stop)
@@ -227,6 +232,23 @@ class World:
             await self._mail.close()
         for runner in self._runners:
             await runner.cleanup()
+
+    async def turn(self, to: datetime) -> None:
+        """Turn the clock of the shop and of its customers to a moment; it goes on from there."""
+        offset = to - datetime.now(UTC)
+        self.shop_clock = lambda: datetime.now(UTC) + offset
+        await self.telegram.settle({"clock_offset": offset.total_seconds()})
+        if self._task is not None:
+            async with Database.open(self.database_url, connections=1) as database, database.connection() as c:
+                assert self.app is not None
+                teams = self.app.policy().teams.values()
+                await work.put(
+                    c,
+                    [
+                        Put(kind="timers", key="all"),
+                        *(Put(kind="assign", key=team.name) for team in teams if team.method is not None),
+                    ],
+                )
 
     # what people see
 
@@ -280,6 +302,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

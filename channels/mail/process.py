@@ -1,6 +1,6 @@
-"""Reads mails in child processes, so that a hostile one costs twenty seconds of a core and nothing else.
+"""Does work in child processes, so that a hostile mail costs twenty seconds of a core and nothing else.
 
-Rule: a child is given one mail at a time and is killed when it takes too long or too much memory; the mail it died of
+Rule: a child is given one job at a time and is killed when it takes too long or too much memory; the mail it died of
 is shown as a stub. They speak in frames of four bytes of length and a pickle, over pipes that only they hold. No child
 outlives its parent, however that ends.
 """
@@ -27,7 +27,7 @@ from channels.message import Event
 
 SECONDS = 20.0  # for one mail
 STARTING = 60.0  # seconds until a child has loaded the parsers; half a second, but on a machine that does other things
-GRACE = 5  # seconds beyond a mail's own after which a child ends itself: its parent would have ended it by then
+GRACE = 5  # seconds beyond a job's own after which a child ends itself: its parent would have ended it by then
 MEMORY = 2 << 30  # bytes of address space of a child; a mail of 30 MB takes a tenth of it
 LENGTH = struct.Struct(">I")
 LARGE_BLOCK = 1 << 20  # bytes; larger ones glibc then returns to the system as soon as they are free
@@ -52,15 +52,18 @@ class Job:
 
 
 class TooMuch(Exception):
-    """Reading this mail took too long or too much memory."""
+    """This job took too long or too much memory."""
 
 
 class _Died(Exception):
-    """A child ended in the middle of a mail."""
+    """A child ended in the middle of a job."""
 
 
 class Children:
-    """Up to `most` children, each started when there is work for it, and all of them ended by `close`."""
+    """Up to `most` children, each started when there is work for it, and all of them ended by `close`.
+
+    `work` names a module whose function `work` turns a job into an answer; both are pickled, and no answer is a str.
+    """
 
     def __init__(self, most: int = 2, *, seconds: float = SECONDS, work: str = WORK) -> None:
         self._seconds = seconds
@@ -71,7 +74,12 @@ class Children:
             self._free.put_nowait(None)
 
     async def read(self, job: Job) -> tuple[Event, ...]:
-        """The events of a mail. Raises `TooMuch`, or `Retry` when no child can be started."""
+        """The events of a mail. Raises as `ask` does."""
+        events: tuple[Event, ...] = await self.ask(job)
+        return events
+
+    async def ask(self, job: Any) -> Any:
+        """What a child makes of any job. Raises `TooMuch`, or `Retry` when no child can be started."""
         asked = pickle.dumps(job, -1)
         try:
             answer = await self._answer(asked)
@@ -84,14 +92,14 @@ class Children:
             raise TooMuch(answer)
         return answer
 
-    async def _answer(self, asked: bytes) -> tuple[Event, ...] | str:
+    async def _answer(self, asked: bytes) -> Any:
         child = await self._free.get()
-        well = False  # an answer that nobody waited for would be the next mail's
+        well = False  # an answer that nobody waited for would be the next job's
         try:
             if child is None or child.returncode is not None:
                 child = await _start(self._seconds, self._work)
             async with asyncio.timeout(self._seconds):
-                answer: tuple[Event, ...] | str = pickle.loads(await _ask(child, asked))  # noqa: S301
+                answer = pickle.loads(await _ask(child, asked))  # noqa: S301
             well = not isinstance(answer, str)  # whoever ran out of memory starts anew
             return answer
         except TimeoutError as error:
@@ -105,6 +113,17 @@ class Children:
             finally:
                 self._free.put_nowait(child)
 
+    async def rest(self) -> None:
+        """End the children that have nothing to do; they start again when there is work."""
+        resting = [self._free.get_nowait() for _ in range(self._free.qsize())]
+        for child in resting:
+            if child is not None and child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.kill()
+            self._free.put_nowait(None)
+        for child in resting:
+            await _end(child)
+
     async def close(self) -> None:
         self._closed = True
         while not self._free.empty():
@@ -112,7 +131,7 @@ class Children:
 
 
 async def _start(seconds: float, work: str) -> asyncio.subprocess.Process:
-    """Start a child and wait until it is ready, so that loading the parsers costs no mail its time. Raises `Retry`."""
+    """Start a child and wait until it is ready, so that loading costs no job its time. Raises `Retry`."""
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
     try:
         child = await asyncio.create_subprocess_exec(
@@ -126,14 +145,14 @@ async def _start(seconds: float, work: str) -> asyncio.subprocess.Process:
             limit=1 << 20,
         )
     except OSError as error:
-        raise Retry(f"no process to read mails in could be started ({type(error).__name__})") from error
+        raise Retry(f"no process to read in could be started ({type(error).__name__})") from error
     assert child.stdout is not None
     try:
         async with asyncio.timeout(STARTING):
             await child.stdout.readexactly(LENGTH.size)
     except (TimeoutError, asyncio.IncompleteReadError) as error:
         await _end(child)
-        raise Retry("a process to read mails in did not start") from error
+        raise Retry("a process to read in did not start") from error
     except BaseException:
         await _end(child)
         raise
@@ -174,13 +193,13 @@ def main(parent: int, seconds: float, module: str) -> None:
     serve(asked, answers, work, seconds)
 
 
-def serve(asked: BinaryIO, answers: BinaryIO, work: Callable[[Job], tuple[Event, ...]], seconds: float) -> None:
+def serve(asked: BinaryIO, answers: BinaryIO, work: Callable[[Any], Any], seconds: float) -> None:
     """Answer one job after the other, each within its time."""
     while head := asked.read(LENGTH.size):
         (size,) = LENGTH.unpack(head)
         _alarm(int(seconds) + GRACE)
         try:
-            answer: tuple[Event, ...] | str = work(pickle.loads(asked.read(size)))  # noqa: S301 - from our own parent
+            answer = work(pickle.loads(asked.read(size)))  # noqa: S301 - from our own parent
         except MemoryError:
             answer = "it took too much memory"
         except RecursionError:
@@ -199,7 +218,7 @@ def _alarm(seconds: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel end us with our parent: whoever is inside a mail does not see that its pipe was closed."""
+    """Have the kernel end us with our parent: whoever is inside a job does not see that its pipe was closed."""
     if sys.platform == "linux":
         import ctypes
 

@@ -43,7 +43,7 @@ Key = tuple[str, str]  # an address: kind, value
 Name = tuple[str, str]  # a message: channel, external id
 
 COLUMNS = """c.id, c.customer_id, c.state, c.priority, c.tags, c.team, c.agent, c.language, c.address_id, c.channel,
-    c.last_position, c.waiting_since, c.last_in_at, c.last_out_at, c.resolved_at"""
+    c.last_position, c.waiting_since, c.last_in_at, c.last_out_at, c.resolved_at, c.wish"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,6 +96,7 @@ def conversation(row: Mapping[str, Any]) -> Conversation:
         last_in_at=row["last_in_at"],
         last_out_at=row["last_out_at"],
         resolved_at=row["resolved_at"],
+        wish=row["wish"],
     )
 
 
@@ -257,11 +258,13 @@ async def attach_more(c: Connection, source: str, message_id: int, files: Sequen
 _SAVE = """
 update conversations c set state = t.state, priority = t.priority, tags = t.tags::text[], team = t.team, agent = t.agent,
     language = t.language, address_id = t.address_id, channel = t.channel, last_position = t.last_position,
-    waiting_since = t.waiting_since, last_in_at = t.last_in_at, last_out_at = t.last_out_at, resolved_at = t.resolved_at
+    waiting_since = t.waiting_since, last_in_at = t.last_in_at, last_out_at = t.last_out_at, resolved_at = t.resolved_at,
+    wish = t.wish
 from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-            $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
+            $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
+            $15::text[])
      as t (id, state, priority, tags, team, agent, language, address_id, channel, last_position, waiting_since,
-           last_in_at, last_out_at, resolved_at)
+           last_in_at, last_out_at, resolved_at, wish)
 where c.id = t.id
 """
 
@@ -296,8 +299,8 @@ select pg_notify($14, $15) where $15 <> ''
 # One statement instead of four: at 64 webhooks at once a group is about 30 messages, and each round trip costs what
 # three messages do. The changes and the work come first because most groups have both.
 _FINISH = f"""
-with saved as ({_SAVE}), recorded as ({_shifted(_RECORD, 14)}), due as ({_shifted(work.PUT, 19)})
-select pg_notify($25, $26) where $26 <> ''
+with saved as ({_SAVE}), recorded as ({_shifted(_RECORD, 15)}), due as ({_shifted(work.PUT, 20)})
+select pg_notify($26, $27) where $27 <> ''
 """
 
 
@@ -353,6 +356,7 @@ def _saved(conversations: Sequence[Conversation]) -> list[list[object]]:
         [x.last_in_at for x in conversations],
         [x.last_out_at for x in conversations],
         [x.resolved_at for x in conversations],
+        [x.wish for x in conversations],
     ]
 
 

@@ -116,7 +116,8 @@ async def unanswered_since(c: Connection, conversation_id: int) -> datetime | No
         """
         select min(sent_at) from messages where conversation_id = $1 and direction = 'in' and not automatic
         and position > coalesce((select max(position) from messages
-                                 where conversation_id = $1 and direction = 'out' and withdrawn_at is null), 0)
+                                 where conversation_id = $1 and direction = 'out' and withdrawn_at is null
+                                   and not body ? 'holding'), 0)
         """,
         conversation_id,
     )

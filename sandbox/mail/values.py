@@ -49,6 +49,7 @@ class Settings:
     files_sent: bool = True  # what is submitted is filed under Sent by the server, as the large providers do
     bounce_seconds: float = 0.0  # until a report comes
     vacation_seconds: float = 0.0  # until a vacation note comes
+    clock_offset: float = 0.0  # seconds the world's clock is ahead
     authserv: str = ""  # who signs the verdicts on incoming mail; "" is mx. and the mailbox's domain
 
     def changed(self, changes: Json) -> Settings:

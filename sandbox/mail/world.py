@@ -12,7 +12,7 @@ import secrets
 import ssl
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -101,10 +101,10 @@ class World:
         self.journal.forget()
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) + timedelta(seconds=self.settings.clock_offset)
 
     def tell(self, kind: str, **facts: Any) -> None:
-        self.journal.note(kind, self.now(), facts)
+        self.journal.note(kind, datetime.now(UTC), facts)  # what was seen, not what their clocks said
 
     def change_settings(self, changes: Json) -> None:
         self.settings = self.settings.changed(changes)

@@ -249,6 +249,9 @@ def _element(element: object, path: str, allowed: frozenset[str]) -> Iterator[st
         yield from _confirm(element["confirm"], f"{path}/confirm")
     if kind in {"static_select", "multi_static_select", "overflow", "checkboxes", "radio_buttons"}:
         yield from _choices(element, kind, path)
+        yield from _initial(element, kind, path)
+    if kind == "plain_text_input":
+        yield from _typed(element, path)
 
 
 def _choices(element: Json, kind: str, path: str) -> Iterator[str]:
@@ -267,6 +270,33 @@ def _choices(element: Json, kind: str, path: str) -> Iterator[str]:
     yield from _count(element, "options", path, at_most)
     for at, option in _items(element, "options", path, at_most):
         yield from check_option(option, at)
+
+
+def _initial(element: Json, kind: str, path: str) -> Iterator[str]:
+    """What is chosen at first must be one of the options, word for word."""
+    many = kind in {"multi_static_select", "checkboxes"}
+    name = "initial_options" if many else "initial_option"
+    if name not in element:
+        return
+    if many:
+        yield from _count(element, name, path, 100)
+    given = element[name] if many and isinstance(element[name], list) else [element[name]]
+    groups = element.get("option_groups", ())
+    offered = [*element.get("options", ()), *(option for group in groups for option in group.get("options", ()))]
+    for option in given:
+        if option not in offered:
+            yield f"{name} must match one of the options [json-pointer:{path}/{name}]"
+
+
+def _typed(element: Json, path: str) -> Iterator[str]:
+    most = element.get("max_length", 3000)
+    if not isinstance(most, int) or not 1 <= most <= 3000:
+        yield f"must be between 1 and 3000 [json-pointer:{path}/max_length]"
+        return
+    yield from _length(element.get("initial_value", ""), f"{path}/initial_value", most)
+    triggers = element.get("dispatch_action_config", {}).get("trigger_actions_on", [])
+    if unknown := set(triggers) - {"on_enter_pressed", "on_character_entered"}:
+        yield f"unknown trigger: {', '.join(sorted(unknown))} [json-pointer:{path}/dispatch_action_config]"
 
 
 def check_option(option: object, path: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from sandbox.slack import commands
 from sandbox.slack.delivery import Answer
 from sandbox.slack.refusal import Refusal
 from sandbox.slack.state import state
@@ -41,6 +43,8 @@ def routes(world: World) -> list[web.RouteDef]:
         "unreact": world.unreact,
         "press": world.press,
         "shortcut": world.shortcut,
+        "command": partial(commands.run, world),
+        "presence": world.set_presence,
         "submit": world.submit,
         "dismiss": world.dismiss,
         "suggest": world.suggest,

@@ -114,6 +114,18 @@ class Deliveries:
         self._note("interaction", payload, answer, 0, payload["type"])
         return answer
 
+    async def command(self, payload: Json) -> Answer:
+        """Deliver a slash command, once, and bring back what the app answered. Over HTTP it is a form, not JSON."""
+        app = self.app()
+        if app.socket_mode:
+            answer = await self._push("slash_commands", payload, [], accepts=True)
+        else:
+            form = urlencode(payload).encode()
+            url = app.commands_url or app.interactive_url
+            answer = await self._post(url, form, "application/x-www-form-urlencoded", {})
+        self._note("command", payload, answer, 0, payload["command"])
+        return answer
+
     async def verify(self, url: str) -> bool:
         """Send the url_verification challenge. Slack sends no events to an address that did not answer it."""
         async with self._verifying:

@@ -18,7 +18,7 @@ _TIERS = {
     _TIER_1: "apps.connections.open",
     _TIER_2: "conversations.list users.list users.conversations usergroups.list usergroups.users.list reactions.remove",
     _TIER_3: "conversations.history conversations.replies conversations.info conversations.join conversations.open"
-    " chat.update chat.delete reactions.add reactions.get files.delete team.info bots.info",
+    " chat.update chat.delete reactions.add reactions.get files.delete team.info bots.info users.getPresence",
     _TIER_4: "users.info conversations.members chat.postEphemeral views.open views.push views.update views.publish"
     " files.info files.getUploadURLExternal files.completeUploadExternal",
     _HUNDREDS: "auth.test chat.getPermalink",

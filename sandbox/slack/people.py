@@ -67,6 +67,25 @@ async def users_list(call: Call) -> Json:
     return {"members": [user.json(locale=locale, email=_email(call)) for user in users], **more}
 
 
+@method("users.getPresence", "users:read")
+async def users_get_presence(call: Call) -> Json:
+    """The dot of somebody; to the bot about itself with how Slack came to it (docs.slack.dev, users.getPresence)."""
+    user = call.world.users.get(call.text("user", call.world.app.bot_user))
+    if user is None:
+        raise Refusal("user_not_found")
+    shown: Json = {"presence": "away" if user.deleted else user.presence}
+    if user.id != call.world.app.bot_user:
+        return shown
+    return {
+        **shown,
+        "online": True,
+        "auto_away": False,
+        "manual_away": user.presence == "away",
+        "connection_count": len(call.world.deliveries_under_way.connections),
+        "last_activity": int(time.time()),
+    }
+
+
 @method("usergroups.list", "usergroups:read")
 async def usergroups_list(call: Call) -> Json:
     users = call.flag("include_users")

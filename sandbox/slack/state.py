@@ -17,7 +17,7 @@ def state(world: World, prefix: str = "") -> Json:
         "seq": world.seq,
         "team": team.json(),
         "app": {"app_id": app.app_id, "name": app.name, "bot_user": app.bot_user, "bot_id": app.bot_id},
-        "users": [user.json(locale=True) for user in world.users.values()],
+        "users": [{**user.json(locale=True), "presence": user.presence} for user in world.users.values()],
         "user_groups": [group.json(team.id, users=True) for group in world.groups.values()],
         "channels": [_channel(world, channel, prefix) for channel in world.channels.values()],
         "ephemerals": list(world.ephemerals),

@@ -90,7 +90,10 @@ class Team:
 
 @dataclass(slots=True, kw_only=True)
 class User:
-    """`is_stranger`: of another company, seen through a shared Slack channel; has that company's `team_id`."""
+    """`is_stranger`: of another company, seen through a shared Slack channel; has that company's `team_id`.
+
+    `presence` is the dot beside the name, "active" or "away". Slack tells it to who asks, and in no other answer.
+    """
 
     id: str
     name: str
@@ -107,6 +110,7 @@ class User:
     tz: str = "Europe/Istanbul"
     color: str = "4bbe2e"
     email: str = ""
+    presence: str = "active"
 
     def json(self, *, locale: bool = False, email: bool = True) -> Json:
         real = self.real_name or self.name
@@ -382,6 +386,8 @@ class App:
     scopes: list[str] = field(default_factory=lambda: list(SCOPES))
     events: list[str] = field(default_factory=lambda: list(EVENTS))
     shortcuts: list[str] = field(default_factory=list)  # callback ids; empty: any
+    commands: list[str] = field(default_factory=list)  # with their slash; empty: any
+    commands_url: str = ""  # empty: where clicks go
     events_url: str = ""
     interactive_url: str = ""
     socket_mode: bool = False

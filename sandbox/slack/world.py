@@ -220,6 +220,15 @@ class World(Ledger):
         }
         return await self._interact(body)
 
+    async def set_presence(self, user: str, presence: str) -> None:
+        """Turn somebody's dot. Apps are not told of it; they have to ask."""
+        if user not in self.users:
+            raise NotThere(f"there is no user {user}")
+        if presence not in {"active", "away"}:
+            raise ValueError("people are active or away")
+        self.users[user].presence = presence
+        self.tell("presence", user=user, presence=presence)
+
     async def submit(self, user: str, view_id: str, values: Mapping[str, Any]) -> Answer:
         """Fill in a modal and submit it. `values` by block_id or action_id. The answer is applied to the modal."""
         view = self._view(view_id, user)
@@ -345,6 +354,12 @@ class World(Ledger):
         if ts not in found.messages:
             raise NotThere(f"#{found.name} has no message {ts}")
         return Place(channel=found, message=found.messages[ts])
+
+    def member_of(self, user: str, channel: str) -> Channel:
+        """A Slack channel somebody is in. Raises NotThere, and ValueError when they are not."""
+        found = self._channel_of(channel)
+        self._member(user, found)
+        return found
 
     def im(self, user: str) -> Channel:
         """The direct messages between the app and a person, opened if need be."""

@@ -291,7 +291,7 @@ class Mail:
         pending.tries += 1
         world.journal.note(
             "attempt",
-            world.now(),
+            datetime.now(UTC),
             {
                 "bot": self._bot.id,
                 "update_id": pending.id,

@@ -94,7 +94,7 @@ class World:
             await self._session.close()
 
     def tell(self, kind: str, facts: Json) -> None:
-        self.journal.note(kind, self.now(), facts)
+        self.journal.note(kind, datetime.now(UTC), facts)  # what was seen, not what their clocks said
 
     # who is there
 

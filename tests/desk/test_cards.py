@@ -108,13 +108,13 @@ def test_the_card_shows_who_what_how_long_and_what_can_be_done() -> None:
         "nobody yet",
     ):
         assert word in context
-    assert actions(post) == {"take": "17", "resolve": "17", "note": "17"}
+    assert actions(post) == dict.fromkeys(("take", "template", "resolve", "note", "more"), "17")
     assert post.text == "🔴 Ayşe Yılmaz · Telegram: Where is my order?"
 
 
 def test_a_resolved_conversation_can_be_reopened_and_no_longer_waits() -> None:
     post = card(replace(AYSE, state="resolved"), EN)
-    assert actions(post) == {"reopen": "17", "note": "17"}
+    assert actions(post) == {"reopen": "17", "note": "17", "more": "17"}
     assert post.blocks[0]["text"]["text"].startswith("✅ ")
     assert "<!date" not in seen(post) and "Resolved" in seen(post)
 

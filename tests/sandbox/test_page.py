@@ -19,6 +19,7 @@ from sandbox.page import Page as Demo
 from sandbox.slack.workspace import Message
 from sandbox.stories import STORIES
 from tests.browser import chromium
+from tests.sandbox.test_clock import weekly
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("page")]
 
@@ -420,6 +421,49 @@ async def test_what_travelled_is_drawn_and_opens(visit: Visit) -> None:
     await expect(page.locator(".went")).to_contain_text("SMTP: mail")
     await page.click(".drawer-toggle")
     await expect(page.locator("#drawer-body")).to_be_hidden()
+
+
+async def test_the_shops_clock_is_turned_and_everybody_goes_by_it(visit: Visit) -> None:
+    page, demo = visit.page, visit.demo
+    demo.clock.hours = weekly()
+    await page.click(".shop-clock summary")
+    panel = page.locator(".clock-panel")
+    await panel.get_by_role("button", name="Saturday 23:40").click()
+    await expect(page.locator(".shop-clock summary")).to_contain_text("Sat 23:40")
+    await expect(panel).to_contain_text("Kumbara is closed, opens Mon 09:00")
+    await expect(page.locator("#phone-clock")).to_have_text("23:40")
+    await panel.get_by_role("button", name="Next opening").click()
+    await expect(panel).to_contain_text("Kumbara is open until 18:00")
+    await panel.get_by_role("button", name="+10 min").click()
+    await expect(panel.locator(".clock-time")).to_have_text("09:10")
+    bar = panel.locator(".week-day", has_text="Sun").locator(".week-bar")
+    await bar.click(position={"x": 2, "y": 5})
+    await expect(panel.locator(".clock-time")).to_have_text("00:00")
+    await expect(panel.locator(".week-day.today")).to_contain_text("Sun")
+    await panel.locator("input").fill("2027-03-06T23:40")
+    await panel.get_by_role("button", name="Turn to").click()
+    await expect(panel).to_contain_text("Saturday, 6 March 2027")
+    await page.keyboard.press("Escape")
+    await write(visit, "Kargom nerede?")
+    await expect(page.locator("#phone-chat .tg-meta")).to_contain_text("23:40")
+    await visit.api("chat.postMessage", channel=cast.SUPPORT_CHANNEL, text="Ayşe Yılmaz")
+    await expect(page.locator("#channel-list .sl-who time")).to_have_text("23:40")
+    await page.click(".shop-clock summary")
+    await panel.get_by_role("button", name="Real time").click()
+    await expect(panel.get_by_role("button", name="Real time")).to_be_disabled()
+    await expect(page.locator("#phone-chat .tg-day")).to_have_text("Saturday 6 March")
+    assert demo.telegram.settings.clock_offset == demo.mail.settings.clock_offset == 0
+
+
+async def test_a_clock_that_cannot_be_turned_so_far_says_so(visit: Visit) -> None:
+    page = visit.page
+    await page.click(".shop-clock summary")
+    await page.locator(".clock-panel input").fill("2099-01-01T00:00")
+    await page.locator(".clock-panel").get_by_role("button", name="Turn to").click()
+    await expect(page.locator("#toast")).to_contain_text("two years")
+    (complaint,) = visit.wrong
+    assert "400" in complaint  # the browser's own line about the answer
+    visit.wrong.clear()
 
 
 async def test_on_a_narrow_screen_the_sides_are_tabs(visit: Visit) -> None:

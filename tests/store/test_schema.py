@@ -22,11 +22,11 @@ from tests.conftest import dsn
 from tests.crash.program import command
 from tests.world import World
 
-MIGRATIONS = 2
+MIGRATIONS = 3
 TABLES = {
     "customers", "addresses", "conversations", "messages", "attachments", "deliveries", "changes", "agents", "notices",
     "slack_threads", "slack_posts", "slack_events", "early_receipts", "quarantine", "cursors", "merges", "work",
-    "lanes", "letters", "copies", "message_names",
+    "lanes", "letters", "copies", "message_names", "acknowledgements", "corrections", "learned",
 }  # fmt: skip
 
 # What makes a promise true: the columns that no two rows share, and where that holds for some rows only.
@@ -54,6 +54,9 @@ UNIQUE = {
     ("letters", "channel,digest,at", ""),
     ("copies", "once", ""),
     ("message_names", "name,message_id", ""),
+    ("acknowledgements", "customer_id,once", ""),
+    ("corrections", "message_id", ""),
+    ("learned", "version", ""),
 }
 
 # Partial indexes over what waits, so that they stay small however much is kept.
@@ -65,6 +68,8 @@ WAITING = {
     ("quarantine", "id"),
     ("letters", "channel,id"),
     ("letters", "id"),
+    ("conversations", "team"),
+    ("conversations", "agent"),
 }
 
 REFUSED = [

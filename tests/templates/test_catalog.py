@@ -63,6 +63,12 @@ def test_every_kind_of_work_can_be_named_in_an_alarm() -> None:
         "pull",
         "alarms",
         "catchup",
+        "acknowledge",
+        "promise",
+        "timers",
+        "assign",
+        "understand",
+        "learn",
     }
     for texts in CATALOG.texts.values():
         assert {key.removeprefix("work.") for key in texts if key.startswith("work.")} == kinds

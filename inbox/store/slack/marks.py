@@ -12,7 +12,7 @@ from inbox.store.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """An agent's message in Slack, how far its deliveries got, and the marks it carries.
+    """A reply or note as it stands in Slack, how far its deliveries got, and the marks it carries.
 
     A file that never left says nothing of the words it was written with, which have a mark of their own to earn.
     """
@@ -29,22 +29,33 @@ class Marked:
 
 
 async def marked(c: Connection, message_id: int) -> Marked | None:
+    """None for what stands in no Slack thread: it is a customer's, or we have not posted it there yet."""
     row = await c.fetchrow(
         """
-        select m.conversation_id, m.external_id, m.direction, m.withdrawn_at, m.marks,
+        select m.conversation_id, m.channel, m.external_id, p.slack_channel, p.ts, m.direction, m.withdrawn_at, m.marks,
             coalesce(array_agg(d.status order by d.part) filter (where d.id is not null), '{}') as statuses,
             coalesce(array_agg(d.status order by d.part) filter (where d.id is not null and not (
                 d.status = 9 and d.code in ('file_refused', 'file_too_big', 'file_lost')
                 and coalesce(d.body ->> 'text', '') = '')), '{}') as carried,
             coalesce(bool_or(d.code = 'undone'), false) as undone, min(d.due_at) as due_at
         from messages m left join deliveries d on d.message_id = m.id
-        where m.id = $1 and m.channel = 'slack' group by m.id
+        left join lateral (
+            select s.slack_channel, s.ts from slack_posts s
+            where m.channel <> 'slack' and s.conversation_id = m.conversation_id and s.kind = 'lines'
+              and s.first_position <= m.position and s.last_position >= m.position and s.ts is not null
+            order by s.created_at desc limit 1
+        ) as p on true
+        where m.id = $1 and m.direction in ('out', 'note') group by m.id, p.slack_channel, p.ts
         """,
         message_id,
     )
-    if row is None or ":" not in (row["external_id"] or ""):
+    if row is None:
         return None
-    slack_channel, ts = row["external_id"].split(":", 1)
+    # An agent's own words stand where they were written; what we said for somebody is a post of ours.
+    typed = row["external_id"].partition(":") if row["channel"] == "slack" else None
+    slack_channel, ts = (typed[0], typed[2]) if typed else (row["slack_channel"], row["ts"])
+    if not slack_channel or not ts:
+        return None
     return Marked(
         conversation_id=row["conversation_id"],
         slack_channel=slack_channel,

@@ -38,6 +38,8 @@ class Said:
     edited_at: datetime | None
     withdrawn_at: datetime | None
     files: tuple[Mapping[str, Any], ...] = ()
+    sent_by: str = ""  # the channel by which what we said went out
+    told: str = ""  # what kind of acknowledgement this is, if it is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,11 @@ class Head:
     channels: tuple[str, ...]
     phone: str = ""
     looks_like: str = ""  # the customer whose proven address this one claims to be
+    tags: tuple[str, ...] = ()  # in the order in which they were set: what the matter was first taken for comes first
+    reasons: tuple[str, ...] = ()  # why it was triaged so, the latest first; none that an agent has overruled since
+    due_at: datetime | None = None
+    due_what: str = ""  # the promise that breaks first: "first_answer", "next_answer" or "resolution"
+    due_state: str = ""  # how it stands: "running", "paused", "warned" or "broken"
 
 
 MOST = 20_000  # code points of a text: more than any post shows, and a mail may be ten times as long
@@ -66,6 +73,12 @@ select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subj
            select b.subject from messages b
            where b.conversation_id = m.conversation_id and b.position < m.position and b.direction = 'in' and b.subject <> ''
            order by b.position desc limit 1), '') end as previous_subject,
+       case when m.direction = 'out' then coalesce((
+           select d.channel from deliveries d where d.message_id = m.id order by d.part limit 1), '') else '' end as sent_by,
+       case when m.body ? 'holding' then coalesce((
+           select k.kind from acknowledgements k where k.address_id = m.address_id and k.at <= m.sent_at
+           order by k.at desc limit 1), '')
+           else '' end as told,
        coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
 from messages m left join addresses w on w.id = m.address_id
 """
@@ -108,6 +121,18 @@ async def said_between(c: Connection, conversation_id: int, first: int, last: in
     return [_said(row) for row in rows]
 
 
+async def recent(c: Connection, conversation_id: int, upto: int, limit: int) -> list[Said]:
+    """The customer's last messages that the desk has shown, those up to a position, in order."""
+    rows = await c.fetch(
+        _SAID
+        + " where m.conversation_id = $1 and m.position <= $2 and m.direction = 'in' order by m.position desc limit $3",
+        conversation_id,
+        upto,
+        limit,
+    )
+    return [_said(row) for row in reversed(rows)]
+
+
 async def by_external_id(c: Connection, channel: str, external_id: str) -> tuple[int, int] | None:
     """The conversation and position of a customer's message."""
     row = await c.fetchrow(
@@ -126,7 +151,19 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
         select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
-            a.silenced_at is not null as silenced,
+            a.silenced_at is not null as silenced, c.due_at, c.due_what, c.due_state,
+            (select array_agg(t.tag order by t.id nulls last, t.tag) from (
+                select tag, (select max(k.id) from changes k where k.conversation_id = c.id
+                    and k.change = jsonb_build_object('change', 'add_tag', 'value', tag)) as id
+                from unnest(c.tags) as tag) as t) as ordered_tags,
+            (select array_agg(k.because order by k.latest desc) from (
+                select because, max(id) as latest from changes x
+                where x.conversation_id = c.id and x.because <> ''
+                  and x.change ->> 'change' in ('add_tag', 'set_priority', 'set_team')
+                  and x.id > coalesce((
+                      select max(y.id) from changes y where y.conversation_id = c.id and y.by ~ '^[UW][A-Z0-9]{{2,}}$'
+                        and y.change ->> 'change' in ('add_tag', 'remove_tag', 'set_priority', 'set_team')), 0)
+                group by because order by latest desc limit 2) as k) as reasons,
             (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
             (select array_agg(channel order by latest desc) from (
                 select channel, max(position) as latest from messages m
@@ -151,6 +188,11 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
         channels=tuple(row["channels"] or ()),
         phone=row["phone"] or "",
         looks_like=row["looks_like"] or "",
+        tags=tuple(row["ordered_tags"] or ()),
+        reasons=tuple(row["reasons"] or ()),
+        due_at=row["due_at"],
+        due_what=row["due_what"],
+        due_state=row["due_state"],
     )
 
 

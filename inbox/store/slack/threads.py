@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from inbox import due
+from inbox.store import work
 from inbox.store.database import Connection
+from inbox.store.messages import Source
 from inbox.store.slack.notices import notice_shown
 
 
@@ -43,6 +46,25 @@ class Begun:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose Slack thread it is. `opening`: some thread of this Slack channel is being opened; `moved`: it is left."""
+
+    conversation_id: int | None
+    opening: bool
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A Slack thread that a conversation has left for another Slack channel. `told` names the one its card leads to."""
+
+    id: UUID
+    slack_channel: str
+    ts: str
+    told: str
+
+
 async def thread(c: Connection, conversation_id: int) -> Thread | None:
     row = await c.fetchrow(
         """
@@ -60,7 +82,8 @@ async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | N
     found = await c.fetchval(
         """
         select conversation_id from slack_threads where slack_channel = $1 and ts = $2
-        union all select conversation_id from slack_posts where slack_channel = $1 and ts = $2 and kind = 'card' limit 1
+        union all select conversation_id from slack_posts
+        where slack_channel = $1 and ts = $2 and kind in ('card', 'left') limit 1
         """,
         slack_channel,
         ts,
@@ -68,23 +91,26 @@ async def conversation_of(c: Connection, slack_channel: str, ts: str) -> int | N
     return int(found) if found else None
 
 
-async def owner(c: Connection, slack_channel: str, ts: str) -> tuple[int | None, bool]:
-    """As `conversation_of`, and whether some thread of this Slack channel is being opened.
+async def owner(c: Connection, slack_channel: str, ts: str) -> Owner:
+    """As `conversation_of`, and how the thread stands.
 
     One statement, so one moment: asked one after the other, a thread recorded in between would be neither.
     """
     row = await c.fetchrow(
         """
         select coalesce(
-                   (select conversation_id from slack_threads where slack_channel = $1 and ts = $2),
-                   (select conversation_id from slack_posts where slack_channel = $1 and ts = $2 and kind = 'card')
+                   (select conversation_id from slack_threads where slack_channel = $1 and ts = $2), post.conversation_id
                ) as conversation_id,
-               exists (select from slack_threads where slack_channel = $1 and ts is null) as opening
+               exists (select from slack_threads where slack_channel = $1 and ts is null) as opening,
+               coalesce(post.kind = 'left', false) as moved
+        from (select) as always left join (
+            select conversation_id, kind from slack_posts where slack_channel = $1 and ts = $2 and kind in ('card', 'left')
+        ) as post on true
         """,
         slack_channel,
         ts,
     )
-    return row["conversation_id"], row["opening"]
+    return Owner(**dict(row))
 
 
 async def begin_thread(
@@ -105,6 +131,31 @@ async def begin_thread(
         shown,
     )
     await begin_post(c, post_id, conversation_id, slack_channel, "card", "", None, shown)
+
+
+async def leave_threads(c: Connection, conversation_id: int) -> None:
+    """The conversation goes on in another Slack channel: what is written in its threads so far reaches nobody."""
+    await c.execute(
+        "update slack_posts set kind = 'left' where conversation_id = $1 and kind = 'card' and ts is not null",
+        conversation_id,
+    )
+
+
+async def left(c: Connection, conversation_id: int) -> list[Left]:
+    """The Slack threads that a conversation has left, the latest first."""
+    rows = await c.fetch(
+        """
+        select id, slack_channel, ts, split_part(key, '>', 2) as told from slack_posts
+        where conversation_id = $1 and kind = 'left' order by created_at desc
+        """,
+        conversation_id,
+    )
+    return [Left(**dict(row)) for row in rows]
+
+
+async def left_told(c: Connection, id: UUID, told: str) -> None:
+    """The card of a thread that was left leads to the thread of this post now, or is gone itself."""
+    await c.execute("update slack_posts set key = id::text || '>' || $2 where id = $1", id, told)
 
 
 async def thread_opened(c: Connection, conversation_id: int, post_id: UUID, ts: str, card_hash: str) -> None:
@@ -164,7 +215,8 @@ async def post_sent(c: Connection, id: UUID, ts: str) -> None:
     """Slack has this post; what it shows counts as shown."""
     row = await c.fetchrow(
         """
-        update slack_posts set ts = $2, sent_at = now() where id = $1 returning conversation_id, kind, key, last_position
+        update slack_posts set ts = $2, sent_at = now() where id = $1
+        returning conversation_id, kind, key, first_position, last_position
         """,
         id,
         ts,
@@ -177,6 +229,18 @@ async def post_sent(c: Connection, id: UUID, ts: str) -> None:
             row["conversation_id"],
             row["last_position"],
         )
+        # How far it got may have been known before there was a post to show it on.
+        said = await c.fetch(
+            """
+            select id from messages
+            where conversation_id = $1 and position between $2 and $3 and direction in ('out', 'note')
+              and channel <> 'slack'
+            """,
+            row["conversation_id"],
+            row["first_position"],
+            row["last_position"],
+        )
+        await work.put(c, [due.marks(message["id"]) for message in said])
     elif row["kind"] == "notice":
         await notice_shown(c, row["key"])
 
@@ -215,6 +279,20 @@ async def post_showing(c: Connection, conversation_id: int, position: int) -> tu
         position,
     )
     return (row["slack_channel"], row["ts"], row["first_position"], row["last_position"]) if row else None
+
+
+async def source_of_post(c: Connection, slack_channel: str, ts: str) -> Source | None:
+    """Where the reply or note that a post of ours shows was written: in a window, or by Santral."""
+    row = await c.fetchrow(
+        """
+        select m.channel, m.external_id from slack_posts p join messages m on m.conversation_id = p.conversation_id
+          and m.position = p.first_position and m.direction in ('out', 'note') and m.channel <> 'slack'
+        where p.slack_channel = $1 and p.ts = $2 and p.kind = 'lines'
+        """,
+        slack_channel,
+        ts,
+    )
+    return (row["channel"], row["external_id"]) if row else None
 
 
 async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None:

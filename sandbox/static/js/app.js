@@ -1,15 +1,17 @@
 // The page: one state, fetched whole when told that it changed, and one stream that tells so.
 
-import { h, svg, patch, clock } from "./dom.js";
+import { h, svg, patch } from "./dom.js";
 import { mark } from "./drawings.js";
 import { knowEmoji } from "./blockkit.js";
 import { drawPhone, closeMenus as closePhoneMenus } from "./phone.js";
 import { drawDesk, closeMenus as closeDeskMenus, currentChannel, followNewest } from "./desk.js";
 import { drawTravelled } from "./travelled.js";
 import { drawStories } from "./stories.js";
+import { drawClock } from "./shopclock.js";
+import { clock, setClock, shopNow } from "./time.js";
 
 export const store = {
-  cast: null, telegram: null, slack: null, mail: null, health: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
+  cast: null, telegram: null, slack: null, mail: null, health: null, clock: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
   ui: { person: null, agent: null, channel: null, thread: null, home: false, drawer: localStorage.getItem("drawer") !== "shut", entry: null, tab: "phones" },
 };
 
@@ -30,6 +32,7 @@ export function redraw() {
   const draw = () => {
     due = false;
     drawTop();
+    drawClock();
     drawStories();
     drawPhone();
     drawDesk();
@@ -117,7 +120,8 @@ function direct(scene) {
   store.scene = scene;
   if (!scene || scene.over) return;
   if (scene.look === "drawer") store.ui.drawer = true;
-  if (scene.look && innerWidth < 900) store.ui.tab = { phone: "phones", desk: "desk", drawer: "travelled" }[scene.look];
+  const tab = { phone: "phones", desk: "desk", drawer: "travelled" }[scene.look];
+  if (tab && innerWidth < 900) store.ui.tab = tab;
   if (scene.person) store.ui.person = scene.person;
   if (scene.agent) store.ui.agent = scene.agent;
   if (scene.channel) {
@@ -134,10 +138,16 @@ function heard(event) {
   else if (told.type === "went") take(told.entry);
   else if (told.type === "scene") direct(told.scene);
   else if (told.type === "health") store.health = told.health;
+  else if (told.type === "clock") takeClock(told.clock);
   else if (told.type === "troubles") store.troubles = told.troubles;
   else if (told.type === "start-over") return start();
   redraw();
   return undefined;
+}
+
+function takeClock(told) {
+  store.clock = told;
+  setClock(told);
 }
 
 let stream;
@@ -148,6 +158,7 @@ async function start() {
   const state = await answer.json();
   const first = !store.cast;
   Object.assign(store, { cast: state.cast, telegram: state.telegram, slack: state.slack, mail: state.mail, health: state.health, stories: state.stories, scene: state.scene, troubles: state.troubles, log: [] });
+  takeClock(state.clock);
   knowEmoji(state.emoji);
   for (const entry of state.log) take(entry);
   if (first) {
@@ -192,12 +203,14 @@ for (const tab of document.querySelectorAll("[data-tab]")) {
   });
 }
 
-const showTime = () => (document.getElementById("phone-clock").textContent = clock(new Date()));
+const showTime = () => (document.getElementById("phone-clock").textContent = clock(shopNow()));
 showTime();
+let minute = "";
 setInterval(() => {
   showTime();
+  if (minute !== clock(shopNow())) redraw(); // everything that says how long ago
+  minute = clock(shopNow());
   if (store.scene?.until || Object.values(store.typing).some((until) => until > Date.now() - 1000)) redraw();
 }, 500);
-setInterval(redraw, 30000);
 
 start().catch(() => setTimeout(() => location.reload(), 2000));

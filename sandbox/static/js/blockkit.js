@@ -3,6 +3,7 @@
 
 import { h, bytes } from "./dom.js";
 import { icons } from "./drawings.js";
+import { dateOf, daysBetween, shopNow, shown, whole } from "./time.js";
 
 let names = {};
 
@@ -29,16 +30,13 @@ function withEmoji(text) {
   });
 }
 
-const two = (number) => String(number).padStart(2, "0");
-
 export function slackDate(seconds, format) {
   const when = new Date(Number(seconds) * 1000);
-  const today = new Date();
-  const days = Math.round((new Date(when).setHours(0, 0, 0, 0) - new Date(today).setHours(0, 0, 0, 0)) / 86400000);
-  const relative = { "-1": "Yesterday", 0: "Today", 1: "Tomorrow" }[days];
-  const long = when.toLocaleDateString("en-US", { weekday: "long", month: "long", day: "numeric", year: "numeric" });
-  const middle = when.toLocaleDateString("en-US", { month: "long", day: "numeric", year: "numeric" });
-  const short = when.toLocaleDateString("en-US", { month: "short", day: "numeric", year: "numeric" });
+  const today = shopNow();
+  const relative = { "-1": "Yesterday", 0: "Today", 1: "Tomorrow" }[daysBetween(today, when)];
+  const long = shown(when, "en-US", { weekday: "long", month: "long", day: "numeric", year: "numeric" });
+  const middle = shown(when, "en-US", { month: "long", day: "numeric", year: "numeric" });
+  const short = shown(when, "en-US", { month: "short", day: "numeric", year: "numeric" });
   const minutes = Math.round((when - today) / 60000);
   const distance = Math.abs(minutes) < 1 ? "just now"
     : Math.abs(minutes) < 60 ? `${Math.abs(minutes)} minute${Math.abs(minutes) === 1 ? "" : "s"}`
@@ -46,13 +44,13 @@ export function slackDate(seconds, format) {
     : `${Math.round(Math.abs(minutes) / 1440)} day${Math.round(Math.abs(minutes) / 1440) === 1 ? "" : "s"}`;
   const ago = distance === "just now" ? distance : minutes < 0 ? `${distance} ago` : `in ${distance}`;
   return format
-    .replaceAll("{date_num}", `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())}`)
+    .replaceAll("{date_num}", dateOf(when))
     .replaceAll("{date_long_full}", long).replaceAll("{date_long_pretty}", relative || long)
     .replaceAll("{date_short_pretty}", relative || short).replaceAll("{date_short}", short)
     .replaceAll("{date_long}", long).replaceAll("{date_pretty}", relative || middle).replaceAll("{date}", middle)
     .replaceAll("{day_divider_pretty}", relative || long.replace(/, \d+$/, ""))
-    .replaceAll("{time_secs}", when.toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit", second: "2-digit" }))
-    .replaceAll("{time}", when.toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit" }))
+    .replaceAll("{time_secs}", shown(when, "en-US", { hour: "numeric", minute: "2-digit", second: "2-digit" }))
+    .replaceAll("{time}", shown(when, "en-US", { hour: "numeric", minute: "2-digit" }))
     .replaceAll("{ago}", ago);
 }
 
@@ -75,7 +73,7 @@ function angle(inner, ctx) {
   if (head.startsWith("!date^")) {
     const [, seconds, format, url] = head.split("^");
     const text = slackDate(seconds, unescape(format || "{date}"));
-    const title = new Date(Number(seconds) * 1000).toLocaleString("en-GB");
+    const title = whole(Number(seconds));
     return url ? link(url, text) : h("time", { title, class: "sl-date" }, text);
   }
   if (head.startsWith("!subteam^")) return h("span", { class: "mention" }, label || `@${head.slice(9)}`);
@@ -286,7 +284,7 @@ export function interactive(element, block, ctx) {
         return element.type === "multi_users_select" ? { type: element.type, selected_users: [...on] }
           : { type: element.type, selected_options: options.filter((option) => on.has(option.value)) };
       };
-      return h("div", { key, class: "sl-boxes", "data-action": id, born: (node) => keep(read(node)), on: { change: (event) => pick(read(event.target.closest(".sl-boxes"))) } },
+      return h("div", { key, class: `sl-boxes ${options.length > 6 ? "many" : ""}`, "data-action": id, born: (node) => keep(read(node)), on: { change: (event) => pick(read(event.target.closest(".sl-boxes"))) } },
         options.map((option) => h("label", {}, h("input", { type: "checkbox", value: option.value, born: (node) => (node.checked = chosenFirst.has(option.value)) }),
           h("span", {}, textObject(option.text, ctx), option.description ? h("small", {}, textObject(option.description, ctx)) : null))));
     }
@@ -301,11 +299,18 @@ export function interactive(element, block, ctx) {
     case "url_text_input":
     case "number_input":
       return h(element.multiline ? "textarea" : "input", {
-        key, class: "sl-input", "data-action": id, rows: element.multiline ? 4 : null, placeholder: plain(element.placeholder), maxlength: element.max_length,
+        key, class: "sl-input", "data-action": id, rows: element.multiline ? rowsFor(element.initial_value) : null, placeholder: plain(element.placeholder), maxlength: element.max_length,
         type: element.multiline ? null : { email_text_input: "email", url_text_input: "url", number_input: "number" }[element.type] || "text",
         "aria-label": plain(block.label) || id,
         born: (node) => { node.value = element.initial_value || ""; keep({ type: element.type, value: element.initial_value ?? null }); if (element.focus_on_load) setTimeout(() => node.focus()); },
-        on: { input: (event) => keep({ type: element.type, value: event.target.value || null }) },
+        on: {
+          input: (event) => keep({ type: element.type, value: event.target.value || null }),
+          keydown: (event) => {
+            if (event.key !== "Enter" || element.multiline || !block.dispatch_action) return;
+            event.preventDefault();
+            ctx.press?.(element, block, { value: event.target.value });
+          },
+        },
       });
     case "datepicker":
     case "timepicker": {
@@ -324,6 +329,9 @@ export function interactive(element, block, ctx) {
       return h("span", { class: "sl-unknown" }, element.type);
   }
 }
+
+// A box in which a whole text stands shows it without scrolling, as Slack's own grows with it.
+const rowsFor = (text) => Math.max(4, Math.min(12, Math.ceil((text || "").length / 60) + (text || "").split("\n").length));
 
 function chosen(element, options, value) {
   if (element.type === "users_select") return { type: element.type, selected_user: value };

@@ -1,6 +1,7 @@
 // The desk: the shop's Slack workspace as the chosen agent sees it.
 
-import { h, svg, patch, patchAtEnd, clock, post, fileBody } from "./dom.js";
+import { h, svg, patch, patchAtEnd, post, fileBody } from "./dom.js";
+import { clock, dateOf, shopNow, whole } from "./time.js";
 import { icons, portrait, appMark, initials, shopMark } from "./drawings.js";
 import { messageBody, blocks, emojiOf, slackDate } from "./blockkit.js";
 import { store, redraw, say } from "./app.js";
@@ -9,7 +10,7 @@ const quick = ["white_check_mark", "eyes", "raised_hands", "heart", "tada", "thi
 const here = { menu: null, picking: null, editing: null, hidden: new Set(), last: "", files: { channel: [], thread: [] }, values: {}, errors: {}, view: null, read: {}, busy: new Set() };
 
 // Slack forgets what only one person saw as soon as the window is opened anew; half a minute is left for the story.
-const opened = Date.now() / 1000 - 30;
+let opened = null;
 const inOrder = (messages) => messages.sort((a, b) => (a.ts < b.ts ? -1 : 1));
 
 const list = (value) => (Array.isArray(value) ? value : Object.values(value || {}));
@@ -125,7 +126,7 @@ function oneMessage(channel, message, before, where) {
     h("div", { class: "sl-main" },
       message.ephemeral ? h("div", { class: "sl-only" }, svg(icons.eye), "Only visible to you") : null,
       close ? null : h("div", { class: "sl-who" }, h("strong", {}, who.name), who.isApp ? h("span", { class: "app-badge" }, "APP") : null, who.guest ? h("span", { class: "guest-badge" }, "Guest") : null,
-        h("time", { title: new Date(Number(message.ts) * 1000).toLocaleString("en-GB") }, clock(Number(message.ts)))),
+        h("time", { title: whole(Number(message.ts)) }, clock(Number(message.ts)))),
       message.subtype === "thread_broadcast" && where === "channel" ? h("div", { class: "sl-only" }, "replied to a thread") : null,
       editing ? editor(channel, message) : h("div", { class: "sl-body" }, messageBody(message, context(channel, message)), edited(message) ? h("span", { class: "sl-edited" }, " (edited)") : null),
       message.ephemeral ? h("button", { type: "button", class: "sl-dismiss", on: { click: () => { here.hidden.add(`${message.channel || channel.id}:${message.ts}`); redraw(); } } }, "Dismiss message") : null,
@@ -159,18 +160,30 @@ function threadLine(channel, message, count, replies, known) {
 
 // A new conversation opens by itself while no thread is, so that whoever writes on a phone sees where to answer.
 export function followNewest() {
-  const roots = (channels().find((one) => one.id === store.cast.support_channel)?.messages || []).filter((one) => one.bot_id && isRoot(one));
-  const newest = roots.at(-1);
-  const fresh = newest && here.known !== undefined && !here.known.has(newest.ts);
-  here.known = new Set(roots.map((one) => one.ts));
-  if (fresh && !store.ui.thread && !here.alone && !store.ui.home && store.ui.channel === store.cast.support_channel && innerWidth >= 900) store.ui.thread = newest.ts;
+  const roots = teamRoots();
+  const fresh = here.known && roots.findLast(([channel, one]) => !here.known.has(`${channel.id} ${one.ts}`));
+  here.known = new Set(roots.map(([channel, one]) => `${channel.id} ${one.ts}`));
+  if (fresh && !store.ui.thread && follows()) show(...fresh);
 }
 
 // The other side follows when another phone is taken up.
 export function openThreadOf(person) {
-  const channel = channels().find((one) => one.id === store.cast.support_channel);
-  const root = (channel?.messages || []).findLast((one) => one.bot_id && isRoot(one) && JSON.stringify([one.text, one.blocks]).includes(person.name));
-  if (root && !here.alone && !store.ui.home && store.ui.channel === channel.id && innerWidth >= 900) store.ui.thread = root.ts;
+  const found = teamRoots().findLast(([, one]) => one.bot_id && JSON.stringify([one.text, one.blocks]).includes(person.name));
+  if (found && follows()) show(...found);
+}
+
+// The heads of conversations in the teams' Slack channels, oldest first.
+function teamRoots() {
+  return channels().filter((channel) => store.cast.team_channels.includes(channel.id))
+    .flatMap((channel) => (channel.messages || []).filter((one) => one.bot_id && isRoot(one)).map((one) => [channel, one]))
+    .sort(([, a], [, b]) => (a.ts < b.ts ? -1 : 1));
+}
+
+const follows = () => !here.alone && !store.ui.home && store.cast.team_channels.includes(store.ui.channel) && innerWidth >= 900;
+
+function show(channel, root) {
+  store.ui.channel = channel.id;
+  store.ui.thread = root.ts;
 }
 
 export function openThread(channel, message) {
@@ -218,13 +231,18 @@ function editor(channel, message) {
 const plainOf = (text) => String(text || "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 function ephemerals(channel, thread) {
+  opened ??= shopNow() / 1000 - 30;
   return list(store.slack?.ephemerals)
     .filter((one) => one.channel === channel.id && one.user === store.ui.agent && (one.thread_ts || "") === (thread || "") && !here.hidden.has(`${channel.id}:${one.ts}`) && Number(one.ts) > opened)
     .map((one) => ({ ...one, ephemeral: true, user: "", bot_id: one.bot_id || store.slack.app.bot_id }));
 }
 
-function dayLine(ts) {
-  return h("div", { key: "day", class: "sl-day" }, h("span", {}, slackDate(Number(ts), "{date_long_pretty}")));
+function withDays(messages, draw) {
+  return messages.flatMap((message, at) => {
+    const before = messages[at - 1];
+    if (before && dateOf(Number(before.ts)) === dateOf(Number(message.ts))) return [draw(message, before)];
+    return [h("div", { key: `day${message.ts}`, class: "sl-day" }, h("span", {}, slackDate(Number(message.ts), "{date_long_pretty}"))), draw(message, null)];
+  });
 }
 
 function composer(channel, thread, label) {
@@ -318,9 +336,9 @@ export function drawDesk() {
     : [svg(channel.is_private ? icons.lock : icons.hash), h("strong", {}, channel.name), h("span", { class: "quiet topic" }, channel.topic?.value || store.cast.topics?.[channel.id] || ""), members ? h("span", { class: "members" }, svg(icons.person), members) : null]);
   const box = document.getElementById("channel-list");
   const rows = store.ui.home ? homeView() : [
-    roots.length ? dayLine(roots[0].ts) : h("div", { class: "sl-nothing", key: "nothing" }, svg(appMark(48)), h("p", {}, channel.id === store.cast.support_channel
+    roots.length ? null : h("div", { class: "sl-nothing", key: "nothing" }, svg(appMark(48)), h("p", {}, channel.id === store.cast.support_channel
       ? "Nobody has written yet. Write as a customer on the left: the conversation appears here as one thread." : `This is the beginning of #${channel.name}.`)),
-    ...inOrder([...roots, ...ephemerals(channel, null)]).map((message, at, all) => oneMessage(channel, message, all[at - 1], "channel"))];
+    ...withDays(inOrder([...roots, ...ephemerals(channel, null)]), (message, before) => oneMessage(channel, message, before, "channel"))];
   const spot = `${channel.id}${store.ui.home}`;
   patchAtEnd(box, rows, { jump: here.last !== spot });
   here.last = spot;

@@ -122,11 +122,6 @@ export function patchAtEnd(node, vnodes, { jump = false, scroller = node } = {})
   }
 }
 
-export function clock(at) {
-  const when = at instanceof Date ? at : new Date(typeof at === "number" ? (at < 1e12 ? at * 1000 : at) : at);
-  return when.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-}
-
 export function bytes(size) {
   if (!size && size !== 0) return "";
   if (size < 1024) return `${size} B`;

@@ -1,6 +1,7 @@
 // The customers' mail programs: a list of mails, one of them open, and a sheet to write on.
 
-import { h, svg, patch, clock, post, fileBody, bytes } from "./dom.js";
+import { h, svg, patch, post, fileBody, bytes } from "./dom.js";
+import { clock } from "./time.js";
 import { icons, portrait, shopMark, initials } from "./drawings.js";
 import { store, redraw, say } from "./app.js";
 

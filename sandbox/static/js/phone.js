@@ -1,6 +1,7 @@
 // The customers' phones: one Telegram chat with the shop's bot, as each of the invented people sees it.
 
-import { h, svg, patch, patchAtEnd, clock, post, fileBody, bytes } from "./dom.js";
+import { h, svg, patch, patchAtEnd, post, fileBody, bytes } from "./dom.js";
+import { clock, dateOf, daysBetween, shopNow, shown } from "./time.js";
 import { icons, portrait, shopMark } from "./drawings.js";
 import { openThreadOf } from "./desk.js";
 import { drawMail, unread as unreadMail } from "./mail.js";
@@ -167,16 +168,24 @@ function arrived(person, message) {
   return Boolean(store.delivered?.[`${person.id}:${message.message_id}`]);
 }
 
+function dayWord(at) {
+  const known = { "-1": "Yesterday", 0: "Today" }[daysBetween(shopNow(), at)];
+  return known || shown(at, "en-GB", { weekday: "long", day: "numeric", month: "long" });
+}
+
 function bubbles(person) {
   const chat = chatOf(person).filter((message) => !message.deleted);
-  const out = [h("div", { class: "tg-day", key: "day" }, "Today")];
+  const out = [];
   if (!chat.length) {
+    out.push(h("div", { class: "tg-day", key: "day" }, "Today"));
     out.push(h("div", { class: "tg-empty", key: "empty" }, svg(shopMark(56)), h("p", {}, `${person.first_name} has not written yet.`), blocked(person) ? null : h("button", { type: "button", class: "tg-hint", on: { click: () => act("say", { user: person.id, kind: "text", text: person.hint }) } }, person.hint)));
   }
   const byId = new Map(chat.map((message) => [message.message_id, message]));
   chat.forEach((message, at) => {
     if (message.album && chat[at - 1]?.album === message.album) return;
     const album = message.album ? chat.filter((one) => one.album === message.album) : [];
+    const day = dateOf(message.at);
+    if (!at || dateOf(chat[at - 1].at) !== day) out.push(h("div", { class: "tg-day", key: `day${message.message_id}` }, dayWord(message.at)));
     if (message.kind === "service" || message.from === "service") {
       out.push(h("div", { class: "tg-service", key: `m${message.message_id}` }, message.text));
       return;

@@ -2,6 +2,7 @@
 
 import { h, svg, patch, patchAtEnd } from "./dom.js";
 import { icons } from "./drawings.js";
+import { shown } from "./time.js";
 import { store, redraw } from "./app.js";
 
 // Telegram and the mailboxes share the customers' line.
@@ -24,9 +25,10 @@ function arrow(entry) {
   return h("svg", { class: "lanes", width, height: 26, viewBox: `0 0 ${width} 26`, "aria-hidden": "true" }, rails, body);
 }
 
-function stamp(at) {
-  const when = new Date(at * 1000);
-  return `${when.toLocaleTimeString("en-GB")}.${String(when.getMilliseconds()).padStart(3, "0")}`;
+// Rows are in the order of the real clock and show the shop's, as it stood then.
+function stamp(entry) {
+  const when = new Date((entry.at + (entry.turned || 0)) * 1000);
+  return `${shown(when, "en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })}.${String(when.getMilliseconds()).padStart(3, "0")}`;
 }
 
 const words = { telegram: "Telegram", mail: "Mail", santral: "Santral", database: "PostgreSQL", slack: "Slack" };
@@ -38,7 +40,7 @@ function row(entry, before) {
     type: "button", class: `went ${store.ui.entry === entry.id ? "chosen" : ""} ${entry.ok === false ? "failed" : ""}`, "data-lane": entry.lane,
     on: { click: () => { store.ui.entry = store.ui.entry === entry.id ? null : entry.id; redraw(); } },
   },
-    h("time", {}, stamp(entry.at)), h("span", { class: "since" }, before && since < 60000 && !gap ? `+${since}` : ""),
+    h("time", {}, stamp(entry)), h("span", { class: "since" }, before && since < 60000 && !gap ? `+${since}` : ""),
     arrow(entry),
     h("span", { class: "went-name" }, h("span", { class: "hidden" }, `${words[entry.from]} to ${words[entry.to]}: `), entry.name, entry.repeat ? h("span", { class: "again" }, `retry ${entry.repeat}`) : null),
     h("span", { class: "went-text" }, entry.text || ""),
