@@ -152,6 +152,27 @@ class FollowUp(Protocol):
         ...
 
 
+def changes_nothing(conversation: Conversation, change: Change) -> bool:
+    """Whether a conversation is already as a change would make it."""
+    match change:
+        case SetLanguage(language=language):
+            return conversation.language == language
+        case AddTag(tag=tag):
+            return tag in conversation.tags
+        case RemoveTag(tag=tag):
+            return tag not in conversation.tags
+        case SetPriority(priority=priority):
+            return conversation.priority == priority
+        case SetTeam(team=team):
+            return conversation.team == team
+        case Assign(agent=agent):
+            return conversation.agent == agent
+        case WishLanguage(language=language):
+            return conversation.language == conversation.wish == language
+        case SetState(state=state):
+            return conversation.state is state
+
+
 def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) -> Conversation:
     """Fold changes into a conversation."""
     for change in changes:

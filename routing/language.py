@@ -86,6 +86,7 @@ _KEPT = 2.0  # nats that the language of the conversation has ahead
 _HINT = 0.3  # nats of the sender's app: only decides where words do not
 
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|\S*\w\.\w{2,}/\S*|#\S+|\b\w*\d\w*\d\w*\b|\b[A-Z0-9]{2,}-?\d+\b")
+_LETTER_RUNS = re.compile(r"[^\W\d_]+")
 
 # 2, 3, 5 and 7 stand for Arabic letters that Latin ones lack; "3am" and "2x" are something else.
 _CHAT_ARABIC = re.compile(r"[a-z][2357](?=[a-z]|$)|^[2357][a-z]{3}")
@@ -276,13 +277,19 @@ def _word_scores(word: str, bases: tuple[str, ...]) -> tuple[float, ...]:
 
 def _script_shares(sample: str) -> dict[str, float]:
     """The share of each script among the letters; empty for a text without any."""
+    letters = _LETTER_RUNS.findall(sample[:400])
+    if not letters:
+        return {}
     if sample.isascii():
-        return {"LATIN": 1.0} if any(map(str.isalpha, sample)) else {}
+        return {"LATIN": 1.0}
     found: Counter[str] = Counter()
-    for char in sample[:400]:
-        if char.isalpha():
-            found["LATIN" if char.isascii() else _script(char)] += 1
-    total = sum(found.values())
+    for run in letters:
+        if run.isascii():
+            found["LATIN"] += len(run)
+        else:
+            for char in run:
+                found["LATIN" if char < "\u0250" else _script(char)] += 1
+    total = found.total()
     return {script: count / total for script, count in found.items() if count * 10 >= total}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,6 +26,7 @@ LANGUAGES = ("tr", "ru", "en", "de", "ar")  # those with a starter file
 _DENIAL_REACH = 4  # words between "I don't want" and what is not wanted
 _TAKES_AWAY = "!"  # before the tag of a phrase that unsays it; no tag of a shop begins so
 _BEFORE, _BEHIND = "!before", "!behind"  # what denies the words after it, or before it
+REMEMBERED = 50_000  # words whose places in phrases are known; about 10 MB
 _SHOWN = 60  # characters of a customer's words that a reason quotes
 
 
@@ -137,28 +137,17 @@ class Phrases:
     def _lines_heard(self, heard: _Heard) -> list[tuple[_Line, int, int]]:
         """Lines with the numbers of their first and last token."""
         index = self._index
-        joined, starts = heard.joined, heard.starts
-        seen: dict[int, list[int]] = {}
-        for end, (length, forms) in index.automaton.iter(joined):
-            begin = end - length + 1
-            if joined[begin] == " ":
-                begin += 1
-            if joined[end] == " ":
-                end -= 1
-            place = bisect_right(starts, begin) - 1
-            word_begin, word_end = starts[place], starts[place + 1] - 1
-            before, behind = joined[word_begin:begin], joined[end + 1 : word_end]
-            for form, slots in forms:
-                if (not before and (not behind or form.behind == "*")) or fits(form, before, behind):
-                    for slot in slots:
-                        at = seen.get(slot)
-                        if at is None:
-                            seen[slot] = [place]
-                        elif at[-1] != place:
-                            at.append(place)
+        known, seen = index.known, dict[int, list[int]]()
+        for place, word in enumerate(heard.words):
+            slots = known.get(word)
+            for slot in index.slots_of(word) if slots is None else slots:
+                if slot in seen:
+                    seen[slot].append(place)
+                else:
+                    seen[slot] = [place]
         heard_slots = frozenset(seen)
         found = []
-        for slot in heard_slots & index.by_anchor.keys():
+        for slot in heard_slots:
             for line in index.by_anchor[slot]:
                 if line.needed <= heard_slots:
                     span = _standing(line, seen, heard)
@@ -183,9 +172,9 @@ class _Index:
             sides = any(element.either_side for element in source.elements)
             lines.append(_Line(source.tag, source.weight, source.phrase, slots, reaches, sides, frozenset(slots)))
         common = [sum(map(_commonness, forms)) for forms in numbers]
-        self.by_anchor: dict[int, list[_Line]] = {}
+        self.by_anchor: list[list[_Line]] = [[] for _ in numbers]
         for line in lines:
-            self.by_anchor.setdefault(min(line.slots, key=common.__getitem__), []).append(line)
+            self.by_anchor[min(line.slots, key=common.__getitem__)].append(line)
         by_key: dict[str, dict[Form, list[int]]] = {}
         for forms, number in numbers.items():  # a dictionary keeps its order: the number of a slot is its place
             for form in forms:
@@ -195,11 +184,26 @@ class _Index:
                     if not form.behind:
                         key += " "
                 by_key.setdefault(key, {}).setdefault(form, []).append(number)
-        self.automaton = ahocorasick.Automaton()
+        self._automaton = ahocorasick.Automaton()
         for key, found in by_key.items():
-            self.automaton.add_word(key, (len(key), tuple((form, tuple(slots)) for form, slots in found.items())))
-        self.automaton.add_word("\0", (1, ()))  # an automaton without words cannot be asked
-        self.automaton.make_automaton()
+            self._automaton.add_word(key, (len(key), tuple((form, tuple(slots)) for form, slots in found.items())))
+        self._automaton.add_word("\0", (1, ()))  # an automaton without words cannot be asked
+        self._automaton.make_automaton()
+        self.known: dict[str, tuple[int, ...]] = {}  # what words were looked up before: people use few words often
+
+    def slots_of(self, word: str) -> tuple[int, ...]:
+        """The slots a word fills, remembered."""
+        found: dict[int, None] = {}
+        for end, (length, forms) in self._automaton.iter(f" {word} "):
+            begin = end - length + 1
+            before, behind = word[: max(begin - 1, 0)], word[end:]
+            for form, slots in forms:
+                if (not before and (not behind or form.behind == "*")) or fits(form, before, behind):
+                    found.update(dict.fromkeys(slots))
+        if len(self.known) >= REMEMBERED:
+            self.known.clear()
+        self.known[word] = tuple(found)
+        return self.known[word]
 
 
 def _commonness(form: Form) -> float:
@@ -210,30 +214,23 @@ def _commonness(form: Form) -> float:
 class _Heard:
     """The words of a message in a row, each with its number, its sentence and its clause."""
 
-    __slots__ = ("clauses", "joined", "numbers", "sentences", "starts")
+    __slots__ = ("clauses", "numbers", "sentences", "words")
 
     def __init__(self, found: list[str]) -> None:
-        words: list[str] = []
+        self.words: list[str] = []
         self.numbers: list[int] = []  # of the token a word was
         self.sentences: list[int] = []
         self.clauses: list[int] = []
         sentence = clause = 0
         for number, token in enumerate(found):
             if is_word(token):
-                words.append(token)
+                self.words.append(token)
                 self.numbers.append(number)
                 self.sentences.append(sentence)
                 self.clauses.append(clause)
             else:
                 clause += 1
                 sentence += ends_sentence(token)
-        self.joined = f" {' '.join(words)} "
-        self.starts = []
-        at = 1
-        for word in words:
-            self.starts.append(at)
-            at += len(word) + 1
-        self.starts.append(at)
 
 
 def _standing(line: _Line, seen: Mapping[int, list[int]], heard: _Heard) -> tuple[int, int] | None:

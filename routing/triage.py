@@ -23,6 +23,7 @@ from inbox.changes import (
     SetTeam,
     WishLanguage,
     apply,
+    changes_nothing,
 )
 from routing.language import settle
 from routing.phrases import Reading
@@ -81,7 +82,7 @@ class _Matter:
         self.because: list[str] = []
 
     def add(self, changes: Iterable[Change], because: str = "") -> None:
-        made = [change for change in changes if apply(self.now, [change], self.at) != self.now]
+        made = [change for change in changes if not changes_nothing(self.now, change)]
         if made:
             self.now = apply(self.now, made, self.at)
             self.changes += made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import ne
 
 from inbox.changes import Priority
 
@@ -191,8 +192,8 @@ def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Prior
 
 def _shouting(text: str) -> str:
     """Mild anger: a message mostly in capitals, or one that ends its sentences with three marks or more."""
-    sample = text[:400]
-    capitals = sum(map(str.isupper, sample))
+    sample = text[:400].replace("İ", "I")  # the lower case of İ is two characters
+    capitals = sum(map(ne, sample, sample.lower())) if len(sample) >= _SHOUTED else 0
     if capitals >= _SHOUTED and capitals * 10 > sum(map(str.isalpha, sample)) * 7:
         return "written in capitals"
     if "!!!" in text or "???" in text or "?!?" in text:
