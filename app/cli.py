@@ -96,9 +96,10 @@ def serve(
         signal.signal(told, lambda *_: sys.exit(0))
     chosen = _roles(roles)
     settings = _everything(config)
+    from app.policy import read
     from app.serve import run
 
-    run(settings, chosen, lambda: _everything(config), clock)
+    run(settings, chosen, lambda: read(config, os.environ), clock)
 
 
 @app.command()

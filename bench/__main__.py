@@ -27,6 +27,7 @@ from bench.quotes import quotes
 from bench.report import append, print_table
 from bench.rows import Part, Row, told
 from bench.starting import starting
+from bench.triage import triage
 from bench.work import work
 
 Measure = Callable[..., Coroutine[Any, Any, list[Row]]]
@@ -38,6 +39,7 @@ PARTS: dict[str, tuple[str, Measure]] = {
     "work": ("Work", work),
     "mail": ("E-mail", mail),
     "quotes": ("Quoted pasts", quotes),
+    "triage": ("Understanding messages", triage),
     "burst": ("Burst into one Slack channel", burst),
 }
 ON_DEMAND = frozenset({"burst"})  # two minutes of waiting by its nature

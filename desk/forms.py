@@ -56,11 +56,10 @@ def more(
     ]
     standing = [_option(name, name) for name in _with([now.team], teams)]
     if len(standing) > 1:
-        blocks.append(_input("team", say("more.team"), _select("team", standing, now.team)))
+        blocks.append(_menu("team", say("more.team"), standing, now.team))
     spoken = [_option(code, say.language(code)) for code in _with([now.language], languages)]
     if spoken:
-        menu = _select("language", spoken, now.language)
-        blocks.append(_input("language", say("more.language"), menu, hint=say("more.language_hint")))
+        blocks.append(_menu("language", say("more.language"), spoken, now.language, hint=say("more.language_hint")))
     return {
         "type": "modal",
         "callback_id": "more",
@@ -149,7 +148,10 @@ def template(offered: Offered, say: Voice, filling: Filling | None = None) -> di
     options = [_option(name, title) for name, title in offered.choices[:OPTIONS]]
     menu = _select("template_choice", options, filling.name if filling else "")
     menu["placeholder"] = plain_text(say("template.choose"))
-    blocks: list[Block] = [context(plain_text(where)), {"type": "actions", "block_id": "template", "elements": [menu]}]
+    blocks: list[Block] = [
+        context(plain_text(one_line(where, 300))),
+        {"type": "actions", "block_id": "template", "elements": [menu]},
+    ]
     meta: dict[str, Any] = {"conversation": offered.conversation}
     view: dict[str, Any] = {
         "type": "modal",
@@ -255,6 +257,12 @@ def _tags(every: Sequence[Block], now: Sequence[str], say: Voice) -> Block:
 
 def _radio(action: str, options: Sequence[Block], now: str) -> Block:
     return {"type": "radio_buttons", "action_id": action, "options": list(options), **_initial(options, now)}
+
+
+def _menu(name: str, label: str, options: Sequence[Block], now: str, *, hint: str = "") -> Block:
+    """A menu; where nothing is set yet it may stay so, or nothing else could be saved."""
+    element = _select(name, options, now)
+    return _input(name, label, element, hint=hint) | {"optional": "initial_option" not in element}
 
 
 def _select(action: str, options: Sequence[Block], now: str) -> Block:

@@ -179,7 +179,8 @@ def files_refused(detail: str, say: Voice) -> Post:
     found = [line for line in detail.splitlines() if line.strip()]
     post = sentence(say, "reload.what")
     for line in found[:MISTAKES]:
-        post += small(say, "reload.mistake", words=Code(text=redacted(line)))
+        # Only its blocks: what is read where there are none has room for less.
+        post += Post(text="", blocks=small(say, "reload.mistake", words=Code(text=redacted(line))).blocks)
     if len(found) > MISTAKES:
         post += small(say, "reload.more", count=len(found) - MISTAKES)
     return post + small(say, "reload.advice")

@@ -25,7 +25,7 @@ EPSILON = 1e-12
 SCALE = 20.0  # meanings lie close together: their distances from the mean, this much longer, are about 5 long
 TOKENS = 1_600  # of one step, padding included
 _RATE, _HEAD_RATE = 3e-3, 1e-2
-_WARM = 60  # steps until the full rate
+_WARM = 60  # steps until the full rate, or a tenth of all
 _SMOOTH = 0.05  # how much of a goal is spread over all answers
 _DROPPED = 0.1
 _LONGEST_STEP = 1.0  # of the slope's length
@@ -72,10 +72,11 @@ class _Moves:
 class Net:
     """The encoder's layers as plain numbers: 90 MB. `low` runs those that stay, `high` those that are tuned."""
 
-    def __init__(self, tuned: Numbers | None = None) -> None:
+    def __init__(self, tuned: Numbers | None = None, *, pieces: Pieces | None = None) -> None:
+        """`tuned` as for an `Encoder`; `pieces` where the caller has them, because they take a second to load."""
         content = image(installed()[0])
         self._content, self._places = content, directory(content)
-        self.pieces = Pieces(content)
+        self.pieces = pieces or Pieces(content)
         self._words: dict[int, Numbers] = {}
         self._position = self._vector("emb.pos").reshape(-1, SIZE)
         self._type = self._vector("emb.type")[:SIZE]
@@ -332,14 +333,15 @@ def tune(
     tags, levels = (one * (1 - _SMOOTH) + _SMOOTH / one.shape[1] for one in (tags, levels))
     heads = [_Head(np.zeros((SIZE + 1, one.shape[1]), dtype=np.float32)) for one in (tags, levels)]
     moves = _Moves(net.tuned)
-    total = step = 0
+    total = warm = step = 0
     for number in range(rounds):
         texts = [pick.choice(both) for both in zip(*ways, strict=True)]
         chosen = batches([len(one) for one in texts], TOKENS, pick)
         total = total or len(chosen) * rounds
+        warm = min(_WARM, 1 + total // 10)
         lost = 0.0
         for places in chosen:
-            rate = min(1.0, (step + 1) / _WARM) * max(0.02, 1 - step / total)
+            rate = min(1.0, (step + 1) / warm) * max(0.02, 1 - step / total)
             step += 1
             meanings, past = net.high([texts[place] for place in places], chance)
             rows = np.concatenate([(meanings - mean) * SCALE, np.ones((len(places), 1), dtype=np.float32)], axis=1)

@@ -1,6 +1,7 @@
-"""The clock of the demo, which can be turned: every emulator goes by it, and Santral reads how far from the same file.
+"""The clock of the demo, which can be turned: phones and mailboxes go by it, and Santral reads how far from a file.
 
-Rule: only the distance to the real clock is kept, so that time goes on by itself and alike in every process.
+Rule: only the distance to the real clock is kept, so that time goes on by itself and alike in every process. Slack's
+ids are times, which never go backwards: it stays with the real clock, and the page shows what it says as the shop's.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Clock:
     def __init__(self, hours: Hours | None = None, file: str = "") -> None:
         self.hours = hours or Hours()
         self.offset = timedelta(0)
+        self._turns: list[tuple[datetime, timedelta]] = []  # by the real clock, with how far it was turned from then on
         self._file = Path(file) if file else None
         self._write()
 
@@ -113,6 +115,7 @@ class Clock:
         if abs(offset) > FURTHEST:
             raise ValueError("the clock can be turned by two years at most")
         self.offset = offset
+        self._turns.append((datetime.now(UTC), offset))
         self._write()
 
     def plain(self) -> Json:
@@ -123,6 +126,7 @@ class Clock:
         week = self.hours.between(monday, monday + timedelta(days=WEEK))
         return {
             "offset": self.offset.total_seconds(),
+            "turns": [[at.timestamp(), offset.total_seconds()] for at, offset in self._turns],
             "zone": self.hours.zone.key,
             "hours": self.hours.text,
             "open": is_open,

@@ -256,7 +256,6 @@ class Page:
         self.clock.turn(to)
         offset = {"clock_offset": self.clock.offset.total_seconds()}
         await self.telegram.settle(offset)
-        self.slack.change_settings(offset)
         self.mail.change_settings(offset)
         self.board.tell("clock", clock=self.clock.plain())
         self._pulse()

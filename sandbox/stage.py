@@ -172,8 +172,11 @@ class Stage:
         return f"<@{agent.id}>" in self.card(place) or None
 
     def count(self, text: str) -> int:
-        """How often the desk shows this, cards and threads together."""
-        return sum(words_of(one).count(text) for one in self.messages() if one.bot_id)
+        """How often the desk shows this as somebody's words; a card may quote them in its small print as well."""
+        spoken = [
+            [block for block in one.blocks if block.get("type") != "context"] for one in self.messages() if one.bot_id
+        ]
+        return json.dumps(spoken, ensure_ascii=False).count(text)
 
     def says(self, place: Place, text: str) -> bool:
         """Whether Santral says this in a thread."""

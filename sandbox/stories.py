@@ -415,13 +415,15 @@ async def _night(stage: Stage) -> None:
     await stage.read()
     await stage.turns({"to": "opening"})
     await stage.turns({"by": -60})
-    stage.now("Monday, 08:59. Everything waits, and nobody was given anything.", look="clock")
+    known = stage.owns(cast.MARTA, angry)  # who answered him when this was played before keeps him
+    stage.now("Monday, 08:59. Everything waits, and nobody is disturbed.", look="clock")
     await stage.read()
-    if stage.owns(cast.MARTA, angry) or stage.owns(cast.DENIZ, angry):
+    if not known and stage.owns(cast.MARTA, angry):
         raise Stuck("nobody to be given a conversation while nobody is at work")
     await stage.turns({"by": 60})
     stage.now(
-        "09:00. Deniz and Marta are there and get what waits, the most urgent first. Marta speaks Russian.",
+        "09:00. Deniz and Marta are there, and what waits is theirs, the most urgent first. "
+        + ("Marta answered Дмитрий the last time." if known else "Marta speaks Russian."),
         look="desk",
         channel=angry.channel,
         thread=angry.thread,

@@ -41,6 +41,8 @@ KEYS = re.findall(
     name country timezone languages
     bot_token signing_secret app_token api_url posts_per_second
     slack_channel members hours replies ask_first undo_seconds
+    rules templates model region exceptions assign capacity patience tags targets escalate mention raise_priority move_to
+    first_answer next_answer resolution enabled long_wait per_minute id skills
     kind token receive secret address imap smtp trusted_authserv account_sid auth_token sender messaging_service_sid
     phone_number_id access_token app_secret verify_token page_id ig_id consumer_secret user_id origins identity_secret
     """,

@@ -146,7 +146,7 @@ class Ledger:
 
     def new_ts(self, channel: Channel) -> str:
         """Never the same twice in a Slack channel, and always later."""
-        channel.last_tick = max(channel.last_tick + 1, self._tick())
+        channel.last_tick = max(channel.last_tick + 1, time.time_ns() // 1000)
         return f"{channel.last_tick // 1_000_000}.{channel.last_tick % 1_000_000:06d}"
 
     def add(self, channel: Channel, message: Message) -> Message:
@@ -380,7 +380,7 @@ class Ledger:
             "event": event,
             "type": "event_callback",
             "event_id": new_id("Ev"),
-            "event_time": self._tick() // 1_000_000,
+            "event_time": int(time.time()),
             "authorizations": [authorization],
             "is_ext_shared_channel": channel is not None and channel.is_ext_shared,
             "event_context": "4-" + secrets.token_urlsafe(24),
@@ -392,12 +392,8 @@ class Ledger:
 
     def stamp(self) -> str:
         """An event_ts for what has no place in a Slack channel."""
-        microseconds = self._tick()
+        microseconds = time.time_ns() // 1000
         return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"
-
-    def _tick(self) -> int:
-        """The workspace's clock, in microseconds."""
-        return time.time_ns() // 1000 + round(self.settings.clock_offset * 1_000_000)
 
     def _stamp(self, channel: Channel) -> Json:
         ts = self.new_ts(channel)

@@ -22,7 +22,6 @@ class Settings:
     response_url_seconds: float = 1800.0
     file_delay: float = 0.3  # between completing an upload and the file's message
     disconnect_seconds: float = 1.0  # a Socket Mode connection lives on after its `disconnect` message
-    clock_offset: float = 0.0  # seconds the workspace's clock is ahead; signatures go by the real one
     event_copies: int = 1  # each event is delivered this many times, as Slack sometimes does
     event_shuffle: float = 0.0  # events wait up to this long at random, which changes their order
     file_uploads: bool = True
@@ -37,8 +36,7 @@ class Settings:
             if name not in kinds:
                 raise ValueError(f"there is no setting {name}; there are {', '.join(sorted(kinds))}")
             right = isinstance(value, bool) if kinds[name] is bool else isinstance(value, (int, float))
-            below = name != "clock_offset" and value < 0  # a clock may be turned back as well
-            if not right or (kinds[name] is not bool and (isinstance(value, bool) or below)):
+            if not right or (kinds[name] is not bool and (isinstance(value, bool) or value < 0)):
                 raise ValueError(f"{name} must be {'true or false' if kinds[name] is bool else 'a number from 0'}")
         whole: dict[str, Any] = {name: int(value) if kinds[name] is int else value for name, value in changes.items()}
         return replace(self, **whole)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import socket
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +173,8 @@ async def test_each_missing_scope_is_named_with_what_it_is_for(shop: Shop) -> No
     await shop.slack.set_up({"app": {"scopes": left}})
     assert await shop.wrong() == [
         "Slack: the scope files:read is missing; it is there to: send agents' files to customers.",
-        "Slack: the scope users:read is missing; it is there to: agents' names and languages.",
+        "Slack: the scope users:read is missing; it is there to: agents' names, languages and time zones, "
+        "and who is there to be given a conversation.",
         "Team support: Slack refuses users.info: missing_scope.",
     ]
 
@@ -357,3 +363,62 @@ async def test_our_own_database_that_nothing_installed_can_open(shop: Shop, tmp_
     (finding,) = [finding for finding in await shop.check() if not finding.ok]
     assert finding.what.startswith("Database: The database in ") and "PostgreSQL 9" in finding.what
     assert "santral backup" in finding.fix
+
+
+# deciding
+
+
+async def test_hours_rules_and_texts_are_told(shop: Shop) -> None:
+    shop.values["teams"][0]["hours"] = "24/7"
+    said = [finding.what for finding in await shop.check()]
+    assert about(said, "Support hours of support: 24/7; open now")
+    (rules,) = about(said, "Rules: Santral's own, ")
+    assert "in force" in rules
+    assert about(said, "Templates: Santral's own, ")
+
+
+async def test_a_shop_without_hours_is_reminded(shop: Shop) -> None:
+    said = [finding.what for finding in await shop.check()]
+    assert about(said, "Support hours of support: none given")
+
+
+async def test_hours_that_do_not_open_for_two_months_need_somebody(shop: Shop) -> None:
+    far = (datetime.now(UTC) + timedelta(days=120)).strftime("%b")
+    shop.values["teams"][0]["hours"] = f"{far} 15 09:00-10:00"
+    (wrong,) = await shop.wrong()
+    assert wrong.endswith("closed, and does not open within 60 days.")
+
+
+async def test_everything_that_is_wrong_with_deciding_is_named_with_its_place(shop: Shop, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rules]]\nname = "x"\nwhen = { tgas = ["refund"] }\nthen = { team = "support" }\n')
+    shop.values |= {"rules": str(rules)}
+    shop.values["teams"][0] |= {"hours": "Mo-Fr 09:00-18:00; Mo-Su off", "languages": ["de"]}
+    assert await shop.wrong() == [
+        'rules.toml:3 "x" . when.tgas: is not a key that Santral knows.',
+        'teams[1] "support" . languages[1]: "de" is no language of the shop.',
+        'teams[1] "support" . hours: "Mo-Fr 09:00-18:00; Mo-Su off" is never open.',
+    ]
+
+
+async def test_the_program_draws_the_calendar(shop: Shop, tmp_path: Path) -> None:
+    shop.values["teams"][0]["hours"] = "Mo-Su 09:00-18:00"
+    file = tmp_path / "santral.toml"
+    tables = {key: value for key, value in shop.values.items() if isinstance(value, dict | list)}
+    written = [f"{key} = {json.dumps(value)}" for key, value in shop.values.items() if key not in tables]
+    for key, value in tables.items():
+        for table in value if isinstance(value, list) else [value]:
+            written += [f"[[{key}]]" if isinstance(value, list) else f"[{key}]"]
+            written += [f"{name} = {json.dumps(item)}" for name, item in table.items()]
+    file.write_text("\n".join(written))
+    program = Path(sys.executable).parent / "santral"
+    process = await asyncio.create_subprocess_exec(
+        program, "check", "--config", str(file), stdout=PIPE, stderr=PIPE, env={**os.environ, "PYTHONUTF8": "1"}
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    lines = out.decode().splitlines()
+    (title,) = (number for number, line in enumerate(lines) if line.startswith("  support   Europe/Istanbul, now "))
+    days = lines[title + 2 : title + 16]
+    assert all("·········█████████······  09:00-18:00" in line for line in days)
+    assert [line.startswith("  ▸ ") for line in days] == [True] + 13 * [False]

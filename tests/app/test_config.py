@@ -23,6 +23,7 @@ from app.config import (
 )
 from app.config_sections import KINDS, TelegramConfig
 from app.config_values import Listen
+from app.policy import policy_of
 from app.problems import ConfigProblems, Wrong
 from channels.registry import KINDS as ADAPTERS
 from channels.registry import make
@@ -104,12 +105,17 @@ def test_the_example_file_works_as_it_is():
     load(ROOT / "santral.example.toml", ENVIRON)
 
 
-def test_every_commented_key_of_the_example_is_right_too(written):
+def test_every_commented_key_of_the_example_is_right_too(written, tmp_path):
     text = (ROOT / "santral.example.toml").read_text(encoding="utf-8")
-    config = load(written(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)), ENVIRON)
+    (tmp_path / "rules.toml").touch()
+    (tmp_path / "templates").mkdir()
+    config = load(written(re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)), ENVIRON)
+    policy_of(config)
     assert config.public_url
     assert config.database_url
     assert config.teams[0].hours
+    assert config.targets.urgent
+    assert config.agents
 
 
 def test_every_key_is_in_the_guide():

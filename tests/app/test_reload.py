@@ -27,7 +27,7 @@ tags = ["zebra"]
 
 [[rules]]
 name = "zebras"
-when = {{ {key} = ["zebra crossing"] }}
+when = {{ {key} = ["zebra desenli"] }}
 then = {{ add_tags = ["zebra"], priority = "urgent" }}
 """
 TEXTS = """
@@ -63,6 +63,7 @@ class Running:
 
     def __init__(self, world: World, database: Database) -> None:
         self.world = world
+        self.database = database
         config = self.reread()
         self.live = Live(policy_of(config))
         self.told: list[str] = []
@@ -185,7 +186,7 @@ async def test_what_nobody_thought_of_leaves_the_running_policy_in_force(running
     def reread() -> Any:
         raise RuntimeError("token 123:geheim")
 
-    running.reload = Reload(running.reread(), running.live, running.reload._database, reread, tell=running._tell)
+    running.reload = Reload(running.reread(), running.live, running.database, reread, tell=running._tell)
     assert not await running.reload()
     assert running.live() is before
     assert running.told == ["RuntimeError while they were read; the log says more"]
@@ -229,10 +230,14 @@ async def shown(world: World, words: str, fits: Callable[[dict[str, Any]], bool]
     return found
 
 
+def tagged(root: dict[str, Any]) -> bool:
+    return "zebra" in str(root).replace("zebra desenli", "")
+
+
 async def test_the_running_program_takes_over_rules_hours_and_texts(program: Program, files: World) -> None:
     first, second = files.customer("Ece Ak"), files.customer("Can Er")
-    await files.telegram.say(first, text="Selam, zebra crossing geldi mi")
-    assert "`zebra`" not in str(await shown(files, "zebra crossing", lambda root: True))
+    await files.telegram.say(first, text="Selam, zebra desenli kutum geldi mi acaba")
+    assert not tagged(await shown(files, "zebra desenli", lambda root: True))
 
     rules(files)
     text = "Şu an kapalıyız, {{ shop }} size {{ opening }} yazar."
@@ -242,8 +247,8 @@ async def test_the_running_program_takes_over_rules_hours_and_texts(program: Pro
     files.team |= {"hours": "Mo-Su 00:00-24:00", "exceptions": closed_these_days()}
     assert (await reload(program, "serve.reloaded"))["rules"] == 1
 
-    await files.telegram.say(second, text="Selam, zebra crossing hani nerede")
-    await shown(files, "hani nerede", lambda root: "zebra" in str(root).replace("zebra crossing", ""))
+    await files.telegram.say(second, text="Selam, zebra desenli kutum hani nerede kaldı")
+    await shown(files, "nerede kaldı", tagged)
 
     async def told() -> bool:
         return any(said.startswith("Şu an kapalıyız,") for said in await files.answers(second))
@@ -264,8 +269,8 @@ async def test_the_desk_is_told_in_its_slack_channel_and_the_program_serves_on(p
         return any("when.sais" in str(root) and "never open" in str(root) for root in await files.roots(SUPPORT))
 
     await eventually(told)
-    await files.telegram.say(files.customer("Ece Ak"), text="Selam, zebra crossing hani nerede")
-    await shown(files, "hani nerede", lambda root: "zebra" in str(root).replace("zebra crossing", ""))
+    await files.telegram.say(files.customer("Ece Ak"), text="Selam, zebra desenli kutum hani nerede kaldı")
+    await shown(files, "nerede kaldı", tagged)
     assert await files.ready()
 
 

@@ -193,7 +193,7 @@ async def test_a_hang_up_signal_does_not_end_it(world: World, started: Started) 
     program.process.send_signal(signal.SIGHUP)
 
     async def heard() -> bool:
-        return any(line["event"] == "serve.reload" for line in program.lines())
+        return any(line["event"] == "serve.reloaded" for line in program.lines())
 
     await eventually(heard)
     assert (await program.get("/health/ready"))[0] == 200

@@ -11,6 +11,11 @@ ACTIVE = re.compile(r"<[!@#]|@(?:here|channel|everyone)", re.IGNORECASE)
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 SAFE_LINK = re.compile(r"(?:https?://|mailto:|tel:)\S+", re.IGNORECASE)
 RICH = {"rich_text_section", "rich_text_preformatted", "rich_text_quote", "rich_text_list"}
+WORKSPACE = "https://kumbara.slack.com/"  # nothing a customer writes becomes a link there
+OURS = (
+    r"<!date\^\d+\^[^|<>]+\|[^<>]*>|<@U0AGENT001>|<@U0MEHMET01>|<!subteam\^S0GROUP001>"
+    r"|<#C0[A-Z0-9]+>|<https://kumbara\.slack\.com/[^|<>]*\|[^<>]*>"
+)
 BUTTON_KEYS = {"type", "action_id", "text", "value", "style"}
 
 
@@ -95,7 +100,7 @@ def _text(text: Mapping[str, Any], limit: int, kinds: tuple[str, ...] = ("plain_
             found.append("mrkdwn that Slack would search for mentions")
         if re.search(r"&(?!amp;|lt;|gt;)", text["text"]):
             found.append("a cut or foreign entity")
-        ours = re.sub(r"<!date\^\d+\^[^|<>]+\|[^<>]*>|<@[UW][A-Z0-9]+>", "", text["text"])
+        ours = re.sub(OURS, "", text["text"])
         return found + _clean(ours) + (["raw angle bracket"] if re.search("[<>]", ours) else [])
     return found + _clean(text["text"])
 
@@ -130,9 +135,16 @@ def _rich(block: Mapping[str, Any]) -> list[str]:
                 case "link":
                     if not SAFE_LINK.fullmatch(inner["url"]) or len(inner["url"]) > 3000:
                         found.append(f"link to {inner['url']!r}")
-                    if "text" in inner and inner["text"].split("//")[-1] not in inner["url"]:
+                    ours = inner["url"].startswith(WORKSPACE)
+                    if not ours and "text" in inner and inner["text"].split("//")[-1] not in inner["url"]:
                         found.append("a link whose label is not its target")
                     total += len(inner.get("text", inner["url"]))
+                case "channel":
+                    if not re.fullmatch(r"C[A-Z0-9]+", inner["channel_id"]):
+                        found.append("channel id")
+                case "usergroup":
+                    if not re.fullmatch(r"S[A-Z0-9]+", inner["usergroup_id"]):
+                        found.append("user group id")
                 case "user":
                     if not re.fullmatch(r"[UW][A-Z0-9]+", inner["user_id"]):
                         found.append("user id")
@@ -150,4 +162,4 @@ def _clean(text: str) -> list[str]:
 
 
 def _without_ours(text: str) -> str:
-    return re.sub(r"<!date\^\d+\^[^|<>]+\|[^<>]*>|<@U0AGENT001>", "", text)
+    return re.sub(OURS, "", text)

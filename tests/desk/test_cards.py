@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,20 @@ from channels import errors
 from channels.message import Proof, Span, SpanKind
 from desk import notices
 from desk.blocks import Post
-from desk.cards import CARD_LINES, Attached, Card, FileState, Line, card, fits, lines, take_fitting
+from desk.cards import (
+    CARD_LINES,
+    PROMISES,
+    Attached,
+    Card,
+    FileState,
+    Line,
+    Place,
+    card,
+    fits,
+    lines,
+    moved,
+    take_fitting,
+)
 from templates.catalog import Catalog
 from tests.desk import limits
 from tests.desk.test_words import hostile
@@ -187,8 +201,51 @@ def test_a_card_is_within_slacks_limits_whatever_a_customer_does(
         team=other,
         priority=other,
         state=other,
+        due_at=AT,
+        due_what="resolution",
+        due_state="warned",
+        reasons=(other, name),
+        came_from=THERE,
     )
     assert broken(card(view, say)) == []
+    assert broken(moved(view, THERE, say)) == []
+
+
+THERE = Place(slack_channel="C0RETURNS1", url="https://kumbara.slack.com/archives/C0RETURNS1/p1768000000000100")
+
+
+def test_the_card_says_what_was_promised_and_how_it_stands() -> None:
+    view = replace(AYSE, due_at=AT, due_what="first_answer", due_state="running")
+    due = "<!date^1767608400^{ago}|2026-01-05 10:20 UTC>"
+    assert f"⏱ first answer due: {due}" in seen(card(view, EN))
+    assert f"⚠️ first answer due: {due}" in seen(card(replace(view, due_state="warned"), EN))
+    assert f"❌ first answer was due: {due}" in seen(card(replace(view, due_state="broken"), EN))
+    for silent in (
+        replace(view, due_state="paused"),
+        replace(view, due_at=None),
+        replace(view, state="resolved"),
+        replace(view, due_what="world peace"),
+    ):
+        assert "first answer" not in seen(card(silent, EN))
+
+
+def test_the_card_gives_the_reasons_of_triage_shortened_and_literally() -> None:
+    reasons = ("urgent: says ‘chargeback’ <!channel>", "order-status: says ‘where’ " + "x" * 300)
+    blocks = card(replace(AYSE, reasons=reasons), EN).blocks
+    (why,) = (block["elements"][0] for block in blocks if "💡" in str(block))
+    assert why["type"] == "plain_text" and why["text"].startswith("💡 urgent: says ‘chargeback’")
+    assert len(why["text"]) < 250 and "<!channel>" not in why["text"]
+    assert "💡" not in seen(card(replace(AYSE, reasons=(" ",)), EN))
+
+
+def test_a_card_that_was_left_leads_on_and_has_nothing_to_press() -> None:
+    post = moved(AYSE, THERE, EN)
+    assert actions(post) == {} and THERE.url in str(post.blocks)
+    assert "<#C0RETURNS1>" in post.text and f"<{THERE.url}|open the thread>" in post.text
+    following = card(replace(AYSE, came_from=THERE), EN)
+    assert THERE.url in seen(following) and "take" in actions(following)
+    unknown = moved(AYSE, Place(slack_channel="C0RETURNS1"), EN)
+    assert broken(unknown) == [] and "open the thread" in seen(unknown)
 
 
 # posts of customer messages
@@ -269,6 +326,16 @@ def test_every_post_is_within_slacks_limits_and_every_message_gets_posted(waitin
 
 # notices
 
+PROMISED = {
+    "notice": "promise",
+    "promise": "first_answer",
+    "state": "warned",
+    "due": AT.isoformat(),
+    "allowance": "1h30m",
+    "agent": "",
+    "mention": ["U0MEHMET01", "S0GROUP001", "<!channel>"],
+}
+
 Build = Callable[[str, Any], Post]
 NOTICES: dict[str, Build] = {
     "doubt": lambda text, say: notices.doubt("d-1", text, text, text, say),
@@ -290,6 +357,26 @@ NOTICES: dict[str, Build] = {
     "confirmed note": lambda text, say: notices.confirmed(text, say, sent=False),
     "not_yours": lambda _, say: notices.not_yours(say),
     "taken": lambda text, say: notices.taken(text, say),
+    "model": lambda text, say: notices.model_unused(text, say),
+    "files refused": lambda text, say: notices.files_refused(f"{text}\n" * 20, say),
+    "gone on": lambda _, say: notices.gone_on(THERE.slack_channel, THERE.url, say),
+    "gone on somewhere": lambda _, say: notices.gone_on(THERE.slack_channel, "", say),
+    **{
+        f"promise.{state} {what}": lambda text, say, state=state, what=what: notices.promise(  # type: ignore[misc]
+            {
+                **PROMISED,
+                "promise": what,
+                "state": state,
+                "allowance": text,
+                "agent": text,
+                "moved_to": text,
+                "raised": text,
+            },
+            say,
+        )
+        for what in sorted(PROMISES)
+        for state in ("warned", "broken")
+    },
     "unchangeable": lambda text, say: notices.unchangeable(say, text),
     **{
         f"failure.{reason}": lambda text, say, reason=reason: notices.failure(  # type: ignore[misc]
@@ -319,6 +406,40 @@ NOTICES: dict[str, Build] = {
 @given(text=hostile, say=voices)
 def test_every_notice_is_within_slacks_limits_in_every_language(name: str, text: str, say: Any) -> None:
     assert broken(NOTICES[name](text, say)) == []
+
+
+def test_before_a_target_breaks_it_rings_for_who_has_it_and_for_nobody_else() -> None:
+    alone = notices.promise(PROMISED, EN)
+    assert "1 hour 30 minutes" in seen(alone) and "Nobody has taken" in seen(alone)
+    assert not re.search("<[@!]", ringing(alone))
+    his = notices.promise({**PROMISED, "agent": "U0AGENT001"}, EN)
+    assert ringing(his) == "<@U0AGENT001>"
+
+
+def test_a_broken_target_rings_for_those_it_names_and_says_what_was_done() -> None:
+    done = {**PROMISED, "state": "broken", "agent": "U0MEHMET01", "moved_to": "returns", "raised": "urgent"}
+    post = notices.promise(done, EN)
+    assert ringing(post) == "<@U0MEHMET01><!subteam^S0GROUP001>"
+    assert "Priority raised: Urgent" in seen(post) and "returns" in seen(post)
+    assert "<!channel>" not in post.text
+
+
+def ringing(post: Post) -> str:
+    return "".join(re.findall(r"<@[A-Z0-9]+>|<!subteam\^[A-Z0-9]+>", post.text))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2h", ["2 hours", "2 saat", "2 часа", "2 Stunden"]),
+        ("2d", ["2 days", "2 gün", "2 дня", "2 Tage"]),
+        ("36h", ["36 hours", "36 saat", "36 часов", "36 Stunden"]),
+        ("1h30m", ["1 hour 30 minutes", "1 saat 30 dakika", "1 час 30 минут", "1 Stunde 30 Minuten"]),
+        ("soon", ["soon"] * 4),
+    ],
+)
+def test_a_target_is_said_in_words(written: str, said: list[str]) -> None:
+    assert [notices.in_words(written, CATALOG.voice(lang)) for lang in ("en", "tr", "ru", "de")] == said
 
 
 def test_a_doubt_offers_both_ways_out() -> None:

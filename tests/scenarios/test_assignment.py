@@ -55,7 +55,7 @@ async def typed(world: World, user: str, text: str) -> str:
 
 def until(world: World) -> str:
     """The time in the last answer, as it is where the agent is."""
-    return re.findall(r"'fallback': '([^']+)'", str(world.slack.ephemerals[-1]["blocks"]))[0]
+    return str(re.findall(r"'fallback': '([^']+)'", str(world.slack.ephemerals[-1]["blocks"]))[0])
 
 
 async def test_conversations_go_round_and_each_person_is_called_once(world: World) -> None:

@@ -1,7 +1,7 @@
 // The desk: the shop's Slack workspace as the chosen agent sees it.
 
 import { h, svg, patch, patchAtEnd, post, fileBody } from "./dom.js";
-import { clock, dateOf, shopNow, whole } from "./time.js";
+import { asShown, clock, dateOf, whole } from "./time.js";
 import { icons, portrait, appMark, initials, shopMark } from "./drawings.js";
 import { messageBody, blocks, emojiOf, slackDate } from "./blockkit.js";
 import { store, redraw, say } from "./app.js";
@@ -45,7 +45,7 @@ async function act(path, body) {
   try {
     const answer = await post(`/slack/control/${path}`, body);
     // Slack tells the person who pressed, and nobody else, that an app did not answer.
-    if (["press", "shortcut", "submit"].includes(path) && answer.status !== undefined && (answer.status < 200 || answer.status > 299)) {
+    if (["press", "shortcut", "submit", "command"].includes(path) && answer.status !== undefined && (answer.status < 200 || answer.status > 299)) {
       say(`${store.cast.app_name} did not answer (${answer.reason || answer.status}). Slack shows a warning sign and does not try again.`);
     }
     return answer;
@@ -109,7 +109,7 @@ function oneMessage(channel, message, before, where) {
   const known = users();
   const who = author(message, known);
   const close = before && before.user === message.user && (before.username || "") === (message.username || "") && (before.bot_id || "") === (message.bot_id || "")
-    && Number(message.ts) - Number(before.ts) < 300 && !before.ephemeral && !message.ephemeral && !(where === "channel" && (repliesOf(channel, before).length || message.reply_count || before.reply_count)) && !message.subtype && (!message.bot_id || message.username);
+    && asShown(message.ts) - asShown(before.ts) < 300 && !before.ephemeral && !message.ephemeral && !(where === "channel" && (repliesOf(channel, before).length || message.reply_count || before.reply_count)) && !message.subtype && (!message.bot_id || message.username);
   const key = `${where}:${message.ts}${message.ephemeral ? "e" : ""}`;
   const own = message.user === store.ui.agent && !message.bot_id;
   const editing = here.editing === key;
@@ -122,11 +122,11 @@ function oneMessage(channel, message, before, where) {
     key, fresh: true, "data-ts": message.ts, class: `sl-message ${close ? "close" : ""} ${message.ephemeral ? "ephemeral" : ""} ${here.menu === key || here.picking === key ? "held" : ""} ${store.ui.thread === message.ts && where === "channel" ? "chosen" : ""}`,
     tabindex: "-1",
   },
-    h("div", { class: "sl-gutter" }, close ? h("time", { class: "sl-side-time" }, clock(Number(message.ts))) : who.face),
+    h("div", { class: "sl-gutter" }, close ? h("time", { class: "sl-side-time" }, clock(asShown(message.ts))) : who.face),
     h("div", { class: "sl-main" },
       message.ephemeral ? h("div", { class: "sl-only" }, svg(icons.eye), "Only visible to you") : null,
       close ? null : h("div", { class: "sl-who" }, h("strong", {}, who.name), who.isApp ? h("span", { class: "app-badge" }, "APP") : null, who.guest ? h("span", { class: "guest-badge" }, "Guest") : null,
-        h("time", { title: whole(Number(message.ts)) }, clock(Number(message.ts)))),
+        h("time", { title: whole(asShown(message.ts)) }, clock(asShown(message.ts)))),
       message.subtype === "thread_broadcast" && where === "channel" ? h("div", { class: "sl-only" }, "replied to a thread") : null,
       editing ? editor(channel, message) : h("div", { class: "sl-body" }, messageBody(message, context(channel, message)), edited(message) ? h("span", { class: "sl-edited" }, " (edited)") : null),
       message.ephemeral ? h("button", { type: "button", class: "sl-dismiss", on: { click: () => { here.hidden.add(`${message.channel || channel.id}:${message.ts}`); redraw(); } } }, "Dismiss message") : null,
@@ -155,7 +155,7 @@ function threadLine(channel, message, count, replies, known) {
   const faces = [...new Map(replies.map((reply) => [reply.username || reply.user, reply])).values()].slice(0, 4);
   return h("button", { type: "button", class: "sl-replies", "data-thread": message.ts, on: { click: () => openThread(channel, message) } },
     h("span", { class: "sl-faces" }, faces.map((reply) => h("span", { class: "mini-face" }, author(reply, known).face))),
-    h("strong", {}, `${count} ${count === 1 ? "reply" : "replies"}`), last ? h("span", { class: "quiet" }, `Last reply ${slackDate(Number(last), "{ago}")}`) : null);
+    h("strong", {}, `${count} ${count === 1 ? "reply" : "replies"}`), last ? h("span", { class: "quiet" }, `Last reply ${slackDate(asShown(last), "{ago}")}`) : null);
 }
 
 // A new conversation opens by itself while no thread is, so that whoever writes on a phone sees where to answer.
@@ -231,7 +231,7 @@ function editor(channel, message) {
 const plainOf = (text) => String(text || "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 function ephemerals(channel, thread) {
-  opened ??= shopNow() / 1000 - 30;
+  opened ??= Date.now() / 1000 - 30;
   return list(store.slack?.ephemerals)
     .filter((one) => one.channel === channel.id && one.user === store.ui.agent && (one.thread_ts || "") === (thread || "") && !here.hidden.has(`${channel.id}:${one.ts}`) && Number(one.ts) > opened)
     .map((one) => ({ ...one, ephemeral: true, user: "", bot_id: one.bot_id || store.slack.app.bot_id }));
@@ -240,8 +240,8 @@ function ephemerals(channel, thread) {
 function withDays(messages, draw) {
   return messages.flatMap((message, at) => {
     const before = messages[at - 1];
-    if (before && dateOf(Number(before.ts)) === dateOf(Number(message.ts))) return [draw(message, before)];
-    return [h("div", { key: `day${message.ts}`, class: "sl-day" }, h("span", {}, slackDate(Number(message.ts), "{date_long_pretty}"))), draw(message, null)];
+    if (before && dateOf(asShown(before.ts)) === dateOf(asShown(message.ts))) return [draw(message, before)];
+    return [h("div", { key: `day${message.ts}`, class: "sl-day" }, h("span", {}, slackDate(asShown(message.ts), "{date_long_pretty}"))), draw(message, null)];
   });
 }
 
@@ -258,7 +258,11 @@ function composer(channel, thread, label) {
     box.style.height = "auto";
     here.files[spot] = [];
     redraw();
-    const done = await act("post", { user: store.ui.agent, channel: channel.id, text, thread_ts: thread || undefined, files: files.length ? files : undefined });
+    const typed = files.length ? null : text.match(/^(\/[a-z][\w-]*)\s*(.*)$/s);
+    if (typed && thread) say(`${typed[1]} cannot be used in threads: Slack takes an app's commands in channels only.`);
+    const done = typed
+      ? !thread && await act("command", { user: store.ui.agent, channel: channel.id, command: typed[1], text: typed[2] })
+      : await act("post", { user: store.ui.agent, channel: channel.id, text, thread_ts: thread || undefined, files: files.length ? files : undefined });
     if (!done) {
       box.value = text;
       here.files[spot] = files;
@@ -297,6 +301,7 @@ function composer(channel, thread, label) {
 
 function sidebar(channel) {
   const known = users();
+  const there = (agent) => known[agent.id]?.presence !== "away";
   const item = (one) => {
     const newest = (one.messages || []).filter(isRoot).length + list(one.messages).reduce((sum, message) => sum + (message.reply_count || 0), 0);
     if (one.id === channel?.id && !store.ui.home) here.read[one.id] = newest;
@@ -307,7 +312,8 @@ function sidebar(channel) {
   return [
     h("div", { class: "sl-team", key: "team" }, store.slack?.team?.name || store.cast.shop),
     h("div", { class: "sl-group", key: "channels" }, h("div", { class: "sl-label" }, "Channels"), channels().filter((one) => !one.is_im && !/^D/.test(one.id)).map(item)),
-    h("div", { class: "sl-group", key: "people" }, h("div", { class: "sl-label" }, "People"), store.cast.agents.map((agent) => h("div", { key: agent.id, class: "sl-item still" }, svg(portrait(agent.look, 20, false)), h("span", {}, known[agent.id]?.shown || agent.name, agent.id === store.ui.agent ? h("span", { class: "quiet" }, " you") : null), agent.guest ? h("span", { class: "guest-dot" }, "guest") : null))),
+    h("div", { class: "sl-group", key: "people" }, h("div", { class: "sl-label" }, "People"), store.cast.agents.map((agent) => h("button", { key: agent.id, type: "button", class: "sl-item still", "data-presence": agent.id, "aria-pressed": there(agent) ? "true" : "false", title: there(agent) ? "Active. Press to show them as away." : "Away. Press to show them as active.",
+      on: { click: () => act("presence", { user: agent.id, presence: there(agent) ? "away" : "active" }) } }, svg(portrait(agent.look, 20, false)), h("span", {}, h("span", { "aria-hidden": "true" }, there(agent) ? "● " : "○ "), known[agent.id]?.shown || agent.name, agent.id === store.ui.agent ? h("span", { class: "quiet" }, " you") : null), agent.guest ? h("span", { class: "guest-dot" }, "guest") : null))),
     h("div", { class: "sl-group", key: "apps" }, h("div", { class: "sl-label" }, "Apps"), h("button", { type: "button", class: `sl-item ${store.ui.home ? "chosen" : ""}`, on: { click: () => { store.ui.home = true; store.ui.thread = null; act("home", { user: store.ui.agent }); redraw(); } } }, svg(appMark(20)), h("span", {}, store.cast.app_name))),
   ];
 }

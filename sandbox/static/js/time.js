@@ -1,15 +1,22 @@
 // The shop's clock, which can be turned. Everything on the page is shown by it, in the shop's time zone.
 
 let offset = 0; // milliseconds
+let turns = []; // [seconds by the real clock, seconds it was turned from then on]
 let zone = "Europe/Istanbul";
 
 export function setClock(clock) {
   offset = clock.offset * 1000;
+  turns = clock.turns;
   zone = clock.zone;
 }
 
 export function shopNow() {
   return new Date(Date.now() + offset);
+}
+
+// What the shop's clock showed at a moment of the real one, by which Slack counts; both in seconds.
+export function asShown(real) {
+  return Number(real) + (turns.findLast(([at]) => at <= real)?.[1] || 0);
 }
 
 function moment(at) {
