@@ -6,6 +6,7 @@ Rule: read this top to bottom and you know what runs. Nothing is set on an objec
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -305,7 +306,9 @@ class _Alarm:
 
     async def files_refused(self, c: Connection, detail: str) -> None:
         """A reload failed: what is wrong with the files, and that the running ones stay in force."""
-        await deliveries.notify_desk(c, None, f"rules:{now().isoformat()}", {"notice": "rules", "detail": detail})
+        same = hashlib.blake2b(detail.encode(), digest_size=8).hexdigest()  # every process that reloads finds the same
+        key = f"rules:{now():%Y-%m-%d}:{same}"
+        await deliveries.notify_desk(c, None, key, {"notice": "rules", "detail": detail})
         await work.put(c, [self._ring()])
 
     def _ring(self) -> Put:

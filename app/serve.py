@@ -6,6 +6,7 @@ Rule: SIGTERM and SIGINT end it gracefully within ten seconds: what was accepted
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -127,6 +128,9 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
     if "work" in roles and config.public_url and config.public_url.startswith("https://"):
         background.start("register", _register(config, app))
     log.info("serve.started", roles=sorted(roles))
+    if not gc.isenabled():  # the command switched it off for the start
+        gc.freeze()  # what is loaded by now stays: nobody need look through it for garbage again
+        gc.enable()
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({waiting, *background.vital}, return_when=asyncio.FIRST_COMPLETED)
     log.info("serve.stopping")

@@ -305,17 +305,20 @@ class Mirror:
         if showing is None or opens:
             async with self._database.transaction() as c:
                 await work.put(c, [Put(kind="card", key=str(place[0]), lane=UPDATE_LANE)])
-        if showing is None:
-            return Ran()
-        if said[0].direction == "in":
-            post = cards.lines([self._views.line(message) for message in said], self._views.say)
+        message = next((message for message in said if message.position == place[1]), None)
+        if showing is None or message is None:
+            return Ran()  # what an agent wrote in the thread stands there by itself
+        ours = message.direction != "in"
+        if ours:
+            post = await self._small(message)
         else:
-            post = await self._small(said[0])
+            post = cards.lines([self._views.line(message) for message in said], self._views.say)
         try:
             await self._slack.update(showing[0], showing[1], post)
         except (Rejected, Gone):
+            if ours:
+                return Ran()
             async with self._database.transaction() as c:
-                message = next(x for x in said if x.position == place[1])
                 key = f"edited:{message.id}:{message.edited_at}"
                 notice = {"notice": "edited", "channel": channel, "message": message.id}
                 if await deliveries.notify_desk(c, place[0], key, notice):

@@ -30,7 +30,7 @@ PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["pac
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 # Kilobytes. What grows beyond is generated, pasted or binary, and belongs elsewhere.
-LARGEST = {".lock": 300, ".png": 400, ".jsonl": 120, "": 80}
+LARGEST = {".lock": 300, ".png": 400, ".jsonl": 120, ".model": 1_300, "": 80}
 LONGEST = 1_100  # lines of a Python file: an alarm, not a target
 
 # Everything a user's configuration may hold is a promise (the contract of `santral.toml`).
@@ -41,8 +41,8 @@ KEYS = re.findall(
     name country timezone languages
     bot_token signing_secret app_token api_url posts_per_second
     slack_channel members hours replies ask_first undo_seconds
-    rules templates model region exceptions assign capacity patience tags targets escalate mention raise_priority move_to
-    first_answer next_answer resolution enabled long_wait per_minute id skills
+    rules templates model region exceptions assign capacity patience tags targets escalate
+    mention raise_priority move_to first_answer next_answer resolution enabled long_wait per_minute id skills
     kind token receive secret address imap smtp trusted_authserv account_sid auth_token sender messaging_service_sid
     phone_number_id access_token app_secret verify_token page_id ig_id consumer_secret user_id origins identity_secret
     """,
