@@ -37,7 +37,7 @@ from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
 from desk.teams import UPDATE_LANE, Team, Teams, post_lane
 from inbox import due, figures
-from inbox.changes import Put
+from inbox.changes import Priority, Put
 from inbox.delivery import Sender
 from inbox.due import send_lane
 from inbox.files import Files
@@ -51,12 +51,15 @@ from inbox.store import slack as slack_table
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from inbox.work import Kind, Lane, Worker
+from routing.model_process import ModelProcess
 from routing.policy import Live, Policy
 from routing.rounds.acknowledging import Acknowledging
 from routing.rounds.assigning import Assigning
 from routing.rounds.following import ASSIGN, FollowUps
+from routing.rounds.learning import LEARN, Learning
 from routing.rounds.promising import PROMISE, TIMERS, Promising
-from routing.triage import ACKNOWLEDGE, triage
+from routing.rounds.understanding import Understanding
+from routing.triage import ACKNOWLEDGE, UNDERSTAND, triage
 from templates.catalog import Catalog
 
 UPDATES = timedelta(milliseconds=250)  # between two card updates; Slack's own limit is told by its 429
@@ -82,6 +85,7 @@ class App:
     puller: Puller
     policy: Live
     reload_refused: Callable[[str], Awaitable[None]]
+    model: ModelProcess
     web: Web
     letters: Letters
     pulled: Sequence[str]
@@ -91,6 +95,7 @@ class App:
     async def close(self) -> None:
         for channel in self.channels.values():
             await channel.close()
+        await self.model.close()
         await self.slack.close()
 
 
@@ -151,6 +156,9 @@ async def build(
     alarm = _Alarm(teams)
     acknowledging = Acknowledging(database, replies, live, now=shop)
     promising = Promising(database, live, follow_up=teams.follow_up, now=shop)
+    model = ModelProcess()
+    understanding = Understanding(database, live, model, follow_up=follow_up, ring=alarm.ring, now=shop)
+    learning = Learning(database, now=shop)
     presence = Presence(desk, now=shop)
     assigning = Assigning(database, live, presence, follow_up=teams.follow_up, now=shop)
     pulled = {c.name: cast(Pull, channels[c.name]) for c in config.channels if c.receives == "poll"}
@@ -168,6 +176,8 @@ async def build(
         Kind(name=ACKNOWLEDGE, run=acknowledging.run),
         Kind(name=PROMISE, run=promising.run),
         Kind(name=TIMERS, run=promising.timers),
+        Kind(name=UNDERSTAND, run=understanding.run),
+        Kind(name=LEARN, run=learning.run),
         Kind(name=ASSIGN, run=assigning.run),
         Kind(name="slack_thread", run=events.run, tries=60),
         Kind(name="catchup", run=catchup.run, tries=0),
@@ -231,6 +241,7 @@ async def build(
         puller=puller,
         policy=live,
         reload_refused=reload_refused,
+        model=model,
         web=web,
         letters=letters,
         pulled=sorted(pulled),
@@ -239,6 +250,7 @@ async def build(
             *(Put(kind="pull", key=name) for name in pulled if "pull" in roles),
             *(due.reading(name) for name in reading if "work" in roles),
             *(Put(kind="catchup", key=team.slack_channel) for team in teams if "work" in roles),
+            *([Put(kind=LEARN, key="all", priority=Priority.LOW)] if "work" in roles and live().model else []),
             *(Put(kind=ASSIGN, key=team.name) for team in teams if "work" in roles and assigning.assigns(team.name)),
         ],
     )
@@ -295,23 +307,24 @@ class _Alarm:
         await deliveries.forget_notice(c, f"mailbox:{channel}", before=now() - REPEAT)
         notice = {"notice": "mailbox", "channel": channel, "detail": detail}
         if await deliveries.notify_desk(c, None, f"mailbox:{channel}", notice):
-            await work.put(c, [self._ring()])
+            await work.put(c, [self.ring()])
 
     async def reads(self, c: Connection, channel: str) -> None:
         """A channel that we have to ask answers. Told where it had refused us before."""
         if await deliveries.forget_notice(c, f"mailbox:{channel}"):
             notice = {"notice": "reads_again", "channel": channel}
             await deliveries.notify_desk(c, None, f"reads_again:{channel}:{now().isoformat()}", notice)
-            await work.put(c, [self._ring()])
+            await work.put(c, [self.ring()])
 
     async def files_refused(self, c: Connection, detail: str) -> None:
         """A reload failed: what is wrong with the files, and that the running ones stay in force."""
         same = hashlib.blake2b(detail.encode(), digest_size=8).hexdigest()  # every process that reloads finds the same
         key = f"rules:{now():%Y-%m-%d}:{same}"
         await deliveries.notify_desk(c, None, key, {"notice": "rules", "detail": detail})
-        await work.put(c, [self._ring()])
+        await work.put(c, [self.ring()])
 
-    def _ring(self) -> Put:
+    def ring(self) -> Put:
+        """The work that shows notices which belong to no conversation."""
         slack_channel = self._teams.first.slack_channel
         return Put(kind="alarms", key=slack_channel, lane=post_lane(slack_channel))
 
@@ -335,7 +348,7 @@ class _Alarm:
         if head is not None:
             await work.put(c, self._teams.follow_up(head.conversation, lines=True))
         else:
-            await work.put(c, [self._ring()])
+            await work.put(c, [self.ring()])
 
 
 def _team(team: TeamConfig) -> Team:

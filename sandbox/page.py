@@ -39,6 +39,7 @@ TRAIL = 400  # entries a fresh page is given
 BEHIND = 2000  # things a page may lag before it is told to start over
 HEARTBEAT = 15.0  # seconds
 BODY_AT_MOST = 100 << 20
+SLOWEST = 10.0  # times the usual pace of a story
 BREAKFAST = timedelta(minutes=70)  # after the opening, when nothing is left of the morning's rush
 GLANCE = 0.5  # seconds between two looks for whether the shop opened or closed
 ANXIOUS, CALM = 0.5, 3.0  # seconds between two looks at Santral's health, before and after it is up
@@ -211,13 +212,18 @@ class Page:
         return _json({"stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES]})
 
     async def play(self, request: web.Request) -> web.Response:
+        """Begin a story. `pace` in the address stretches its reading time, as for `Page`; 0 leaves none."""
         story = next((one for one in STORIES if one.id == request.match_info["story"]), None)
         if story is None:
             return _json({"error": "there is no such story"}, 404)
         if not self.health["ready"]:
             return _json({"error": "Santral is not up yet"}, 409)
+        try:
+            pace = min(max(float(request.query.get("pace", self.pace)), 0.0), SLOWEST)
+        except ValueError:
+            return _json({"error": "pace must be a number"}, 400)
         await self._stop()
-        self._playing = asyncio.create_task(self._perform(story))
+        self._playing = asyncio.create_task(self._perform(story, pace))
         return _json({"ok": True})
 
     async def stop(self, request: web.Request) -> web.Response:
@@ -405,7 +411,7 @@ class Page:
         self.scene = scene
         self.board.tell("scene", scene=scene.plain())
 
-    async def _perform(self, story: Story) -> None:
+    async def _perform(self, story: Story, pace: float) -> None:
         scene = Scene(id=story.id, title=story.title, steps=story.steps)
         self._stage = Stage(
             telegram=self.telegram,
@@ -415,7 +421,7 @@ class Page:
             turn=self.turn,
             show=self._show,
             scene=scene,
-            pace=self.pace,
+            pace=pace,
             patience=self.patience,
         )
         try:

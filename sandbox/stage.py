@@ -131,10 +131,18 @@ class Stage:
         done = [one for one in attempts if one["update_id"] == update_id and 200 <= one["status"] < 300]
         return len(done) >= times or None
 
+    async def walks_in(self, name: str, text: str) -> None:
+        """Have somebody write who has never written before. Their phone is not on the page."""
+        await self.telegram.say(self.telegram.add_user(first_name=name, language_code="en").id, kind="text", text=text)
+
+    def hears(self, person: Person, text: str) -> int:
+        """How often the person's phone shows this from the shop."""
+        chat = self.telegram.state()["chats"].get(str(person.id), [])
+        return sum(one["from"] == "bot" and text in (one["text"] + one["caption"]) for one in chat)
+
     def heard(self, person: Person, text: str) -> bool | None:
         """Whether the person's phone shows this from the shop."""
-        chat = self.telegram.state()["chats"].get(str(person.id), [])
-        return any(one["from"] == "bot" and text in (one["text"] + one["caption"]) for one in chat) or None
+        return self.hears(person, text) > 0 or None
 
     def mails(self, writer: Writer, subject: str, text: str) -> None:
         self.mail.deliver(writer.address, cast.MAILBOX, subject, text)

@@ -137,6 +137,7 @@ class World:
             "public_url": self.url,
             "data_dir": str(self.folder / "var"),
             "database_url": self.database_url,
+            "model": False,  # a process and seconds of its own: for the tests that ask for it
             **self.settings,
         }
         shop = {"name": "Kumbara", "country": "TR", "timezone": "Europe/Istanbul", "languages": ["tr", "ru", "en"]}

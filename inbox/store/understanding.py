@@ -205,8 +205,8 @@ async def keep(
     """Keep a model; it takes effect at once unless it was `refused`. False where this version is kept already."""
     answer = await c.execute(
         """
-        insert into learned (version, made_at, examples, scores, content, used_at, refused)
-        values ($1, $2::timestamptz, $3, $4, $5, case when $6 = '' then $2::timestamptz end, $6) on conflict (version) do nothing
+        insert into learned (version, made_at, examples, scores, content, refused) values ($1, $2, $3, $4, $5, $6)
+        on conflict (version) do nothing
         """,
         version,
         at,
@@ -215,6 +215,9 @@ async def keep(
         content,
         refused,
     )
+    kept = answer.endswith(" 1")
+    if kept and not refused:
+        await use(c, version, at)
     await c.execute(
         """
         delete from learned where version in (
@@ -224,7 +227,7 @@ async def keep(
         """,
         KEPT,
     )
-    return answer.endswith(" 1")
+    return kept
 
 
 async def in_use(c: Connection) -> str:
@@ -253,5 +256,13 @@ async def use(c: Connection, version: str, at: datetime) -> bool:
     if not version:
         await c.execute("update learned set used_at = null where used_at is not null")
         return True
-    answer = await c.execute("update learned set used_at = $2 where version = $1", version, at)
-    return answer.endswith(" 1")
+    known = await c.fetchval("select true from learned where version = $1", version)
+    if known:
+        # Of the others the time goes: clocks may differ, and the one that was chosen last is in use.
+        await c.execute(
+            "update learned set used_at = case when version = $1 then $2::timestamptz end"
+            " where version = $1 or used_at is not null",
+            version,
+            at,
+        )
+    return bool(known)

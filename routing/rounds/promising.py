@@ -101,7 +101,9 @@ class Promising:
             escalation = team.escalation
             notice["mention"] = list(escalation.mention)
             if escalation.raise_priority and conversation.priority > Priority.URGENT:
-                changed.append(SetPriority(priority=Priority(conversation.priority - 1)))
+                raised = Priority(conversation.priority - 1)
+                changed.append(SetPriority(priority=raised))
+                notice["raised"] = raised.name.lower()
             if escalation.move_to and escalation.move_to != conversation.team and escalation.move_to in policy.teams:
                 changed.append(SetTeam(team=escalation.move_to))
                 notice["moved_to"] = escalation.move_to

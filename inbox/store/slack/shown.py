@@ -64,6 +64,7 @@ class Head:
 
 MOST = 20_000  # code points of a text: more than any post shows, and a mail may be ten times as long
 
+# An acknowledgement is stored under the customer and the closed time it was for: that is how its kind is found.
 _SAID = f"""
 select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subject, left(m.text, {MOST}) as text,
        m.body - 'hidden' - 'html' as body, coalesce(m.body ->> 'hidden', '') <> '' as hidden, m.automatic, m.album,
@@ -75,10 +76,9 @@ select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subj
            order by b.position desc limit 1), '') end as previous_subject,
        case when m.direction = 'out' then coalesce((
            select d.channel from deliveries d where d.message_id = m.id order by d.part limit 1), '') else '' end as sent_by,
-       case when m.body ? 'holding' then coalesce((
-           select k.kind from acknowledgements k where k.address_id = m.address_id and k.at <= m.sent_at
-           order by k.at desc limit 1), '')
-           else '' end as told,
+       case when m.body ? 'holding' and m.external_id ~ '^acknowledge:[0-9]+:[0-9]{{4}}-' then coalesce((
+           select k.kind from acknowledgements k where k.customer_id = split_part(m.external_id, ':', 2)::bigint
+             and k.once = substring(m.external_id from '^acknowledge:[0-9]+:(.*)$')::timestamptz), '') else '' end as told,
        coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
 from messages m left join addresses w on w.id = m.address_id
 """

@@ -369,7 +369,9 @@ function drawThread(channel) {
   patchAtEnd(box, rows, { jump: box.dataset.root !== root.ts });
   if (box.dataset.root !== root.ts) {
     box.dataset.root = root.ts;
-    document.querySelector(`#channel-list [data-ts="${CSS.escape(root.ts)}"]`)?.scrollIntoView({ block: "nearest" });
+    const list = document.getElementById("channel-list");
+    list.querySelector(`[data-ts="${CSS.escape(root.ts)}"]`)?.scrollIntoView({ block: "nearest" });
+    list.sticks = list.scrollHeight - list.scrollTop - list.clientHeight < 40; // what comes next must not carry it away
   }
   patch(document.getElementById("thread-foot"), [composer(channel, root.ts, "Reply")]);
 }
