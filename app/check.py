@@ -23,6 +23,7 @@ from app.manifest import SCOPES
 from app.policy import policy_of
 from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
 from app.problems import ConfigProblems
+from app.triage import finding as learned_model
 from channels import registry
 from channels.channel import Checks, Finding
 from channels.errors import ChannelError, Retry
@@ -68,9 +69,9 @@ async def check(config: Config) -> list[Finding]:
         *(_guarded(channel.name, _channel(config, channel)) for channel in config.channels),
         _guarded("Public address", public_address(config)),
         _guarded("Texts", texts(config)),
-        _guarded("Deciding", deciding(config)),
     ]
     found = list(chain.from_iterable(await asyncio.gather(*parts)))
+    found += await _guarded("Deciding", deciding(config))  # computes for seconds, during which no server could answer
     if not config.channels:
         fix = "Add [[channels]]; docs/configuration.md shows each kind."
         found.append(Finding(ok=False, what="There is no channel yet, so no customer can write.", fix=fix))
@@ -341,6 +342,7 @@ async def deciding(config: Config) -> Sequence[Finding]:
         *calendar.findings(policy, datetime.now(UTC)),
         _well(f"Rules: {brings}, {used} in force{off}; {len(policy.phrases):,} phrases are listened for."),
         _well(f"Templates: {texts}, {len(policy.replies.names())} replies to pick from."),
+        await asyncio.to_thread(learned_model, config.model),
     ]
 
 

@@ -29,6 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.rules import rules
+from app.triage import model, triage
 
 if TYPE_CHECKING:
     from app.backup import Manifest, Progress
@@ -58,6 +59,8 @@ quarantine = typer.Typer(help="Look at requests that could not be read, and read
 mail = typer.Typer(help="See how mails are read, and those that nobody sees in Slack.", no_args_is_help=True)
 app.add_typer(slack, name="slack")
 app.add_typer(rules, name="rules")
+app.add_typer(model, name="model")
+app.command()(triage)
 app.add_typer(mail, name="mail")
 app.add_typer(quarantine, name="quarantine")
 

@@ -183,7 +183,7 @@ async def _demo(port: int, browser: bool) -> None:
             return
         console.print(f"\n  [bold]Santral is running:[/] [link={page}/]{page}/[/link]")
         console.print("  Customers' phones and mailboxes on the left, Slack on the right.")
-        console.print("  At the top right is the shop's clock: turn it to see nights, Mondays and broken promises.")
+        console.print("  At the top right stands the shop's clock. It can be turned.")
         console.print(f"  [dim]Its log: {FOLDER / 'santral.log'}[/]")
         console.print("  Ctrl-C ends it.\n")
         if browser:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +33,7 @@ Found = TypeVar("Found")
 PICTURES = Path(__file__).parent / "static" / "pictures"
 READ = 0.055  # seconds a character of a sentence takes to read, beside what is to be seen
 LOOK = 1.6  # seconds at least
+WALK_INS = itertools.cycle(("Lena", "Pavel", "Grace", "Mehmet", "Sofia"))
 
 
 class Stuck(Exception):
@@ -283,6 +285,11 @@ class Stage:
                 if element.get("style") == "primary" and not element["action_id"].startswith("delivery_"):
                     return f"question:{ts} {element['action_id']}"
         return None
+
+
+def marker() -> str:
+    """Something that tells this play's words from an earlier play's."""
+    return f"K-{int(time.time()) % 100_000:05d}"
 
 
 def _picture(name: str) -> str:

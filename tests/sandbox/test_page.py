@@ -319,6 +319,17 @@ async def test_a_thread_opens_beside_the_channel_and_takes_replies(visit: Visit)
     assert len(stored.replies) == 1
 
 
+async def test_a_link_to_a_thread_of_the_workspace_opens_it_here(visit: Visit) -> None:
+    page = visit.page
+    root = await visit.api("chat.postMessage", channel=cast.RETURNS_CHANNEL, text="Jonas Weber")
+    place = f"https://kumbara.slack.com/archives/{cast.RETURNS_CHANNEL}/p{root['ts'].replace('.', '')}"
+    await visit.api("chat.postMessage", channel=cast.SUPPORT_CHANNEL, text=f"It goes on <{place}|there>")
+    await page.locator(".sl-item[data-channel]", has_text="support").click()
+    await page.click("#channel-list a >> text=there")
+    await expect(page.locator("#channel-head")).to_contain_text("returns")
+    await expect(page.locator("#thread-list")).to_contain_text("Jonas Weber")
+
+
 async def test_block_kit_is_drawn_as_slack_draws_it(visit: Visit) -> None:
     page = visit.page
     words = (
@@ -428,6 +439,7 @@ async def test_the_shops_clock_is_turned_and_everybody_goes_by_it(visit: Visit) 
     demo.clock.hours = weekly()
     await page.click(".shop-clock summary")
     panel = page.locator(".clock-panel")
+    await expect(panel).to_contain_text("Kumbara is")  # the page has heard of the hours
     await panel.get_by_role("button", name="Saturday 23:40").click()
     await expect(page.locator(".shop-clock summary")).to_contain_text("Sat 23:40")
     await expect(panel).to_contain_text("Kumbara is closed, opens Mon 09:00")

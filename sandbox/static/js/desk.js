@@ -325,6 +325,15 @@ function homeView() {
     : [h("div", { class: "sl-nothing" }, svg(appMark(48)), h("p", {}, `${store.cast.app_name} posts every conversation into the support channel. It has no page of its own yet.`))];
 }
 
+// Links to a message of the workspace are opened here, as Slack opens them, and not in another tab.
+document.getElementById("desk").addEventListener("click", (event) => {
+  const [, id, seconds, rest] = /\/archives\/(\w+)\/p(\d{10})(\d{6})/.exec(event.target.closest?.("a")?.href || "") || [];
+  const channel = channels().find((one) => one.id === id);
+  if (!channel) return;
+  event.preventDefault();
+  openThread(channel, { ts: `${seconds}.${rest}` });
+});
+
 export function drawDesk() {
   const channel = currentChannel();
   const known = users();
