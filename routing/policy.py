@@ -85,7 +85,7 @@ class Policy:
         return self.teams.get(name) or self.first
 
     def team_for(self, language: str, tags: Iterable[str]) -> tuple[str, str]:
-        """The team of a new matter, and why: by tag, then by language, else the first."""
+        """The team of a new matter, and why: by tag, then by language, else the first, which needs no reason."""
         tags = frozenset(tags)
         for team in self.teams.values():
             if shared := sorted(team.tags & tags):
@@ -93,7 +93,7 @@ class Policy:
         for team in self.teams.values():
             if language and language in team.languages:
                 return team.name, f"{team.name} answers {language}"
-        return self.first.name, "the default team"
+        return self.first.name, ""
 
 
 class Live:

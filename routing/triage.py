@@ -106,7 +106,7 @@ def _language(facts: Facts, policy: Policy) -> tuple[list[Change], str]:
         return [WishLanguage(language=settled.language)], f"asks for {settled.language}"
     if conversation.wish in policy.languages or (conversation.language in policy.languages and not settled.sureness):
         return [], ""
-    return [SetLanguage(language=settled.language)], f"writes {settled.language}"
+    return [SetLanguage(language=settled.language)], ""  # the card shows it, and anybody sees why
 
 
 def _words(conversation: Conversation, words: Reading, *, fresh: bool) -> tuple[list[Change], str]:

@@ -101,7 +101,7 @@ def kinds(decision: Decision) -> list[str]:
 def test_a_newcomer_gets_a_language_tags_a_team_and_the_reasons_are_said() -> None:
     decision = decided(facts(), POLICY)
     assert decision.changes == (SetLanguage(language="ru"), AddTag(tag="order-status"), SetTeam(team="moscow"))
-    assert decision.because.startswith("writes ru; order-status: ")
+    assert decision.because.startswith("order-status: ")
     assert "где мой" in decision.because.lower()
     assert decision.because.endswith("moscow answers ru")
 
