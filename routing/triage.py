@@ -6,6 +6,7 @@ is named as work and follows: the acknowledgement, and a closer look at what was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -34,6 +35,11 @@ from routing.weighing import TAGS
 ACKNOWLEDGE, UNDERSTAND = "acknowledge", "understand"  # kinds of work, a conversation each
 SURE = 2.0  # score from which a tag that words tell is set: a likely phrase, or two hints
 ALL_TAGS = frozenset(TAGS)
+
+_NO_MATTER = frozenset({"spam", "other", "praise"})
+_COMMAND = re.compile(
+    r"/[A-Za-z_]{1,32}(@\w+)?", re.ASCII
+)  # a button of a messenger writes so: nobody asked
 
 _NOTHING = Outcome()
 
@@ -113,7 +119,12 @@ def _words(conversation: Conversation, words: Reading, *, fresh: bool) -> tuple[
     """What the words tell. They add tags; within a matter they raise the priority, and never lower it."""
     tags = [one.name for one in words.tags if one.score >= SURE]
     changes: list[Change] = [AddTag(tag=tag) for tag in tags if tag != "other" or not conversation.tags]
-    spam = "spam" in conversation.tags or tags[:1] == ["spam"]
+    spam = tags[:1] == ["spam"]
+    if "spam" in conversation.tags and not spam and set(tags) - _NO_MATTER:
+        changes.append(RemoveTag(tag="spam"))  # whoever has a matter is a customer after all
+        changes.append(SetPriority(priority=words.priority))
+        return changes, words.because
+    spam = spam or "spam" in conversation.tags
     raises = words.priority < conversation.priority and not spam
     lowers = fresh and words.priority is Priority.LOW
     if raises or lowers:
@@ -160,7 +171,7 @@ def _team(facts: Facts, conversation: Conversation, policy: Policy, outcome: Out
 
 def _puts(facts: Facts, conversation: Conversation, policy: Policy, outcome: Outcome) -> Iterable[Put]:
     message = facts.message
-    if message.automatic:
+    if message.automatic or _COMMAND.fullmatch(message.text):
         return
     key = str(conversation.id)
     if policy.acknowledges and outcome.acknowledge and not message.quiet and "spam" not in conversation.tags:

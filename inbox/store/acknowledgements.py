@@ -26,6 +26,7 @@ class Circumstances:
     team: str
     tags: frozenset[str]
     zone: str  # of the customer, "" if not known
+    phone: str  # a number of theirs, "" if not known
     silenced: bool
     waiting_since: datetime | None
     answered_at: datetime | None  # by a person, over all channels
@@ -44,14 +45,19 @@ class Circumstances:
 
 _CIRCUMSTANCES = """
 select c.customer_id, p.name as customer, a.id as address_id, a.kind as address_kind, c.channel, c.language, c.team,
-    c.tags, p.time_zone as zone, a.silenced_at is not null as silenced, c.waiting_since, c.last_out_at as answered_at,
+    c.tags, p.time_zone as zone,
+    coalesce((select x.value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1), '')
+        as phone,
+    a.silenced_at is not null as silenced, c.waiting_since, c.last_out_at as answered_at,
     m.id as message_id, m.sent_at, m.automatic, m.body ? 'quiet' as quiet, m.body ? 'bot' as bot,
     told.once as acknowledged, told.opens_at as promised,
     (select count(*) from acknowledgements k
      where k.address_id = a.id and k.at > $2::timestamptz - interval '1 day' and k.at <= $2::timestamptz) as address_day,
     (select count(*) from acknowledgements k
      where k.address_id = a.id and k.at > $2::timestamptz - interval '7 days' and k.at <= $2::timestamptz) as address_week,
-    (select count(*) from messages x
+    -- Both ways: a person who types five lines is no loop.
+    (select 2 * least(count(*) filter (where x.direction = 'in'), count(*) filter (where x.direction = 'out'))
+     from messages x
      where x.conversation_id = c.id and x.position > c.last_position - 50 and x.address_id = a.id
        and x.sent_at > $2::timestamptz - $3::interval
        and x.direction in ('in', 'out')) as exchanged,
@@ -64,7 +70,9 @@ join lateral (
     where m.conversation_id = c.id and m.direction = 'in' order by m.position desc limit 1
 ) m on true
 left join lateral (
-    select k.once, k.opens_at from acknowledgements k where k.customer_id = c.customer_id order by k.once desc limit 1
+    -- What a clock that ran ahead has promised counts for nothing once it is set right.
+    select k.once, k.opens_at from acknowledgements k
+    where k.customer_id = c.customer_id and k.at <= $2::timestamptz order by k.once desc limit 1
 ) told on true
 where c.id = $1
 """
@@ -78,25 +86,32 @@ async def circumstances(c: Connection, conversation_id: int, now: datetime) -> C
 
 async def claim(
     c: Connection, told: Circumstances, conversation_id: int, *, kind: str, once: datetime, at: datetime,
-    opens_at: datetime | None,
+    opens_at: datetime | None, per_minute: int,
 ) -> bool:  # fmt: skip
-    """Take the right to tell this customer for this closed time. False when it was taken before."""
-    return (
-        await c.fetchval(
-            """
+    """Take the right to tell this customer for this closed time.
+
+    False when it was taken before, or when `per_minute` customers were told within the last minute: that is counted
+    under a lock, because a flood comes all at once.
+    """
+    await c.execute("select pg_advisory_xact_lock(hashtext('santral.acknowledgements'))")
+    made = await c.fetchval(
+        """
         insert into acknowledgements (customer_id, once, conversation_id, address_id, kind, at, opens_at)
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict (customer_id, once) do nothing returning true
+        select $1, $2, $3, $4, $5, $6, $7
+        where (select count(*) from acknowledgements
+               where at > $6::timestamptz - interval '1 minute' and at <= $6) < $8
+        on conflict (customer_id, once) do nothing returning true
         """,
-            told.customer_id,
-            once,
-            conversation_id,
-            told.address_id,
-            kind,
-            at,
-            opens_at,
-        )
-        is not None
+        told.customer_id,
+        once,
+        conversation_id,
+        told.address_id,
+        kind,
+        at,
+        opens_at,
+        per_minute,
     )
+    return made is not None
 
 
 async def expected_wait(c: Connection, team: str, now: datetime, *, last: int = 20) -> timedelta | None:

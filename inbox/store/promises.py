@@ -45,6 +45,21 @@ async def history(c: Connection, conversation_id: int) -> Sequence[Happened]:
     return [Happened(at=row["at"], what=row["what"]) for row in rows]
 
 
+async def escalated(c: Connection, conversation_id: int) -> int:
+    """How often broken promises raised the priority since anything else set it: what was promised stays as it was."""
+    return int(
+        await c.fetchval(
+            """
+            select count(*) from changes k where k.conversation_id = $1 and k.by = 'santral'
+              and k.change ->> 'change' = 'set_priority' and k.id > coalesce((
+                  select max(o.id) from changes o where o.conversation_id = $1 and o.by <> 'santral'
+                    and o.change ->> 'change' = 'set_priority'), 0)
+            """,
+            conversation_id,
+        )
+    )
+
+
 async def show(c: Connection, conversation_id: int, *, at: datetime | None, what: str, state: str) -> bool:
     """Note which promise is next and how it stands. False when the card says so already."""
     found = await c.fetchval(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import phonenumbers
 import structlog
 from babel.dates import format_timedelta
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from channels.message import Author
 from inbox import figures
@@ -63,7 +65,7 @@ class Acknowledging:
         async with self._database.transaction() as c:
             mine = await acknowledgements.claim(
                 c, found, conversation_id, kind=decision.kind.value, once=decision.once, at=now,
-                opens_at=decision.opens_at,
+                opens_at=decision.opens_at, per_minute=policy.limits.per_minute,
             )  # fmt: skip
             if not mine:
                 return Ran()
@@ -104,7 +106,7 @@ def situation(
         hours=hours,
         language=spoken,
         sent_at=found.sent_at,
-        zone=ZoneInfo(found.zone) if found.zone else None,
+        zone=zone_of(found),
         automatic=found.automatic,
         quiet=found.quiet,
         bot=found.bot,
@@ -121,6 +123,21 @@ def situation(
         waiting_since=found.waiting_since,
         expected_wait=wait,
     )
+
+
+def zone_of(found: Circumstances) -> ZoneInfo | None:
+    """Where the customer's day begins: as we were told, else as their number says if its country has one zone."""
+    named = found.zone
+    if not named and found.phone:
+        try:
+            zones = time_zones_for_number(phonenumbers.parse(found.phone))
+        except phonenumbers.NumberParseException:
+            zones = ()
+        named = zones[0] if len(zones) == 1 and zones[0] != UNKNOWN_TIMEZONE else ""
+    try:
+        return ZoneInfo(named) if named else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def in_words(wait: timedelta, language: str) -> str:

@@ -53,7 +53,8 @@ class Promising:
         async with self._database.transaction() as c:
             conversation = await arrivals.load(c, conversation_id)
             happened = await promises.history(c, conversation_id)
-            standings = stand(happened, conversation, policy, now)
+            escalated = await promises.escalated(c, conversation_id)
+            standings = stand(happened, conversation, policy, now, escalated=escalated)
             puts: list[Put] = []
             for began, one in standings:
                 if one.state in TOLD:
@@ -133,16 +134,19 @@ def fingerprint(policy: Policy) -> str:
 
 
 def stand(
-    happened: Sequence[Happened], conversation: Conversation, policy: Policy, now: datetime
+    happened: Sequence[Happened], conversation: Conversation, policy: Policy, now: datetime, *, escalated: int = 0
 ) -> list[tuple[datetime, Standing]]:
-    """How the promises of the present matter stand, each with the moment its clock began."""
+    """How the promises of the present matter stand, each with the moment its clock began.
+
+    `escalated` is how often broken promises raised the priority: a promise does not change by being broken.
+    """
     team = policy.team(conversation.team)
     hours = team.hours or always(policy)
+    promised = Priority(min(conversation.priority + escalated, Priority.LOW))
     return [
         (clock.runs[0][0], standing(target, clock, hours, now))
         for clock in clocks(_events(happened))
-        if clock.ended_at is None
-        and (target := policy.targets.of(team.name, conversation.priority, clock.promise)) is not None
+        if clock.ended_at is None and (target := policy.targets.of(team.name, promised, clock.promise)) is not None
     ]
 
 

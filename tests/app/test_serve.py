@@ -61,7 +61,7 @@ async def both_ways(world: World, say: str = LOUD, answer: str = QUIET) -> None:
     async def answered() -> bool:
         return await world.answers(customer) == [answer]
 
-    await eventually(answered, within=30)
+    await eventually(answered, within=60)
 
 
 async def test_its_own_database_is_made_kept_over_a_restart_and_ended_with_it(alone: World) -> None:

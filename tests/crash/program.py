@@ -22,6 +22,7 @@ import asyncpg
 
 from app.postgres import Postgres, find
 from inbox.store.database import Database
+from tests.crash.forked import Forked
 from tests.world import World, eventually
 
 SANTRAL = Path(sys.executable).parent / "santral"
@@ -34,7 +35,10 @@ def environment() -> dict[str, str]:
 
 
 class Program:
-    """One `santral serve`. Start it, kill it or stop it, and start it again; its log goes on in one file."""
+    """One `santral serve`. Start it, kill it or stop it, and start it again; its log goes on in one file.
+
+    One that is `closed` begins with nothing, as its user starts it, and has no standard streams; others are `Forked`.
+    """
 
     def __init__(self, world: World, *arguments: str, log: str = "santral.log", closed: bool = False) -> None:
         self.world = world
@@ -42,10 +46,10 @@ class Program:
         self.log = world.folder / log
         self._arguments = arguments
         self._closed = closed
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | asyncio.subprocess.Process | None = None
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Forked | asyncio.subprocess.Process:
         assert self._process is not None, "not started"
         return self._process
 
@@ -54,13 +58,13 @@ class Program:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, *, ready: bool = True) -> None:
-        command = [str(SANTRAL), "serve", "--config", str(self.world.config_file()), *self._arguments]
+        arguments = ["serve", "--config", str(self.world.config_file()), *self._arguments]
+        self.log.touch()
         if self._closed:
-            command = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *command]
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=self.world.folder
-            )
+            command = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', str(SANTRAL), *arguments]
+            self._process = await asyncio.create_subprocess_exec(*command, env=environment(), cwd=self.world.folder)
+        else:
+            self._process = await Forked.start(arguments, self.world.folder, self.log, environment())
         if ready:
             await eventually(self.ready, within=PATIENCE)
 

@@ -16,6 +16,7 @@ from inbox.intake import Intake
 from inbox.replies import Replies
 from inbox.store.database import Database
 from inbox.store.work import Piece
+from routing.acknowledge import Limits
 from routing.policy import Live
 from routing.rounds.acknowledging import Acknowledging, in_words
 from routing.triage import triage
@@ -33,9 +34,9 @@ def night() -> datetime:
     return NIGHT
 
 
-def acknowledging(database: Database) -> Acknowledging:
+def acknowledging(database: Database, live: Live = ALWAYS_CLOSED_AT_NIGHT) -> Acknowledging:
     replies = Replies(database, {}, follow_up=nothing, now=night)
-    return Acknowledging(database, replies, ALWAYS_CLOSED_AT_NIGHT, now=night)
+    return Acknowledging(database, replies, live, now=night)
 
 
 def piece(conversation_id: int) -> Piece:
@@ -125,6 +126,40 @@ async def test_a_flood_of_acknowledgements_is_stopped(database: Database) -> Non
     assert await told(database) == 0
 
 
+async def test_a_flood_that_comes_all_at_once_is_stopped_too(database: Database) -> None:
+    live = Live(replace(ALWAYS_CLOSED_AT_NIGHT(), limits=Limits(per_minute=3)))
+    for number in range(8):
+        sender = Address(kind="phone", value=f"+90532111223{number}")
+        await arrives(database, str(number), sender=sender)
+    async with database.connection() as c:
+        ids = [row["id"] for row in await c.fetch("select id from conversations")]
+    await asyncio.gather(*(acknowledging(database, live).run(piece(id)) for id in ids))
+    assert await told(database) == 3
+
+
+async def test_what_a_clock_promised_that_ran_ahead_keeps_nobody_silent(database: Database) -> None:
+    await arrives(database, "1")
+    id = await conversation(database)
+    async with database.connection() as c:
+        await c.execute(
+            """
+            insert into acknowledgements (customer_id, once, conversation_id, address_id, kind, at, opens_at)
+            select customer_id, $1, id, address_id, 'closed', $1, $1 from conversations
+            """,
+            NIGHT + timedelta(days=365),
+        )
+    await acknowledging(database).run(piece(id))
+    assert await told(database) == 1
+
+
+async def test_the_opening_is_named_on_the_customers_clock_where_their_number_tells_it(database: Database) -> None:
+    await arrives(database, "1", sender=Address(kind="phone", value="+81312345678"))
+    await acknowledging(database).run(piece(await conversation(database)))
+    async with database.connection() as c:
+        words = await c.fetchval("select text from messages where direction = 'out'")
+    assert "yarın 15:00'te" in words  # nine in Istanbul is three in Tokyo
+
+
 @pytest.mark.parametrize(
     ("minutes", "language", "words"),
     [
@@ -138,5 +173,3 @@ async def test_a_flood_of_acknowledgements_is_stopped(database: Database) -> Non
 )
 def test_a_wait_is_rounded_up_and_said_as_people_do(minutes: int, language: str, words: str) -> None:
     assert in_words(timedelta(minutes=minutes), language) == words
-
-

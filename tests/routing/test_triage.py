@@ -248,3 +248,20 @@ def test_an_answered_question_that_is_asked_again_is_the_same_matter() -> None:
     given = facts("Kargom nerede?", conversation=running)
     found = after(given, decided(given, POLICY))
     assert (found.team, found.tags) == ("returns", {"return", "order-status"})
+
+
+def test_who_was_taken_for_spam_and_has_a_matter_is_a_customer_after_all() -> None:
+    taken = Conversation(
+        id=1, customer_id=1, language="tr", team="support", priority=Priority.LOW, tags=frozenset({"spam"})
+    )
+    given = facts("Pardon, kargom nerede kaldı, 3 haftadır bekliyorum?", conversation=taken, at=NOW.replace(hour=20))
+    decision = decided(given, POLICY)
+    found = after(given, decision)
+    assert "spam" not in found.tags
+    assert found.priority <= Priority.NORMAL
+    assert "acknowledge" in kinds(decision)
+
+
+@pytest.mark.parametrize("command", ["/start", "/help@kumbara_bot"])
+def test_a_button_of_the_app_asks_nothing_and_is_told_nothing(command: str) -> None:
+    assert kinds(decided(facts(command, at=NOW.replace(hour=20)), POLICY)) == []

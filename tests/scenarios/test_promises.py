@@ -105,6 +105,15 @@ async def test_a_broken_promise_raises_moves_and_calls(world: World) -> None:
     assert (change["by"], change["because"]) == ("santral", "first answer target of 4h broken")
 
 
+async def test_a_promise_does_not_change_by_being_broken(world: World) -> None:
+    await open_shop(world)
+    await asks(world)
+    await world.turn(istanbul("2027-02-06T12:01"))
+    await eventually(lambda: _raised(world))
+    await due_is(world, "Sat 12:00", "first_answer", "broken")  # not the hour that high ones are promised
+    await said(world, ("first_answer", "broken"))
+
+
 async def _raised(world: World) -> bool:
     (row,) = await query(world, "select priority from conversations")
     return bool(row["priority"] == 1)
