@@ -211,7 +211,7 @@ async def build(
 
     async def reload_refused(detail: str) -> None:
         async with database.transaction() as c:
-            await alarm.files_refused(c, detail)
+            await (alarm.files_refused(c, detail) if detail else alarm.files_in_force(c))
 
     async def health() -> dict[str, bool]:
         parts = {"database": await _answers(database), "slack": slack.identity is not None}
@@ -301,6 +301,7 @@ class _Alarm:
 
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
+        self._files: set[str] = set()  # what was said of files that were refused since the start, by its key
 
     async def refused(self, c: Connection, channel: str, detail: str) -> None:
         """A channel that we have to ask refuses us: nothing comes in there. Told once a day while it does."""
@@ -322,6 +323,15 @@ class _Alarm:
         key = f"rules:{now():%Y-%m-%d}:{same}"
         await deliveries.notify_desk(c, None, key, {"notice": "rules", "detail": detail})
         await work.put(c, [self.ring()])
+        self._files.add(key)
+
+    async def files_in_force(self, c: Connection) -> None:
+        """Files that had been refused were taken over. Told where the refusal was; by whichever process is first."""
+        # What was said stays known: forgetting it twice tells nothing, and this may be rolled back.
+        if any([await deliveries.forget_notice(c, key) for key in sorted(self._files)]):
+            key = f"rules_again:{now().isoformat()}"
+            await deliveries.notify_desk(c, None, key, {"notice": "rules_again"})
+            await work.put(c, [self.ring()])
 
     def ring(self) -> Put:
         """The work that shows notices which belong to no conversation."""

@@ -322,7 +322,7 @@ async def texts(config: Config) -> Sequence[Finding]:
     catalog = Catalog.load(first)
     if problems := catalog.check():
         return [_wrong(f"Texts: {problem}.", "Mend that file in templates/texts.") for problem in problems]
-    there = f"Texts: complete in {', '.join(catalog.languages)}"
+    there = f"The desk's own texts: complete in {', '.join(catalog.languages)}"
     spoken = {first, first.partition("-")[0]} & set(catalog.languages)
     return (_well(f"{there}." if spoken else f"{there}; for {first} there are none, so {LAST_RESORT} is used."),)
 

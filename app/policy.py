@@ -71,7 +71,7 @@ def _policy(config: IntakeConfig) -> Policy:
     agents = {
         agent.id: made.agent(("agents", position), agent, tags, region) for position, agent in enumerate(config.agents)
     }
-    replies = made.replies()
+    replies = made.replies(tags)
     approved = made.approved(replies)
     if made.problems or rules is None or replies is None or approved is None:
         raise ConfigProblems("the configuration", made.problems)
@@ -141,12 +141,12 @@ class _Making:
                 self.problems.append(Problem(key=key, what=one.what, fix=one.fix))
             return None
 
-    def replies(self) -> Replies | None:
+    def replies(self, tags: frozenset[str] | None) -> Replies | None:
         shop, folder = self.config.shop, self.config.templates
         carried = {channel.name: registry.CAPABILITIES.get(channel.kind) for channel in self.config.channels}
         limits = {name: Limit(most=can.max_text, measure=can.measure) for name, can in carried.items() if can}
         try:
-            return Replies.load(shop.languages, folder, shop=shop.name, limits=limits)
+            return Replies.load(shop.languages, folder, shop=shop.name, limits=limits, tags=tags)
         except BadReplies as wrong:
             self._texts(wrong)
             return None

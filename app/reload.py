@@ -33,7 +33,7 @@ Tell = Callable[[str], Awaitable[None]]
 
 
 class Reload:
-    """Reads the configuration again with `reread`. `tell` says at the desk what is wrong with it.
+    """Reads the configuration again with `reread`. `tell` says at the desk what is wrong, "" that nothing is now.
 
     Where the database is away it is asked again, after `pause` seconds and then less and less often.
     """
@@ -54,6 +54,7 @@ class Reload:
         self._reread = reread
         self._tell = tell
         self._pause = pause
+        self._was_refused = False
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self) -> bool:
@@ -74,9 +75,13 @@ class Reload:
                 log.warning("serve.reload_needs_restart", changed=left)
             log.info("serve.reloaded", rules=len(policy.rules.rules), teams=list(policy.teams))
             await self._surely(self.look_again)
+            if self._was_refused:
+                await self._surely(lambda: self._tell(""))
+                self._was_refused = False
             return True
 
     async def _refused(self, said: str) -> bool:
+        self._was_refused = True
         await self._surely(lambda: self._tell(said))
         return False
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -60,6 +61,8 @@ class Reader:
         from routing.triage import said
 
         message = _message(line)
+        if "language" in message:
+            message["language"] = _code(str(message["language"] or ""))
         text = said(str(message.get("subject") or ""), message["text"])
         language = message.get("language") or guess(message["text"], self.languages)
         words = self.phrases.read(text)
@@ -161,9 +164,25 @@ def _opened(place: str) -> AbstractContextManager[BinaryIO]:
         raise NotThere(f"{place}: {error.strerror or error}") from None
 
 
+def _code(written: str) -> str:
+    """A language as its codes are written (BCP 47): TR is tr, en_gb is en-GB."""
+    first, *more = written.strip().replace("_", "-").split("-")
+    return "-".join((first.lower(), *(part.upper() if len(part) == 2 else part for part in more)))
+
+
+def _number(written: str) -> float:
+    found = float(written)
+    return found if isfinite(found) else _no_number(written)
+
+
+def _no_number(written: str) -> float:
+    """Refuse what JSON has no word for: who reads our lines could not read it back."""
+    raise BadLine(f"{written} is no number that JSON can write")
+
+
 def _message(line: bytes | str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, parse_constant=_no_number, parse_float=_number)
     except UnicodeDecodeError:
         raise BadLine("it is not UTF-8 text") from None
     except (ValueError, RecursionError):
@@ -273,12 +292,17 @@ def triage(
 
     def show(line: dict[str, Any]) -> None:
         # UTF-8 whatever the terminal's language: a program reads this, and a letter lost here is lost.
-        sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        sys.stdout.buffer.write(
+            json.dumps(line, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+        )
         sys.stdout.buffer.flush()
 
-    chosen = tuple(name.strip().lower() for name in languages.split(",") if name.strip())
+    chosen = tuple(_code(name.strip()) for name in languages.split(",") if name.strip())
     if not chosen:
         raise typer.BadParameter("name one language at least, such as en", param_hint="--languages")
+    if unknown := [name for name in chosen if name.partition("-")[0] not in LANGUAGES]:
+        what = f"{unknown[0]!r} is not read here; known are {', '.join(LANGUAGES)}"
+        raise typer.BadParameter(what, param_hint="--languages")
     if read(place, reader(chosen, config, complain), show, complain):
         raise typer.Exit(1)
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
-from bench.updates import TEXTS, request, update
+from bench.updates import language_of, request, texts, update
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -154,7 +154,8 @@ def _prepared(plan: Plan) -> tuple[list[bytes], int]:
             customer, new = plan.new + new, new + 1
         else:
             customer = plan.known[0] + chance.randrange(plan.known[1])
-        body = update(number=number, customer=customer, text=chance.choice(TEXTS), sent_at=sent_at)
+        text = chance.choice(texts(language_of(customer)))
+        body = update(number=number, customer=customer, text=text, sent_at=sent_at)
         signature = hmac.new(plan.secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {SECRET_HEADER: plan.secret, SIGNATURE_HEADER: signature}
         requests.append(request(path=plan.path, port=plan.port, headers=headers, body=body))

@@ -23,6 +23,7 @@ from routing.policy import Policy, TeamPolicy
 from routing.rules import Known, Rules
 from routing.training import Answer, Example, Scores, Tally, combined, examples, held_out, scored
 from routing.triage import decided
+from routing.weighing import TAGS
 from templates.approved import Approved
 from templates.replies import Replies
 
@@ -95,7 +96,9 @@ def _by_words(reading: Reading) -> Answer:
 
 def _deciding(phrases: Phrases, texts: Sequence[str]) -> float:
     """Milliseconds of CPU of `routing.triage.decided`, which runs inside the intake."""
-    known = Known(tags=frozenset(), teams=("support",), channels={"bot": "telegram"}, languages=LANGUAGES, agents=None)
+    known = Known(
+        tags=frozenset(TAGS), teams=("support",), channels={"bot": "telegram"}, languages=LANGUAGES, agents=None
+    )
     policy = Policy(
         shop="Kumbara",
         languages=LANGUAGES,

@@ -128,13 +128,18 @@ class Filling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """What a window for templates is about. `channel` is a kind; `choices` are names and titles, the best first."""
+    """What a window for templates is about. `channel` is a kind; `choices` are names and titles, the best first.
+
+    `resolved` is what whoever has the window open knows of the conversation; `warn` where they learn it now.
+    """
 
     conversation: str
     customer: str
     channel: str
     language: str  # the conversation's
     choices: Sequence[tuple[str, str]]
+    resolved: bool = False
+    warn: bool = False
 
 
 def template(offered: Offered, say: Voice, filling: Filling | None = None) -> dict[str, Any]:
@@ -152,7 +157,9 @@ def template(offered: Offered, say: Voice, filling: Filling | None = None) -> di
         context(plain_text(one_line(where, 300))),
         {"type": "actions", "block_id": "template", "elements": [menu]},
     ]
-    meta: dict[str, Any] = {"conversation": offered.conversation}
+    if offered.warn:
+        blocks.insert(1, context(plain_text(say("template.resolved"))))
+    meta: dict[str, Any] = {"conversation": offered.conversation, "resolved": offered.resolved}
     view: dict[str, Any] = {
         "type": "modal",
         "callback_id": "template",
@@ -205,6 +212,7 @@ class Filled:
     typed: Mapping[str, str] = field(default_factory=dict)  # what stands there now
     text: str | None = None  # None: there was no text yet
     boxes: Mapping[str, str] = field(default_factory=dict)
+    resolved: bool = False  # whether the window was shown for a conversation that was so
 
 
 def filled(view: Mapping[str, Any]) -> Filled:
@@ -227,6 +235,7 @@ def filled(view: Mapping[str, Any]) -> Filled:
         typed={variable: value for variable, value in typed.items() if value},
         text=text,
         boxes=boxes,
+        resolved=bool(meta.get("resolved")),
     )
 
 

@@ -7,6 +7,7 @@ go to is decided by the work it makes due.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -32,7 +33,17 @@ SHOWN = 10  # conversations in one answer
 MORNING = time(9)  # "tomorrow", for somebody whose hours nobody has laid down
 LONGEST = timedelta(days=366)  # beyond that it is a slip of the pen
 
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# The week in the languages of the desk, Monday first. Any beginning of three letters will do that is no other day's.
+_WEEKS = (
+    ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    ("pazartesi", "salı", "çarşamba", "perşembe", "cuma", "cumartesi", "pazar"),
+    ("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag sonnabend", "sonntag"),
+    (
+        "понедельник понедельника", "вторник вторника", "среда среду среды", "четверг четверга",
+        "пятница пятницу пятницы", "суббота субботу субботы", "воскресенье воскресенья",
+    ),
+)  # fmt: skip
+_TOMORROW = ("tomorrow", "yarın", "завтра", "morgen")
 _LENGTH = re.compile(
     r"(?:(?P<days>\d{1,3}) ?d(?:ays?)?)? ?"
     r"(?:(?P<hours>\d{1,4}) ?h(?:(?:ou)?rs?)?)? ?"
@@ -247,16 +258,32 @@ def _until(words: str, now: datetime, zone: ZoneInfo) -> Away | None:
 
 
 def _day(word: str, today: date) -> date | None:
-    if word == "tomorrow":
+    plain = _plain(word)
+    if plain in map(_plain, _TOMORROW):
         return today + timedelta(days=1)
-    if len(word) >= 3 and (found := [number for number, name in enumerate(_DAYS) if name.startswith(word)]):
-        return today + timedelta(days=(found[0] - today.weekday() - 1) % 7 + 1)
+    if (weekday := _weekday(plain)) is not None:
+        return today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
     if _DATE.fullmatch(word):
         try:
             return date.fromisoformat(word)
         except ValueError:
             return None
     return None
+
+
+def _weekday(plain: str) -> int | None:
+    """Which day of the week a name or the beginning of one is, Monday 0; None where it may be several or is none."""
+    names = [(_plain(name), day) for week in _WEEKS for day, said in enumerate(week) for name in said.split()]
+    whole = {day for name, day in names if name == plain}
+    begun = {day for name, day in names if name.startswith(plain)} if len(plain) >= 3 else set()
+    found = whole or begun
+    return found.pop() if len(found) == 1 else None
+
+
+def _plain(word: str) -> str:
+    """A word without the signs over its letters, which not every keyboard has: yarın is yarin."""
+    apart = unicodedata.normalize("NFD", word.casefold().replace("ı", "i"))
+    return "".join(sign for sign in apart if not unicodedata.combining(sign))
 
 
 def _clock(words: str) -> time | None:

@@ -186,6 +186,11 @@ def files_refused(detail: str, say: Voice) -> Post:
     return post + small(say, "reload.advice")
 
 
+def files_in_force(say: Voice) -> Post:
+    """The end of `files_refused`."""
+    return sentence(say, "reload.again")
+
+
 def promise(notice: Mapping[str, Any], say: Voice) -> Post:
     """A target comes near, or was missed: until when it is or was, whose turn it is, and what was done about it.
 

@@ -179,7 +179,7 @@ class Views:
                 return notices.promise(notice, say)
             case "assigned":
                 return notices.assigned(notice, say)
-            case "parked" | "mailbox" | "reads_again" | "model" | "rules":
+            case "parked" | "mailbox" | "reads_again" | "model" | "rules" | "rules_again":
                 return self.alarm(notice)
             case _:
                 known = code in notices.FAILURES
@@ -200,6 +200,8 @@ class Views:
             return notices.model_unused(detail, self.say)
         if notice.get("notice") == "rules":
             return notices.files_refused(detail, self.say)
+        if notice.get("notice") == "rules_again":
+            return notices.files_in_force(self.say)
         since = datetime.fromisoformat(str(notice["since"]))
         return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
 

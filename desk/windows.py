@@ -2,6 +2,7 @@
 
 Rule: what a window asks for is committed before it is acknowledged, under the id of the window: submitted twice, it
 happens once. Nothing leaves that still lacks something, and nothing that the agent has not seen as it will be sent.
+The window "Reply with template" is the question whether something is meant for the customer: `ask_first` asks no other.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from desk import forms, notices
+from desk.commands import NOTE_PREFIXES
 from desk.desk import Desk
 from desk.forms import Decided, Filled, Filling, Offered
 from desk.notices import MODAL_TEXT
 from desk.offers import asked, fitting
 from desk.people import Someone
 from desk.pressed import WINDOW, Body, Pressed
+from inbox.changes import State
 from inbox.replies import Draft, NoAddress
 from inbox.store import deliveries, work
 from inbox.store import slack as table
 from inbox.store.slack import Head
 from templates.catalog import Voice
-from templates.replies import Unfilled
+from templates.replies import Unfilled, left_over, shows
 
 Ack = Callable[..., Awaitable[Any]]
 
@@ -112,7 +115,9 @@ class Windows:
         head = await self._head(filled.conversation)
         filling = self._filling(head, filled, someone) if head else None
         if head is not None and filling is not None:
-            await self._pressed.change(body, forms.template(self._offered(head, say), say, filling))
+            # What is known stays what it was when the window was opened, or its end would not be told.
+            offered = replace(self._offered(head, say), resolved=filled.resolved)
+            await self._pressed.change(body, forms.template(offered, say, filling))
 
     async def send(self, ack: Ack, body: Body) -> None:
         someone, say = await self._who(body)
@@ -131,11 +136,17 @@ class Windows:
             await ack(response_action="errors", errors={filled.boxes[name]: told for name in missing})
             return
         if filled.text is None or (filled.typed != filled.given and self._untouched(head, filled, someone)):
-            view = forms.template(self._offered(head, say), say, filling)
+            view = forms.template(replace(self._offered(head, say), resolved=filled.resolved), say, filling)
             await ack(response_action="update", view=view)
             return
-        if not filled.text.strip():
-            await ack(response_action="errors", errors={filled.boxes["text"]: say("template.empty")})
+        if wrong := _unfit(filled.text, say):
+            await ack(response_action="errors", errors={filled.boxes["text"]: wrong})
+            return
+        offered = self._offered(head, say)
+        if offered.resolved and not filled.resolved:
+            shown = replace(filling, text=filled.text, given=filled.given)  # the same boxes, so what was typed stays
+            view = forms.template(replace(offered, warn=True), say, shown)
+            await ack(response_action="update", view=view)
             return
         await self._reply(body, head, filled.text.strip(), someone, say)
         await ack()
@@ -177,6 +188,7 @@ class Windows:
             channel=self._kind(head),
             language=self._language(head),
             choices=[(choice.name, choice.title) for choice in choices],
+            resolved=head.conversation.state is State.RESOLVED,
         )
 
     def _filling(self, head: Head, filled: Filled, someone: Someone) -> Filling | None:
@@ -223,3 +235,12 @@ class Windows:
     async def _refusal(self, head: Head, someone: Someone, say: Voice) -> str:
         refusal = await self._pressed.refusal(self._desk.teams.of(head.conversation), someone, say)
         return refusal.text if refusal else ""
+
+
+def _unfit(text: str, say: Voice) -> str:
+    """Why a text is not sent to a customer as it stands in the window; "" when it is."""
+    if not shows(text):
+        return say("template.empty")
+    if text.lstrip().startswith(NOTE_PREFIXES):
+        return say("template.note")
+    return say("template.left_over", words=braces) if (braces := left_over(text)) else ""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inbox.changes import Priority
-from routing.features import KIND, SLOTS, grams
+from routing.features import KIND, SLOTS, Grams, grams
 from routing.model_encoder import SIZE, TUNED, Encoder, EncoderMissing
 from routing.model_read import BadModel, Read
 from routing.weighing import TAGS
@@ -154,7 +154,8 @@ class Model:
 def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float], level: Priority | None = None) -> Read:
     """What a model says of `text` with that `meaning`. Pure."""
     numbers = parts.numbers
-    tags, levels = (scores(parts, meaning, text, head) for head in ("tags", "priority"))
+    found = grams(text)
+    tags, levels = (scores(parts, meaning, found, head) for head in ("tags", "priority"))
     tags = tags / numbers["cool"]
     for place, tag in enumerate(TAGS):
         tags[place] += numbers["hint"] * min(hints.get(tag, 0.0), _ENOUGH)
@@ -174,11 +175,10 @@ def told(parts: Parts, meaning: Numbers, text: str, hints: Mapping[str, float], 
     )
 
 
-def scores(parts: Parts, meaning: Numbers, text: str, head: str) -> Numbers:
+def scores(parts: Parts, meaning: Numbers, found: Grams, head: str) -> Numbers:
     """One number for each tag or priority, before any temperature: from what a text means and from its words."""
     table = parts.arrays[head]
     placed = (meaning - parts.arrays["mean"]) / parts.numbers["spread"]
-    found = grams(text)
     by_words = (found.weights * WORDS) @ table[SIZE + found.slots]
     return np.asarray(placed @ table[:SIZE] + by_words + table[-1], dtype=np.float32)
 

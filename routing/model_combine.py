@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routing.model import Model
 
 _ALSO_SAID = 3.0  # a keyword score that makes a further tag although the model doubts it: a clear phrase
+_RATHER = 0.4  # below it a priority was chosen because missing it costs more than a false alarm
 _DOUBTED = 0.04  # … unless it is all but sure that it is not so
 
 
@@ -102,4 +103,5 @@ def _meant(read: Read, tag: str) -> str:
 
 
 def _level(read: Read) -> str:
-    return f"reads like it ({read.priorities[read.priority]:.0%})"
+    chance = read.priorities[read.priority]
+    return f"{'reads like it' if chance >= _RATHER else 'cannot be ruled out'} ({chance:.0%})"

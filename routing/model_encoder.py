@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 SIZE = 384
 LAYERS, INNER = 12, 1_536
 FIRST = 6  # layer that may be tuned; those below say what words are, which needs no learning
-LONGEST = 240  # characters that are read: about 65 pieces of three quarters of a millisecond each
+LONGEST = 180  # characters that are read: about 55 pieces of three quarters of a millisecond each
 BLOCK = np.dtype([("scale", "<f2"), ("weights", "u1", 16)])  # 32 weights of four bits, and what one of them counts
 # The matrices of a layer: rows, columns. Each has a bias, and behind two of them stands a norm.
 MATRICES = {

@@ -25,6 +25,11 @@ _GAPS = {"..": NEAR, "...": FAR, "&": FAR}
 _SHORT = 4  # a shorter word with endings would be half the dictionary
 _MOST_VARIANTS = 2_000  # of one phrase; more is a slip of its writer
 
+_OPENS = ("", "(", "|")  # what no gap stands behind; "" is the edge of a phrase
+_ENDS = ("", ")", ")?", "|")
+_SIGNS = frozenset((*_GAPS, *_OPENS, *_ENDS))
+_JOINERS = "\u200c\u200d"  # Persian words and many emoji are held together by these
+
 _CLASS = re.compile(r"\{([\w-]+)\}")
 _MARK = re.compile(r"\.{2,3}|&|\(|\)\??|\||[^\s()|]+")
 
@@ -81,6 +86,35 @@ def written(phrase: str, language: str, words: Mapping[str, str]) -> list[tuple[
     if not found:
         raise PhraseError(f"{phrase!r} has no words")
     return found
+
+
+def checked(phrase: str, language: str) -> None:
+    """Look hard at a phrase that a person wrote, who is there to mend it.
+
+    Raises PhraseError as `written` does, and for a sign in it that can do nothing: it would be thought to do something.
+    """
+    written(phrase, language, {})
+    marks = _marks(phrase, {})[::-1]
+    for mark in marks:
+        if mark not in _SIGNS and (wrong := _no_word(mark)):
+            raise PhraseError(f"{phrase!r} has {mark!r}, {wrong}")
+    for before, mark, behind in zip(["", *marks], marks, [*marks[1:], ""], strict=False):
+        if mark in _GAPS and (before in _OPENS or before in _GAPS or behind in _ENDS or behind in _GAPS):
+            raise PhraseError(f"{phrase!r} has {mark!r} without a word on both sides")
+        if mark in _ENDS and before in _OPENS:
+            raise PhraseError(f"{phrase!r} has an alternative without words")
+    if not all(_elements(parts, language) for parts in _variants(_parsed(phrase, {}))):
+        raise PhraseError(f"everything in {phrase!r} may be left out")
+
+
+def _no_word(mark: str) -> str:
+    """Why no message can have what stands for a word; "" when one can."""
+    bare = mark.removeprefix("=").removeprefix("*").removesuffix("*")
+    if not all(sign.isprintable() or sign in _JOINERS for sign in bare):
+        return "in which there is a sign that nobody sees"
+    if any(sign in bare for sign in "*=?{}") or ".." in bare:
+        return "where * and = stand at the edge of a word, ? behind a bracket, and .. between spaces"
+    return "" if any(map(is_word, tokens(squeeze(fold(bare))))) else "which is no word"
 
 
 def fits(form: Form, before: str, behind: str) -> bool:

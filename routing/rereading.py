@@ -102,13 +102,15 @@ class Rereading:
         decision = self._decide(facts)
         self._then = apply(conversation, decision.changes, at)
         words = " ".join(f"{message.subject} {message.text}".split())[:SHOWN]
+        holds = _reasons(decision.because)
         self._last = _Cause(at, words, decision.because)
         for trait in _unlike(conversation, self._then):
             self._causes[trait] = self._last
         while self._decided and self._decided[0].at <= at + SLACK:
             old = self._decided.popleft()
             if (decided := _trait(old.change)) is not None:
-                self._old[decided] = _Cause(at, words, f"no longer: {old.because}")
+                gone = "; ".join(one for one in _reasons(old.because) if one not in holds)
+                self._old[decided] = _Cause(at, words, f"no longer: {gone}" if gone else "")
 
     def answered(self, at: datetime) -> None:
         """A person answered."""
@@ -163,6 +165,11 @@ def _unlike(now: Conversation, then: Conversation) -> Mapping[Trait, tuple[str, 
     for tag in sorted(now.tags ^ then.tags):
         found["tag", tag] = (tag, f"no {tag}") if tag in now.tags else (f"no {tag}", tag)
     return found
+
+
+def _reasons(because: str) -> list[str]:
+    """The single reasons of a decision, which are told together."""
+    return [reason for reason in because.split("; ") if reason]
 
 
 def _trait(change: Change) -> Trait | None:

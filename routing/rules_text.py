@@ -6,7 +6,7 @@ Rule: what is accepted here can do something. A rule that could never hold, or w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from channels.message import Proof
 from inbox.changes import Priority, State
-from routing.patterns import PhraseError, written
+from routing.patterns import PhraseError, checked
 from routing.phrases import LANGUAGES
 from routing.promises import Allowance, BadPromise
 from routing.rule_values import Conditions, Known, Problem, Rule, RulesFile, RulesProblems, Then
@@ -25,11 +25,13 @@ from routing.wildcards import PATTERNS
 PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 STATES = {state.value: state for state in State}
 PROOFS = {proof.name.lower(): proof for proof in Proof}
+ADDRESS_KINDS = ("email", "email-claimed", "phone")  # of several channels; others have one named as they are
 LONGEST_NAME = 80  # it is shown in Slack beside the reason
 _MOST_NAMED = 25  # known names that a fix lists
 _SHOWN = 60
 
 _TAG = re.compile(r"[^\W_][\w-]{0,39}")
+_KIND = re.compile(r"[A-Za-z][A-Za-z-]*")  # what else has a colon behind it is part of an address
 _PERSON = re.compile(r"[UW][A-Z0-9]{2,20}")
 
 T = TypeVar("T")
@@ -142,7 +144,7 @@ class _Reading:
     def language(self, spot: _Spot, value: object) -> str:
         choices = dict.fromkeys((*self.known.languages, *LANGUAGES))
         if not isinstance(value, str):
-            self.add(spot, "must be text in quotes")
+            self.add(spot, "must be text in quotes", 'write language = "en"')
         elif value not in choices:
             self.add(spot, f"{_shown(value)} is no language here", _near(value, choices))
         else:
@@ -185,7 +187,7 @@ class _Reading:
         if name is None:
             self.add(_Spot(spot.place[:-1], spot.rule), "name is missing", 'add name = "what this rule is for"')
         elif not isinstance(name, str):
-            self.add(spot, "must be text in quotes")
+            self.add(spot, "must be text in quotes", 'write name = "what this rule is for"')
         elif not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
             self.add(spot, f"a name has 1 to {LONGEST_NAME} visible characters on one line")
 
@@ -232,7 +234,7 @@ class _Reading:
 
     def agent(self, spot: _Spot, value: object) -> str:
         if not isinstance(value, str):
-            self.add(spot, "must be text in quotes")
+            self.add(spot, "must be text in quotes", 'write agent = "U0123456789"')
         elif not _PERSON.fullmatch(value):
             fix = "copy the member id from the ⋮ menu of a Slack profile (U0123456789)"
             self.add(spot, f"{_shown(value)} is not the id of a person in Slack", fix)
@@ -319,19 +321,23 @@ class _Reading:
             return
         if not value:
             self.add(spot, "is an empty list, of which nothing can hold", "add an entry or leave it out")
+        seen: set[str] = set()
         for number, entry in enumerate(value):
             if not isinstance(entry, str):
-                self.add(spot.entry(number), "must be text in quotes")
+                self.add(spot.entry(number), "must be text in quotes", f'write "{example}"')
             elif not entry.strip():
                 self.add(spot.entry(number), "has an empty entry", "fill it or take it out")
+            elif entry.strip() in seen:
+                self.add(spot.entry(number), f"{_shown(entry.strip())} stands there twice", "take one of them out")
             else:
+                seen.add(entry.strip())
                 yield spot.entry(number), entry.strip()
 
     def words(self, spot: _Spot, value: object, language: str) -> tuple[str, ...]:
         found = []
         for inner, phrase in self.texts(spot, value, "chargeback"):
             try:
-                written(phrase, language, {})
+                checked(phrase, language)
             except PhraseError as wrong:
                 said = str(wrong)
                 what = said if repr(phrase) in said else f"{_shown(phrase)}: {said}"
@@ -357,7 +363,7 @@ class _Reading:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.add(spot, "must be text in quotes")
+            self.add(spot, "must be text in quotes", f'write {spot.place[-1]} = "{_first(known)}"')
         elif value not in known or not value:
             self.add(spot, f"{_shown(value)} is no {noun}", _near(value, known))
         else:
@@ -376,10 +382,14 @@ class _Reading:
 
     def patterns(self, spot: _Spot, value: object) -> tuple[str, ...]:
         key = str(spot.place[-1])
+        kinds = sorted({*ADDRESS_KINDS, *self.known.channels.values()})
         found = []
         for inner, pattern in self.texts(spot, value, PATTERNS[key][1]):
+            kind, colon, _ = pattern.partition(":")
             if wrong := PATTERNS[key][0](pattern):
                 self.add(inner, f"{_shown(pattern)} {wrong[0]}", wrong[1])
+            elif key == "addresses" and colon and _KIND.fullmatch(kind) and kind.casefold() not in kinds:
+                self.add(inner, f"{_shown(kind)} is no kind of address", _near(kind, kinds))
             else:
                 found.append(pattern)
         return tuple(found)
@@ -456,6 +466,10 @@ def _within(name: str, narrow: Any, wide: Any) -> bool:
     return bool(narrow == wide)
 
 
+def _first(known: Iterable[str]) -> str:
+    return next(filter(None, sorted(known)), "…")
+
+
 def _base(language: str) -> str:
     return language.partition("-")[0].lower()
 
@@ -467,7 +481,8 @@ def _shown(value: str) -> str:
 
 def _near(word: str, known: Iterable[str]) -> str:
     """Return "did you mean …?" when one of the known words is near, else which there are."""
-    by_case = {candidate.casefold(): candidate for candidate in known if candidate}
+    in_order = sorted(known) if isinstance(known, Set) and not isinstance(known, KeysView) else known
+    by_case = {candidate.casefold(): candidate for candidate in in_order if candidate}
     near = get_close_matches(word.casefold(), by_case, n=1)
     if near:
         return f"did you mean {by_case[near[0]]}?"

@@ -31,7 +31,7 @@ from routing.weighing import TAGS
 
 HELD_OUT = "held-out-2.jsonl"
 WEIGHT = 3.0  # of what an agent corrected, beside a starter example: it is this shop's own
-ROUNDS = 4  # of tuning
+ROUNDS = (4, 5)  # of tuning, in two runs
 FURTHER = 0.3  # what a tag that is not the main one counts beside it
 _STEPS = 160  # the loss no longer moves in its third digit
 _RATE = 0.05
@@ -169,15 +169,23 @@ def train(corrected: Sequence[Example], base: Model, version: str, *, known: Seq
     return Parts(version=version, arrays=arrays, numbers=base.parts.numbers, notes=notes)
 
 
-def tuned(known: Sequence[Example], rounds: int, tell: Callable[[str], None]) -> dict[str, Numbers]:
-    """Tune the encoder to these examples, together with what is read from its meanings. An hour of one core."""
+def tuned(known: Sequence[Example], rounds: Sequence[int], tell: Callable[[str], None]) -> dict[str, Numbers]:
+    """Tune the encoder to these examples, together with what is read from its meanings. An hour or two of one core.
+
+    Each further run goes on from the one before, and half way between both is kept.
+    """
     net = Net()
     goals = [
         Goal(text=one.text, tags=goal, priority=PRIORITIES.index(one.priority))
         for one, goal in zip(known, _tag_goals(known), strict=True)
     ]
-    mean, tags, levels = tune(net, goals, rounds=rounds, tell=tell)
-    return {"tuned": net.differences(), "mean": mean, "meant.tags": tags, "meant.priority": levels}
+    found = None
+    for number, count in enumerate(rounds, start=1):
+        further = tune(net, goals, rounds=count, seed=number, after=found, tell=tell)
+        found = found.between(further) if found else further
+    if found is None:
+        raise ValueError("tune for one round at least")
+    return {"tuned": found.numbers, "mean": found.mean, "meant.tags": found.tags, "meant.priority": found.priority}
 
 
 def stood(known: Sequence[Example], kept: Mapping[str, Numbers], version: str, weights: int) -> Parts:
@@ -373,7 +381,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m routing.training", description="Make the starter model anew.")
     parser.add_argument("--also", nargs="*", type=Path, default=[], help="more examples, as in routing/data/")
     parser.add_argument("--version", default="starter")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of tuning")
+    parser.add_argument("--rounds", type=int, nargs="+", default=ROUNDS, help="rounds of each run of tuning")
     parser.add_argument("--tuned", type=Path, help="keep what tuning comes to here, for --again")
     parser.add_argument("--again", action="store_true", help="take what is there instead of tuning")
     wanted = parser.parse_args()

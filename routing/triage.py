@@ -37,9 +37,7 @@ SURE = 2.0  # score from which a tag that words tell is set: a likely phrase, or
 ALL_TAGS = frozenset(TAGS)
 
 _NO_MATTER = frozenset({"spam", "other", "praise"})
-_COMMAND = re.compile(
-    r"/[A-Za-z_]{1,32}(@\w+)?", re.ASCII
-)  # a button of a messenger writes so: nobody asked
+_COMMAND = re.compile(r"/[A-Za-z_]{1,32}(@\w+)?", re.ASCII)  # a button of a messenger writes so: nobody asked
 
 _NOTHING = Outcome()
 

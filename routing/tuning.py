@@ -312,26 +312,51 @@ def batches(sizes: Sequence[int], most: int, chance: random.Random | None = None
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What tuning comes to: the `tuned` numbers of an `Encoder`, and what reads tags and priorities from its meanings.
+
+    A meaning is taken from the `mean`, times SCALE; the heads' last line is added.
+    """
+
+    numbers: Numbers
+    mean: Numbers
+    tags: Numbers
+    priority: Numbers
+
+    def between(self, other: Tuned) -> Tuned:
+        """Half way to another that went on from this one: steadier than either."""
+        half = np.float32(0.5)
+        return Tuned(
+            numbers=(self.numbers + other.numbers) * half,
+            mean=self.mean,
+            tags=(self.tags + other.tags) * half,
+            priority=(self.priority + other.priority) * half,
+        )
+
+
 def tune(
     net: Net,
     goals: Sequence[Goal],
     *,
     rounds: int,
     seed: int = 1,
+    after: Tuned | None = None,
     tell: Callable[[str], None] = lambda _: None,
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Tune `net` in place. Answers the mean of the meanings and the heads for tags and for priorities.
+) -> Tuned:
+    """Tune `net` in place. It goes on from where it stands, and with the heads of what it was tuned to `after` which.
 
     Every text is seen as it is and as somebody in a hurry would type it, in turn.
     """
     pick, chance = random.Random(seed), np.random.default_rng(seed)  # noqa: S311 - nothing secret
     ways = [net.low([one.text for one in goals]), net.low([hurried(one.text, pick) for one in goals])]
     tell("began")
-    mean = np.mean(np.concatenate([net.high(part)[0] for part in _parts(ways[0][:: max(1, len(goals) // 400)])]), 0)
+    mean = after.mean if after else _mean(net, ways[0][:: max(1, len(goals) // 400)])
     tags = np.stack([one.tags for one in goals]).astype(np.float32)
     levels = np.eye(4, dtype=np.float32)[[one.priority for one in goals]]
     tags, levels = (one * (1 - _SMOOTH) + _SMOOTH / one.shape[1] for one in (tags, levels))
-    heads = [_Head(np.zeros((SIZE + 1, one.shape[1]), dtype=np.float32)) for one in (tags, levels)]
+    tables = [after.tags, after.priority] if after else [np.zeros((SIZE + 1, one.shape[1])) for one in (tags, levels)]
+    heads = [_Head(np.array(one, dtype=np.float32)) for one in tables]
     moves = _Moves(net.tuned)
     total = warm = step = 0
     for number in range(rounds):
@@ -358,7 +383,12 @@ def tune(
                 slopes = [one * np.float32(_LONGEST_STEP / size) for one in slopes]
             moves.move(slopes, _RATE * rate)
         tell(f"round {number + 1} of {rounds}: {lost / len(chosen):.3f}")
-    return np.asarray(mean, dtype=np.float32), heads[0].table, heads[1].table
+    return Tuned(numbers=net.differences(), mean=mean, tags=heads[0].table, priority=heads[1].table)
+
+
+def _mean(net: Net, texts: Sequence[Numbers]) -> Numbers:
+    meanings = np.concatenate([net.high(part)[0] for part in _parts(texts)])
+    return np.asarray(meanings.mean(0), dtype=np.float32)
 
 
 def _parts(texts: Sequence[Numbers]) -> Iterator[list[Numbers]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from templates.replies import (
     near,
     normal,
     read,
+    shows,
 )
 
 REQUIRED = ("channel", "name", "language", "category", "body")
@@ -136,20 +138,31 @@ def _read(source: Source, known: set[str] | None, shop: str) -> tuple[dict[str, 
                 problems.append(source.problem("", key, "is not a list of sections", "write [[approved]] for each"))
                 break
             wrong = [*_keys(source, section, table)]
+            told = {meant for problem in wrong for meant in _meant(problem.key)}
+            made = _template({key: value for key, value in table.items() if key in KEYS and key not in told}, shop)
             if not wrong:
-                made = _template(table, shop)
-                wrong = [*_rules(source, section, made), *_places(source, section, made)]
-                if made.reply and known is not None and made.reply not in known:
-                    fix = near(made.reply, known) or "name one of the replies, or leave it out"
-                    wrong.append(source.problem(section, "reply", f'there is no reply "{made.reply}"', fix))
                 found[section] = made
+            wrong += (problem for problem in _rules(source, section, made) if problem.key not in told)
+            if told.isdisjoint(("body", "variables")):
+                wrong += _places(source, section, made)
+            if made.reply and known is not None and made.reply not in known:
+                fix = near(made.reply, known) or "name one of the replies, or leave it out"
+                wrong.append(source.problem(section, "reply", f'there is no reply "{made.reply}"', fix))
             problems += wrong
     return found, problems
 
 
 def _template(table: Mapping[str, Any], shop: str) -> ApprovedTemplate:
+    """What is written right; a key that is not has been told."""
     lists = {key: tuple(table.get(key, ())) for key in LISTS}
-    return ApprovedTemplate(**{**table, **lists}, shop=shop)
+    return ApprovedTemplate(**{**dict.fromkeys(REQUIRED, ""), **table, **lists}, shop=shop)
+
+
+def _meant(key: str) -> Iterator[str]:
+    """A key that is wrong, and where nobody knows it the one it may stand for: that one is not missing then."""
+    yield key
+    if key not in KEYS:
+        yield from get_close_matches(key.lower(), KEYS, n=1)
 
 
 def _keys(source: Source, section: str, table: Mapping[str, Any]) -> Iterator[Problem]:
@@ -164,8 +177,8 @@ def _keys(source: Source, section: str, table: Mapping[str, Any]) -> Iterator[Pr
             if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
                 yield source.problem(section, key, "must be a list of texts", f'write {key} = ["…", "…"]')
         elif not isinstance(value, str):
-            yield source.problem(section, key, "must be text in quotes")
-        elif not value.strip():
+            yield source.problem(section, key, "must be text in quotes", f'write {key} = "…"')
+        elif not shows(value):
             yield source.problem(section, key, "is empty", "copy it from the provider, or remove the key")
 
 

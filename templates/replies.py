@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
@@ -145,11 +145,13 @@ class Replies:
         *,
         shop: str,
         limits: Mapping[str, Limit] | None = None,
+        tags: Collection[str] | None = None,
     ) -> Replies:
         """Read the texts that ship with Santral and the shop's own in `folder`, which win.
 
         `languages` are the shop's; the first is what others fall back to. `limits` are what its channels take, by the
-        channel's name: a text of the shop has to fit each of them, in full or as `short`. Raises `BadReplies`.
+        channel's name: a text of the shop has to fit each of them, in full or as `short`. `tags` are all there are;
+        None leaves those of the shop's texts unchecked. Raises `BadReplies`.
         """
         first = normal(languages[0]) if languages else LAST_RESORT
         ours = _shipped()
@@ -158,7 +160,7 @@ class Replies:
         sources, problems = _sources(folder)
         own = {}
         for language, source in sources.items():
-            own[language], found = _read_replies(source, language, limits or {})
+            own[language], found = _read_replies(source, language, limits or {}, tags)
             problems += found
         texts = {language: _over(own.get(language, {}), ours.get(language, {})) for language in {**own, **ours}}
         problems += _missing(sources, own, texts, first)
@@ -262,15 +264,21 @@ def _over(first: Mapping[str, Reply], second: Mapping[str, Reply]) -> dict[str, 
 
 _JOINERS = frozenset("\u200c\u200d")  # Persian words and many emoji are held together by these
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # count as letters or signs, and show nothing
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Mn", "Me"))  # a mark over nothing is nothing
 _NO_NAME = re.compile(r"://|www\.|[@/\\<>]|\w\.\w\w", re.IGNORECASE)
+
+
+def shows(text: str) -> bool:
+    """Tell whether anything of a text can be seen: spaces, joiners and marks that stand alone cannot."""
+    return any(not sign.isspace() and sign not in _BLANK and unicodedata.category(sign) not in _UNSEEN for sign in text)
 
 
 def clean(name: str, value: str) -> str:
     """Make the value of a variable plain words on one line: no control or direction characters, not too long.
 
-    A customer's name that has no letters, or looks like a link, is no name and becomes "": who fills in a form with
-    another person's address must not make us send that person an advertisement. Raises `ValueError` for a name that is
-    no variable.
+    A customer's name that has no letters, or looks like a link, is no name and becomes "": who fills in a
+    form with another person's address must not make us send that person an advertisement. Raises `ValueError` for a
+    name that is no variable.
     """
     if name not in VARIABLES:
         raise ValueError(f"{name} is not a variable")
@@ -333,6 +341,16 @@ def _right_to_left(language: str) -> bool:
 
 
 # --- filling
+
+_LEFT_OVER = re.compile(
+    r"\{\{[^{}]{0,80}\}\}|\{%[^{}]{0,80}%\}|\{\{|\}\}|\{%|%\}|\{\s*(?:" + "|".join(VARIABLES) + r")\s*\}"
+)
+
+
+def left_over(text: str) -> str:
+    """The first sign of a template in a text that is to be sent, such as `{{ order }}`; "" where there is none."""
+    found = _LEFT_OVER.search(text)
+    return found[0] if found else ""
 
 
 class _Blank:
@@ -515,11 +533,13 @@ def _reply(name: str, language: str, table: Mapping[str, Any]) -> Reply:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return "did you mean …?" when one of the known words is near, else nothing."""
-    found = get_close_matches(word.lower(), list(known), n=1)
+    found = get_close_matches(word.lower(), sorted(known), n=1)
     return f"did you mean {found[0]}?" if found else ""
 
 
-def _read_replies(source: Source, language: str, limits: Mapping[str, Limit]) -> tuple[dict[str, Reply], list[Problem]]:
+def _read_replies(
+    source: Source, language: str, limits: Mapping[str, Limit], tags: Collection[str] | None
+) -> tuple[dict[str, Reply], list[Problem]]:
     found: dict[str, Reply] = {}
     problems: list[Problem] = []
     for name, table in source.table.items():
@@ -529,6 +549,7 @@ def _read_replies(source: Source, language: str, limits: Mapping[str, Limit]) ->
             continue
         found[name] = _reply(name, language, table)
         problems += _check_keys(source, name, table)
+        problems += _check_tags(source, found[name], tags)
         wrong = [problem for key in TEXTS for problem in _check_text(source, found[name], key)]
         problems += wrong or _check_limits(source, found[name], limits)
     return found, problems
@@ -549,9 +570,14 @@ def _check_keys(source: Source, name: str, table: Mapping[str, Any]) -> Iterator
             if not (isinstance(value, list) and all(isinstance(tag, str) and NAME.fullmatch(tag) for tag in value)):
                 yield source.problem(name, key, "must be a list of tags", 'write tags = ["order-status"]')
         elif not isinstance(value, str):
-            yield source.problem(name, key, "must be text in quotes")
-        elif not value.strip():
+            yield source.problem(name, key, "must be text in quotes", f'write {key} = "…"')
+        elif not shows(value):
             yield source.problem(name, key, "is empty", "write the text, or remove the key")
+        elif key == "shorter" and name not in SURE:
+            what = "is read in an acknowledgement only"
+            yield source.problem(name, key, what, "write it as `short`, or remove the key")
+        elif key == "subject" and len(value.splitlines()) > 1:
+            yield source.problem(name, key, "has more than one line", "write it on one")
         elif key == "title" and (len(value) > LONGEST_TITLE or re.search(r"\n|\{[{%#]", value)):
             fix = f"one line of {LONGEST_TITLE} characters at most, without variables"
             yield source.problem(name, key, "cannot be shown in a menu", fix)
@@ -560,18 +586,27 @@ def _check_keys(source: Source, name: str, table: Mapping[str, Any]) -> Iterator
             yield source.problem(name, key, "is missing", f'add {key} = "…"')
 
 
+def _check_tags(source: Source, reply: Reply, known: Collection[str] | None) -> Iterator[Problem]:
+    for tag in dict.fromkeys(reply.tags):
+        if NAME.fullmatch(tag) and known is not None and tag not in known:
+            fix = near(tag, known) or "add it to tags at the top of the rules file, or leave it out"
+            yield source.problem(reply.name, "tags", f"there is no tag {tag}", fix)
+        elif reply.tags.count(tag) > 1:
+            yield source.problem(reply.name, "tags", f"{tag} stands there twice", "take one of them out")
+
+
 def _check_text(source: Source, reply: Reply, key: str) -> Iterator[Problem]:
     written: str = getattr(reply, key)
     if len(written) > LONGEST_TEXT:
         yield source.problem(reply.name, key, f"is longer than {LONGEST_TEXT} characters", "shorten it")
         return
-    if not written.strip():
+    if not shows(written):
         return
     try:
         tree = _environment("").parse(written)
         refused = list(dict.fromkeys(_refusals(tree)))
     except TemplateSyntaxError as wrong:
-        refused = [(wrong.lineno, f"Jinja cannot read it: {wrong.message}", _ALLOWED)]
+        refused = [(wrong.lineno, f"Jinja cannot read it: {(wrong.message or '').rstrip('.')}", _ALLOWED)]
     except RecursionError:
         refused = [(1, *_TOO_DEEP)]
     for line, what, fix in refused:
@@ -596,7 +631,8 @@ _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.Compare: "compares values",
     nodes.Test: 'uses "is"',
 }
-_PLAIN = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.If, nodes.And, nodes.Or, nodes.Not)
+_PLAIN = (nodes.Template, nodes.Output, nodes.If, nodes.And, nodes.Or, nodes.Not)
+_NO_BRACES = "fill a variable with {{ name }}, and write no braces otherwise"
 _TOO_DEEP = ("has too many parts inside parts", "make it simpler")
 _ALLOWED = "a text may have {{ name }}, {% if name %}…{% else %}…{% endif %} and the filters " + ", ".join(FILTERS)
 
@@ -626,6 +662,10 @@ def _refusal(node: nodes.Node) -> tuple[str, str] | None:
         return None
     if isinstance(node, nodes.CondExpr):
         return None if node.expr2 is not None else ("has an if without else inside {{ }}", 'add else "…"')
+    if isinstance(node, (nodes.TemplateData, nodes.Const)):
+        written = node.data if isinstance(node, nodes.TemplateData) else str(node.value)
+        braces = left_over(written)
+        return (f"has {braces} in it, which a customer would read", _NO_BRACES) if braces else None
     if isinstance(node, _PLAIN):
         return None
     return f"it {_REFUSED.get(type(node), 'does more than a reply may')}", _ALLOWED
@@ -636,16 +676,20 @@ def _trials(reply: Reply, written: str, used: Set[str]) -> Iterator[tuple[str, s
     sure = SURE.get(reply.name, VARIABLES.keys() - LOOKED_UP)
     unsure = sorted(used - SURE.get(reply.name, frozenset({"shop", "agent"})))
     unguarded: set[str] = set()
+    braces = ""
     empty: tuple[str, ...] | None = None
     try:
         for count in range(len(unsure) + 1):
             for unknown in combinations(unsure, count):
                 made, missing = _fill(written, reply.language, _sample(used - set(unknown)))
                 unguarded |= missing - sure
-                empty = unknown if empty is None and not made and not missing else empty
+                braces = braces or left_over(made)
+                empty = unknown if empty is None and not shows(made) and not missing else empty
     except (TemplateError, SyntaxError, RecursionError, TypeError, ValueError) as error:
-        yield f"cannot be filled: {error}", _ALLOWED
+        yield f"cannot be filled: {str(error).rstrip('.')}", _ALLOWED
         return
+    if braces:
+        yield f"comes to {braces}, which a customer would read", _NO_BRACES
     for name in sorted(unguarded):
         what = f"{name} is not always known, and the text has to do without it then"
         yield what, f"put it between {{% if {name} %}} and {{% endif %}}"
@@ -679,7 +723,7 @@ def _missing(sources: Mapping[str, Source], own: Texts, texts: Texts, first: str
     """Replies of the shop that a customer with another language would not get."""
     known = {**texts.get(_base(first), {}), **texts.get(first, {})}
     for language, replies in own.items():
-        for name in replies.keys() - known.keys():
+        for name in sorted(replies.keys() - known.keys()):
             fix = f"add [{name}] to {first}.toml"
             yield sources[language].problem(name, "", "is missing in the shop's first language", fix)
 

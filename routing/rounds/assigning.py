@@ -51,14 +51,14 @@ class Roster(Protocol):
 class Left(StrEnum):
     """Why somebody is not there. The values are the texts `assign.{value}`."""
 
-    GONE = "gone"  # deactivated, or no longer of the team
+    GONE = "gone"  # deactivated, no longer of the team, or never: a rule may name anybody
     AWAY = "away"  # said so
     HOURS = "hours"
     ABSENT = "absent"  # by Slack's dot alone
 
 
 _BECAUSE = {
-    Left.GONE: "who had it is not of the team any more",
+    Left.GONE: "who had it is not in this team",
     Left.AWAY: "who had it is away",
     Left.HOURS: "the shift of who had it is over",
     Left.ABSENT: "who had it has not been in Slack for a while",

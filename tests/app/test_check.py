@@ -127,7 +127,7 @@ async def test_all_is_well(shop: Shop) -> None:
         "Team support: all its members are known to Slack.",
         "Slack events: Socket Mode opens.",
         "bot: The bot @kumbara_bot answers.",
-        "Texts: complete in",
+        "The desk's own texts: complete in",
     ):
         assert about(said, words), words
     assert "`santral serve` brings it up to date" in about(said, "Database: PostgreSQL at ")[0]

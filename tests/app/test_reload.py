@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from app.build import _Alarm
 from app.policy import policy_of, read
 from app.reload import Reload
+from desk.teams import Team, Teams
 from inbox.store.database import Database
 from routing.policy import Live
 from tests.crash.program import Program
@@ -134,6 +137,35 @@ async def test_what_is_wrong_leaves_the_running_policy_in_force_and_is_told(runn
     rules(files)
     assert await running.reload()
     assert running.live() is not before
+    assert running.told[1:] == [""]  # nothing is wrong any more
+    assert await running.reload()
+    assert len(running.told) == 2
+
+
+async def test_the_desk_is_told_once_that_refused_files_are_in_force_and_again_of_the_next_mistake(
+    running: Running,
+) -> None:
+    one, other = (_Alarm(Teams([Team(name="support", slack_channel=SUPPORT)])) for _ in range(2))  # two processes
+    for alarm in (one, other):
+        async with running.database.transaction() as c:
+            await alarm.files_refused(c, "rules.toml:6: no such condition")
+    await query(running.world, "update notices set shown_at = now() returning 1")
+    for alarm in (one, other, one):
+        async with running.database.transaction() as c:
+            await alarm.files_in_force(c)
+    told = [row["notice"] for row in await query(running.world, "select notice::text from notices")]
+    assert [json.loads(notice) for notice in told] == [{"notice": "rules_again"}]
+    async with running.database.transaction() as c:
+        await one.files_refused(c, "rules.toml:6: no such condition")
+    assert len(await query(running.world, "select 1 from notices")) == 2
+
+
+async def test_what_nobody_saw_refused_needs_no_all_clear(running: Running) -> None:
+    alarm = _Alarm(Teams([Team(name="support", slack_channel=SUPPORT)]))
+    async with running.database.transaction() as c:
+        await alarm.files_refused(c, "rules.toml:6: no such condition")
+        await alarm.files_in_force(c)
+    assert await query(running.world, "select 1 from notices") == []
 
 
 async def test_a_file_that_is_gone_is_told_as_well(running: Running, files: World) -> None:

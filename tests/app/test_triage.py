@@ -137,6 +137,24 @@ def test_a_file_that_is_not_there_is_said() -> None:
         read("nowhere", made, print, print)
 
 
+@pytest.mark.parametrize(("written", "code"), [("TR", "tr"), ("en_gb", "en-GB"), ("de-AT", "de-AT")])
+def test_a_language_is_written_as_its_code_is(written: str, code: str) -> None:
+    made = Reader(languages=("en",), phrases=Phrases.load(("en",)))
+    assert made.read(json.dumps({"text": "refund", "language": written}))["language"] == code
+
+
+def test_a_language_that_is_not_read_is_refused(tmp_path: Path) -> None:
+    made, found = run("-", "--languages", "en,klingon", folder=tmp_path, given=lines(MESSAGES[0]))
+    assert made.returncode == 2 and not found
+    assert b"klingon" in made.stderr
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_json_cannot_write_is_no_message(number: str) -> None:
+    with pytest.raises(BadLine, match=f"{number} is no number"):
+        Reader(languages=("en",), phrases=Phrases.load(("en",))).read(f'{{"text": "refund", "order": {number}}}')
+
+
 @pytest.mark.parametrize("line", ["", "{", "null", "3", '"text"', "[" * 100_000])
 def test_nonsense_is_no_message(line: str) -> None:
     with pytest.raises(BadLine):

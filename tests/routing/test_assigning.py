@@ -351,7 +351,7 @@ async def test_who_is_no_longer_in_the_team_has_nothing(database: Database) -> N
     (id,) = await conversations(database, agent="U0LEFT")
     await taken(database, id, "U0LEFT", NOON)
     await assign(database, NOON, policy(team()))
-    assert await history(database) == [(id, ADA, "who had it is not of the team any more; whose turn it is")]
+    assert await history(database) == [(id, ADA, "who had it is not in this team; whose turn it is")]
 
 
 async def test_the_dot_in_slack_says_little_until_it_has_been_so_for_a_quarter_of_an_hour(database: Database) -> None:

@@ -111,6 +111,178 @@ def test_naming_a_language_is_no_wish(text: str) -> None:
     assert wish(text, ALL) == ""
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My parcel is with Turkish Cargo, please answer me",
+        "Neden bana ingilizce yazıyorsunuz?",
+        "Почему вы пишете мне на турецком?",
+        "Why do you write to me in English?",
+        "Можно турецкие серёжки в подарочной упаковке?",
+        "I prefer Turkish cotton towels",
+        "only Turkish towels please",
+        "Please send me Turkish delight, is it in stock?",
+        "German size 40 please",
+        "I would like to order the Russian doll please, can you answer about its size?",
+        "I want the necklace engraved in Arabic please",
+        "Kolyeye Arapça Ayşe yazabilir misiniz",
+        "Kolyeye Arapça yazabilir misiniz",
+        "İngilizce isim yazın lütfen etikete",
+        "Kargoda ingilizce yazıyor, ne demek lütfen",
+        'Напишите пожалуйста на коробке по-английски "Anna"',
+        "Напишите по-английски «Anna»",
+        "The label is in German, please send English one",
+        "Please write in English on the box",
+        "For the engraving please: write in Arabic",
+        "Is it in English, please?",
+        "Please don't write in English",
+        "не пишите на турецком пожалуйста",
+        "lütfen ingilizce yazmayın",
+        "Kein Deutsch bitte",
+        "Schreiben Sie bitte auf die Karte auf Englisch alles Gute",
+        "İngilizce kılavuz var mı lütfen",
+        "Hediye notuna İngilizce yazın lütfen",
+        "Etiket Türkçe değil, İngilizce",
+        "ممكن قهوة تركي لو سمحت",
+        "عندكم كتاب بالعربي؟",
+        "Could you send me the invoice in English please",
+        "Пришлите счёт на английском пожалуйста",
+        "faturayı ingilizce gönderir misiniz lütfen",
+        "Rechnung auf Englisch bitte",
+        "Do you ship German products? please answer",
+    ],
+)
+def test_a_language_of_something_else_is_no_wish(text: str) -> None:
+    assert wish(text, ALL) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Türkçe bilmiyorum, İngilizce yazın lütfen", "en"),
+        ("Ich spreche kein Deutsch, English please", "en"),
+        ("İngilizce bilmiyorum, Türkçe yazın", "tr"),
+        ("ingilizce anlamıyorum türkçe lütfen", "tr"),
+        ("not Turkish please, English", "en"),
+        ("English please, not Turkish", "en"),
+        ("I don't speak Turkish. English please", "en"),
+        ("пишите на русском, а не на турецком", "ru"),
+        ("Почему на турецком? Пишите по-русски", "ru"),
+        ("Türkçe değil İngilizce lütfen", "en"),
+    ],
+)
+def test_one_language_is_refused_and_another_asked_for(text: str, language: str) -> None:
+    assert wish(text, ALL) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Can I talk to you in Russian?", "ru"),
+        ("Could somebody help me in English?", "en"),
+        ("from now on in English, thanks", "en"),
+        ("türkçe bilen var mı", "tr"),
+        ("هل تتحدث العربية؟", "ar"),
+        ("Write to me, please, in Russian", "ru"),
+        ("Hello! My order 4471 is late. Please answer in English :)", "en"),
+        ("please write in English because I cannot read this", "en"),
+        ("English please where is my order", "en"),
+        ("Do you speak English?", "en"),
+        ("switch to English", "en"),
+        ("English", "en"),
+        ("только на русском", "ru"),
+        ("Можно на русском?", "ru"),
+        ("можете отвечать по русски", "ru"),
+        ("давайте по-русски", "ru"),
+        ("pishite po-russki pozhaluysta", "ru"),
+        ("Bundan sonra Türkçe yazar mısınız", "tr"),
+        ("ingilizce devam edelim", "en"),
+        ("İngilizce konuşan biri var mı?", "en"),
+        ("Könnten Sie mir bitte auf Deutsch antworten?", "de"),
+        ("Sprechen Sie Deutsch?", "de"),
+        ("schreib bitte deutsch", "de"),
+        ("siparişim gelmedi ingilizce yazar mısınız", "en"),
+        ("My name is Anna please write in English", "en"),
+        ("rusça yazabilir miyim", "ru"),
+        ("я не понимаю по-турецки, напишите по-русски пожалуйста", "ru"),
+        ("gibt es jemanden, der Deutsch spricht?", "de"),
+        ("ممكن بالعربي", "ar"),
+        ("اكتبوا لي باللغة العربية من فضلكم", "ar"),
+        ("ممكن ترد علي بالانجليزي", "en"),
+    ],
+)
+def test_how_people_ask_to_be_spoken_to(text: str, language: str) -> None:
+    assert wish(text, ALL) == language
+
+
+WORDS = (
+    "English",
+    "türkçe",
+    "по-русски",
+    "please",
+    "yazın",
+    "in",
+    "not",
+    "bilmiyorum",
+    "necklace",
+    "why",
+    ",",
+    ".",
+    ":)",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join))
+def test_a_wish_is_always_for_a_language_that_is_named(text: str) -> None:
+    found = wish(text, ALL)
+    assert found in ("", "en", "tr", "ru")
+    assert not found or {"en": "English", "tr": "türkçe", "ru": "по-русски"}[found] in text
+
+
+@pytest.mark.parametrize("text", ["/start", "/stop", "/help", "/help@kumbara_bot", "/start summer_sale"])
+@pytest.mark.parametrize("hint", ["tr", "ru", "en"])
+def test_a_command_is_in_no_language(text: str, hint: str) -> None:
+    assert guess(text, SHOP, hint) == hint
+    assert settle((), text, SHOP, hint, kept="ru").language == "ru"
+
+
+@pytest.mark.parametrize("text", ["stok", "alo", "test", "video", "pardon", "Foto", "ok", "iPhone 15", "Anna Schmidt"])
+@pytest.mark.parametrize(("hint", "languages"), [("tr", SHOP), ("tr", ALL), ("de", ALL)])
+def test_a_word_that_may_be_anybodys_is_in_the_language_of_the_app(
+    text: str, hint: str, languages: tuple[str, ...]
+) -> None:
+    assert guess(text, languages, hint) == hint
+    assert settle((), text, languages, "en", kept=hint).language == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "language"),
+    [
+        ("fiyat ne", "tr", "tr"),
+        ("nerede", "en", "tr"),
+        ("thanks", "tr", "en"),
+        ("şikayet", "en", "tr"),
+        ("где", "en", "ru"),
+        ("ок", "tr", "ru"),
+    ],
+)
+def test_a_common_word_or_a_letter_tells_more_than_the_app(text: str, hint: str, language: str) -> None:
+    assert guess(text, SHOP, hint) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Здравствуйте! Order 12345, tracking number LX123, где посылка?", "ru"),
+        ("Привет, Samsung Galaxy Watch Ultra Titanium когда будет?", "ru"),
+        ("Здравствуйте! Where is my order? I have been waiting for three weeks now", "en"),
+        ("merhaba, tracking number LX123, kargom nerede?", "tr"),
+    ],
+)
+def test_words_of_another_script_are_borrowed(text: str, language: str) -> None:
+    assert guess(text, SHOP) == language
+
+
 def test_one_foreign_word_does_not_turn_a_conversation() -> None:
     assert settle(("kargom nerede acaba", "hâlâ bekliyorum"), "ok thanks", SHOP, kept="tr").language == "tr"
 

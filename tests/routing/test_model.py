@@ -40,7 +40,7 @@ def phrases() -> Phrases:
         ("my card shows two lines from you for one thing", "payment"),
         ("пришло не то что я выбирала, совсем другая вещь", "wrong-item"),
         ("fällt der pulli groß aus?", "product-question"),
-        ("وصل مكسور وما يشتغل", "damaged"),
+        ("اشتغلت السماعة يومين وبعدها ماتت", "damaged"),
         ("you guys are wonderful, my mum loves it", "praise"),
         ("avukatım sizinle mahkemede görüşecek", "legal"),
         ("gain 10k followers overnight, click the link", "spam"),

@@ -100,6 +100,18 @@ def test_what_was_decided_then_and_is_not_any_more_is_shown_with_its_reason() ->
     assert found.because == "no longer: rule ‘Key customers’"
 
 
+def test_only_reasons_that_hold_no_longer_are_told() -> None:
+    stands = now(team="support", tags=frozenset({"vip"}), priority=Priority.URGENT)
+    because = "says court; rule ‘Key customers’"
+    found = reread(
+        stands,
+        [past(-0.01, SetTeam(team="founders"), because=because), past(-0.01, AddTag(tag="vip"), because=because)],
+        (0, "court"),
+    )
+    assert found is not None
+    assert found.because == "says court; no longer: rule ‘Key customers’"
+
+
 def test_a_conversation_begins_as_it_stood_before_the_first_message_that_is_read() -> None:
     stands = now(team="support", tags=frozenset({"vip"}), priority=Priority.HIGH)
     told = [

@@ -265,3 +265,23 @@ def test_who_was_taken_for_spam_and_has_a_matter_is_a_customer_after_all() -> No
 @pytest.mark.parametrize("command", ["/start", "/help@kumbara_bot"])
 def test_a_button_of_the_app_asks_nothing_and_is_told_nothing(command: str) -> None:
     assert kinds(decided(facts(command, at=NOW.replace(hour=20)), POLICY)) == []
+
+
+def test_a_button_of_the_app_is_in_the_language_of_the_app_and_changes_none() -> None:
+    assert SetLanguage(language="ru") in decided(facts("/start", language="ru"), POLICY).changes
+    given = facts("/help", language="en", conversation=Conversation(id=1, customer_id=1, language="tr", team="support"))
+    assert after(given, decided(given, POLICY)).language == "tr"
+
+
+def test_a_language_asked_for_gives_way_to_another_that_is_asked_for() -> None:
+    wished = Conversation(id=1, customer_id=1, language="en", wish="en", team="support")
+    given = facts("Türkçe yazabilir misiniz artık", conversation=wished)
+    found = after(given, decided(given, POLICY))
+    assert (found.language, found.wish) == ("tr", "tr")
+
+
+def test_goods_that_carry_a_languages_name_change_no_language() -> None:
+    spoken = Conversation(id=1, customer_id=1, language="ru", team="moscow")
+    given = facts("Можно турецкие серёжки в подарочной упаковке?", conversation=spoken)
+    found = after(given, decided(given, POLICY))
+    assert (found.language, found.wish) == ("ru", "")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from routing.model_encoder import TUNED, Encoder, image, installed
 from routing.model_pieces import Pieces
-from routing.tuning import Goal, Net, batches, hurried, tune
+from routing.tuning import SCALE, Goal, Net, batches, hurried, tune
 
 TEXTS = (
     "Where is my parcel? It was promised for Friday.",
@@ -63,12 +63,16 @@ def test_tuning_tells_apart_what_it_is_told_to() -> None:
     tags = np.eye(18, dtype=np.float32)
     goals = [Goal(text=text, tags=tags[number], priority=number) for number, text in enumerate(TEXTS)]
     said: list[str] = []
-    mean, heads, _ = tune(inside, goals, rounds=8, tell=said.append)
+    made = tune(inside, goals, rounds=8, tell=said.append)
     first, last = (float(line.rpartition(" ")[2]) for line in (said[1], said[-1]))
     assert last < first / 2
     meanings, _ = inside.high(inside.low(TEXTS))
-    assert ((meanings - mean) @ heads[:-1] + heads[-1] / 20).argmax(1).tolist() == [0, 1, 2, 3]
-    assert np.abs(inside.differences()).max() > 0
+    assert ((meanings - made.mean) @ made.tags[:-1] + made.tags[-1] / SCALE).argmax(1).tolist() == [0, 1, 2, 3]
+    assert np.array_equal(made.numbers, inside.differences())
+    further = tune(inside, goals, rounds=1, seed=2, after=made)
+    between = made.between(further)
+    assert np.allclose(between.numbers * 2, made.numbers + further.numbers)
+    assert np.array_equal(between.mean, made.mean)
 
 
 def test_pieces_begin_and_end_and_know_every_letter() -> None:

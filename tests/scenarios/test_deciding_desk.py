@@ -117,6 +117,8 @@ async def test_what_concerns_the_rules_and_the_model_is_told_to_all(world: World
     alarm = await world.card_with("rules.toml:1 ")
     assert "rules.toml:10 " in str(alarm) and "rules.toml:11 " not in str(alarm)
     assert start_of("reload.what") in str(alarm) and say("reload.more", count=2) in str(alarm)
+    await notified(world, None, "rules_again:1", {"notice": "rules_again"})
+    await world.card_with(say("reload.again"))
     await notified(world, None, "model:1", {"notice": "model", "detail": "model.bin: cut short"})
     alarm = await world.card_with("model.bin")
     assert say("model.what") in str(alarm)
@@ -268,6 +270,48 @@ async def test_what_a_text_cannot_do_without_is_asked_for_and_never_left_out(wor
     assert _box(view, "Sipariş 42 yolda, Kumbara")
     await world.slack.submit(AYSE, view.id, {asked[0]["block_id"]: "42"})
     await received(world, customer, "Sipariş 42 yolda, Kumbara")
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("Siparişiniz {{ order }} yolda", "left_over"),
+        ("Siparişiniz {order} yolda", "left_over"),
+        ("// gizli not", "note"),
+        (" ／／ gizli not", "note"),
+        ("\u200b", "empty"),
+    ],
+)
+async def test_what_no_customer_should_read_does_not_leave_the_window(world: World, words: str, key: str) -> None:
+    world.team["replies"] = "note"
+    await world.start()
+    customer, card = await opened(world)
+    view = await window(world, AYSE, "template", card)
+    await world.slack.press(AYSE, "template_choice", view_id=view.id, value="thanks")
+    text = (await eventually(lambda: _box(view)))["element"]["initial_value"]
+    box = _box(view)["block_id"]
+    answer = await world.slack.submit(AYSE, view.id, {box: words})
+    braces = words[words.index("{") : words.rindex("}") + 1] if "{" in words else ""
+    assert answer.body == {"response_action": "errors", "errors": {box: say(f"template.{key}", words=braces)}}
+    await world.slack.submit(AYSE, view.id, {})
+    await received(world, customer, text.strip())
+    assert len(await world.answers(customer)) == 1
+
+
+async def test_who_sends_what_a_colleague_has_resolved_meanwhile_is_told_first(world: World) -> None:
+    await world.start()
+    customer, card = await opened(world)
+    view = await window(world, AYSE, "template", card)
+    await world.slack.press(AYSE, "template_choice", view_id=view.id, value="thanks")
+    box = (await eventually(lambda: _box(view)))["block_id"]
+    await world.slack.press(MEHMET, "resolve", channel=SUPPORT, ts=card["ts"])
+    await card_shows(world, card["ts"], say.word("state", "resolved"))
+    await world.slack.submit(AYSE, view.id, {box: "Rica ederiz, Deniz!"})
+    assert say("template.resolved") in str(view.body["blocks"])
+    assert _box(view, "Rica ederiz, Deniz!")["block_id"] == box
+    assert await world.answers(customer) == []
+    await world.slack.submit(AYSE, view.id, {box: "Rica ederiz, Deniz!"})
+    await received(world, customer, "Rica ederiz, Deniz!")
 
 
 async def test_a_template_can_be_taken_back_within_the_delay_and_the_thread_says_so(world: World) -> None:

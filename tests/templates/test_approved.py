@@ -146,7 +146,7 @@ def test_parameters_are_what_whatsapp_accepts(order: str, agent: str) -> None:
         ("language", "'pt-BR'", 4, "is not the code of a language", "pt_BR"),
         ("language", "'xx'", 4, "is not the code of a language", "pt_BR"),
         ("category", "'utilty'", 5, "is not a category", "did you mean utility?"),
-        ("body", "7", 6, "must be text", ""),
+        ("body", "7", 6, "must be text", "write body"),
         ("body", "'{{1}} ve {{2}} yolda'", 6, "begins or ends", "words before"),
         ("body", "'Merhaba {{1}} ve {{2}} '", 6, "begins or ends", "words before"),
         ("body", "'Merhaba {{1}}{{2}} yolda'", 6, "side by side", "words between"),
@@ -186,6 +186,11 @@ def test_everything_is_found_at_once(tmp_path: Path) -> None:
         (25, "other", ""),
     ]
     assert found[2].what == "order_update in tr stands in approved[1] already"
+
+
+def test_a_key_that_nobody_knows_hides_no_other_mistake(tmp_path: Path) -> None:
+    found = problems(tmp_path, entry(language="'xx'", category="'utilty'", reply="'order-stauts'", boddy="'a'"))
+    assert [problem.key for problem in found] == ["language", "category", "reply", "boddy"]
 
 
 @pytest.mark.parametrize("text", ["[approved]\nname = 'a'", "approved = 'a'", "approved = ['a']", "[[approved]\n"])

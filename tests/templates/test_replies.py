@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from routing.acknowledge import Kind
 from routing.moments import moment
+from routing.weighing import TAGS
 from templates.replies import (
     FSI,
     OURS,
@@ -49,7 +50,7 @@ SATURDAY = datetime(2026, 11, 14, 20, 40, tzinfo=UTC)
 def load(folder: Path, *languages: str, limits: Mapping[str, Limit] | None = None, **files: str) -> Replies:
     for name, text in files.items():
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
-    return Replies.load(languages or ["tr", "en"], folder, shop="Kumbara", limits=limits)
+    return Replies.load(languages or ["tr", "en"], folder, shop="Kumbara", limits=limits, tags=TAGS)
 
 
 def problems(folder: Path, *languages: str, limits: Mapping[str, Limit] | None = None, **files: str) -> list[Problem]:
@@ -263,7 +264,7 @@ def test_a_shops_own_replaces_ours_and_adds(tmp_path: Path) -> None:
 
 
 def test_a_short_form_is_taken_where_there_is_one(tmp_path: Path) -> None:
-    replies = load(tmp_path, tr=reply("Uzun.", short="Kısa.", subject="Bir\nkonu"))
+    replies = load(tmp_path, tr=reply("Uzun.", short="Kısa.", subject="Bir  konu"))
     assert replies.render("parcel", "tr", {}, short=True).text == "Kısa."
     assert replies.render("parcel", "tr", {}).text == "Uzun."
     assert replies.render("parcel", "tr", {}).subject == "Bir konu"
@@ -383,7 +384,7 @@ TITLE = 'title = "A"\n'
         ("text = 'a'", 1, "title", "is missing", "add title"),
         (TITLE, 1, "text", "is missing", "add text"),
         (TITLE + "text = ' '", 3, "text", "is empty", "write the text"),
-        (TITLE + "text = 7", 3, "text", "must be text", ""),
+        (TITLE + "text = 7", 3, "text", "must be text", "write text"),
         (TITLE + "text = 'a'\nshrot = 'b'", 4, "shrot", "is not a key", "did you mean short?"),
         (TITLE + "text = 'a'\ntags = 'return'", 4, "tags", "must be a list", "order-status"),
         (TITLE + "text = 'a'\ntags = ['Return!']", 4, "tags", "must be a list", "order-status"),
@@ -422,6 +423,20 @@ TITLE = 'title = "A"\n'
         (TITLE + "text = '{# nothing #}'", 3, "text", "says nothing", "write"),
         (TITLE + f"text = '{'{% if order %}' * 30}a{'{% endif %}' * 30}'", 3, "text", "too many parts", "simpler"),
         (TITLE + f"text = 'a{{{{ {'(' * 3000}shop{')' * 3000} }}}}'", 3, "text", "too many parts", "simpler"),
+        (TITLE + "text = \"\u200b\"", 3, "text", "is empty", "write the text"),
+        (
+            TITLE + "text = '{% if order %}a{% else %}\u200b{% endif %}'",
+            3, "text", "says nothing when order", "{% else %}",
+        ),
+        (TITLE + "text = 'a{{ customer|default(\"{{order}}\") }}'", 3, "text", "has {{order}} in it", "no braces"),
+        (TITLE + "text = 'a{% raw %}{{ order }}{% endraw %}'", 3, "text", "has {{ order }} in it", "no braces"),
+        (TITLE + "text = 'Hi {order}'", 3, "text", "has {order} in it", "no braces"),
+        (TITLE + "text = 'a{{ \"{\" }}{{ \"{\" }}'", 3, "text", "comes to {{", "no braces"),
+        (TITLE + "text = 'a'\nshorter = 'b'", 4, "shorter", "in an acknowledgement only", "`short`"),
+        (TITLE + "text = 'a'\nsubject = \"b\\nc\"", 4, "subject", "more than one line", "on one"),
+        (TITLE + "text = 'a'\ntags = ['nope']", 4, "tags", "there is no tag nope", "top of the rules file"),
+        (TITLE + "text = 'a'\ntags = ['retrun']", 4, "tags", "there is no tag retrun", "did you mean return?"),
+        (TITLE + "text = 'a'\ntags = ['return', 'return']", 4, "tags", "return stands there twice", "take one"),
         (TITLE + f"text = '{'a' * 10_001}'", 3, "text", "longer than 10000", "shorten"),
     ],
 )  # fmt: skip
