@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -20,12 +20,19 @@ import ahocorasick
 from inbox.changes import Priority
 from routing.folding import LONGEST, ends_sentence, fold, is_word, places, squeeze, tokens
 from routing.patterns import NEAR, NEXT, Element, Form, PhraseError, fits, written
-from routing.weighing import DENIABLE, SIGNALS, STRENGTHS, TAGS, Told, Weighed, weigh
+from routing.weighing import DENIABLE, SAID_NOT, SIGNALS, STRENGTHS, TAGS, Told, Weighed, weigh
 
 LANGUAGES = ("tr", "ru", "en", "de", "ar")  # those with a starter file
 _DENIAL_REACH = 4  # words between "I don't want" and what is not wanted
 _TAKES_AWAY = "!"  # before the tag of a phrase that unsays it; no tag of a shop begins so
-_BEFORE, _BEHIND = "!before", "!behind"  # what denies the words after it, or before it
+# What denies: a wish before or behind it, a thing said behind a "not" or before it, a word that is its own "not".
+_BEFORE, _BEHIND, _NOT, _NOT_BEHIND, _ITSELF = "!before", "!behind", "!not", "!not-behind", "!itself"
+_MISSED, _WHILE = "!missed", "!while"  # what looks like a denial and is none: "still no", the "not" of "before"
+_LIGHT = "!light"  # words that may stand between a "not" and what it denies
+_DENIALS = {
+    kind.removeprefix(_TAKES_AWAY): kind
+    for kind in (_BEFORE, _BEHIND, _NOT, _NOT_BEHIND, _ITSELF, _MISSED, _WHILE, _LIGHT)
+}
 REMEMBERED = 50_000  # words whose places in phrases are known; about 10 MB
 _SHOWN = 60  # characters of a customer's words that a reason quotes
 
@@ -78,10 +85,14 @@ class _Line:
     tag: str
     weight: float
     phrase: str
-    slots: tuple[int, ...]
-    reaches: tuple[int, ...]
+    first: int
+    rest: tuple[tuple[int, int], ...]  # each slot after the first, with its reach
     either_side: bool
     needed: frozenset[int]
+    denies: bool  # says no tag, but what else is not meant
+
+
+_Found = tuple[_Line, list[int]]  # a line that was heard, and its words
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +107,15 @@ class _Source:
 class Phrases:
     """Compiled phrases. Building takes a moment, reading some hundredths of a millisecond."""
 
-    def __init__(self, sources: Iterable[_Source]) -> None:
+    def __init__(self, sources: Iterable[_Source], *, of_rules: bool = False) -> None:
         self._sources = tuple(sources)
+        self._of_rules = of_rules
+
+    @classmethod
+    def denials(cls) -> Phrases:
+        """Only what customers deny with, in every language: any phrase added to it can be denied. For rules."""
+        every = itertools.chain.from_iterable(map(_starter_sources, LANGUAGES))
+        return cls((one for one in every if one.tag in _DENIALS.values()), of_rules=True)
 
     @classmethod
     def load(cls, languages: Sequence[str]) -> Phrases:
@@ -116,7 +134,7 @@ class Phrases:
             for phrase in texts
             for elements in written(phrase, language, {})
         ]
-        return Phrases((*self._sources, *more))
+        return Phrases((*self._sources, *more), of_rules=self._of_rules)
 
     def __len__(self) -> int:
         """How many phrases there are, each variant counted once."""
@@ -127,15 +145,20 @@ class Phrases:
         text = text[:LONGEST]
         folded = fold(text)
         heard = _Heard(tokens(squeeze(folded)))
-        found = self._lines_heard(heard)
+        seen = self._slots_seen(heard)
+        found, denying = self._lines_heard(seen, heard)
         if not found:
             return Reading(weighed=weigh((), text, folded))
         spans = places(folded)
-        hits = _hits(found, heard, spans, text)
+        refused = {line.tag.removeprefix(_TAKES_AWAY) for line, _ in found if line.tag.startswith(_TAKES_AWAY)}
+        if not self._of_rules and not any(line.tag in DENIABLE or line.tag in SAID_NOT for line, _ in found):
+            denying = [line for line in denying if line.tag == _WHILE]
+        denials = _Denials(denying, refused, seen, heard, self._index.light, of_rules=self._of_rules)
+        hits = _hits(found, denials, heard, spans, text)
         return Reading(hits=hits, weighed=weigh(_told(hits), text, folded))
 
-    def _lines_heard(self, heard: _Heard) -> list[tuple[_Line, int, int]]:
-        """Lines with the numbers of their first and last token."""
+    def _slots_seen(self, heard: _Heard) -> dict[int, list[int]]:
+        """The slots that words of the message fill, with the places of those words."""
         index = self._index
         known, seen = index.known, dict[int, list[int]]()
         for place, word in enumerate(heard.words):
@@ -145,15 +168,21 @@ class Phrases:
                     seen[slot].append(place)
                 else:
                     seen[slot] = [place]
+        return seen
+
+    def _lines_heard(self, seen: Mapping[int, list[int]], heard: _Heard) -> tuple[list[_Found], list[_Line]]:
+        """Lines with the numbers of their words where they stand first, and those that deny and may stand somewhere."""
         heard_slots = frozenset(seen)
-        found = []
+        found: list[_Found] = []
+        denying: list[_Line] = []
         for slot in heard_slots:
-            for line in index.by_anchor[slot]:
+            for line in self._index.by_anchor[slot]:
                 if line.needed <= heard_slots:
-                    span = _standing(line, seen, heard)
-                    if span is not None:
-                        found.append((line, *span))
-        return found
+                    if line.denies:
+                        denying.append(line)
+                    elif stands := _standing(line, seen, heard):
+                        found.append((line, stands))
+        return found, denying
 
     @cached_property
     def _index(self) -> _Index:
@@ -166,15 +195,23 @@ class _Index:
     def __init__(self, sources: Sequence[_Source]) -> None:
         numbers: dict[frozenset[Form], int] = {}
         lines = []
+        light: set[str] = set()
+        kinds = frozenset(_DENIALS.values())
         for source in sources:
+            if source.tag == _LIGHT:
+                light.update(form.stem for element in source.elements for form in element.forms)
+                continue
             slots = tuple(numbers.setdefault(element.forms, len(numbers)) for element in source.elements)
             reaches = tuple(element.reach for element in source.elements)
             sides = any(element.either_side for element in source.elements)
-            lines.append(_Line(source.tag, source.weight, source.phrase, slots, reaches, sides, frozenset(slots)))
+            rest = tuple(zip(slots[1:], reaches[1:], strict=True))
+            needed, denies = frozenset(slots), source.tag in kinds
+            lines.append(_Line(source.tag, source.weight, source.phrase, slots[0], rest, sides, needed, denies))
+        self.light = frozenset(light)
         common = [sum(map(_commonness, forms)) for forms in numbers]
         self.by_anchor: list[list[_Line]] = [[] for _ in numbers]
         for line in lines:
-            self.by_anchor[min(line.slots, key=common.__getitem__)].append(line)
+            self.by_anchor[min(line.needed, key=common.__getitem__)].append(line)
         by_key: dict[str, dict[Form, list[int]]] = {}
         for forms, number in numbers.items():  # a dictionary keeps its order: the number of a slot is its place
             for form in forms:
@@ -233,63 +270,144 @@ class _Heard:
                 sentence += ends_sentence(token)
 
 
-def _standing(line: _Line, seen: Mapping[int, list[int]], heard: _Heard) -> tuple[int, int] | None:
-    """The first and last word where a line stands, or None."""
-    sentences = heard.sentences
-    for begin in seen[line.slots[0]]:
-        low = high = last = begin
-        for slot, reach in zip(line.slots[1:], line.reaches[1:], strict=True):
-            for place in seen[slot]:
-                if 0 < place - last <= reach:
-                    break
-                if line.either_side and reach > NEAR and place != last and 0 < abs(place - last) <= reach:
-                    break
-            else:
+def _standing(line: _Line, seen: Mapping[int, list[int]], heard: _Heard) -> list[int]:
+    """The words where a line stands first, in the order of the phrase; none where it does not."""
+    begins = seen[line.first]
+    if not line.rest:
+        return begins[:1]
+    for begin in begins:
+        if stands := _standing_from(begin, line, seen, heard.sentences):
+            return stands
+    return []
+
+
+def _standing_from(begin: int, line: _Line, seen: Mapping[int, list[int]], sentences: Sequence[int]) -> list[int]:
+    last = begin
+    stands = [begin]
+    for slot, reach in line.rest:
+        for place in seen[slot]:
+            if 0 < place - last <= reach:
                 break
-            if NEXT < reach <= NEAR and sentences[place] != sentences[last]:
+            if line.either_side and reach > NEAR and place != last and 0 < abs(place - last) <= reach:
                 break
-            last = place
-            low, high = min(low, place), max(high, place)
         else:
-            return low, high
-    return None
+            return []
+        if NEXT < reach <= NEAR and sentences[place] != sentences[last]:
+            return []
+        last = place
+        stands.append(place)
+    return stands
+
+
+class _Denials:
+    """What a message denies with, and whether it denies a hit. A word that a phrase has itself never denies it."""
+
+    def __init__(
+        self,
+        denying: Sequence[_Line],
+        refused: Set[str],
+        seen: Mapping[int, list[int]],
+        heard: _Heard,
+        light: frozenset[str],
+        *,
+        of_rules: bool,
+    ) -> None:
+        self._seen, self._heard, self._light, self._refused, self._of_rules = seen, heard, light, refused, of_rules
+        self._of_wishes: list[tuple[str, int, int]] = []
+        self._plain: list[tuple[str, list[int]]] = []
+        self._while: list[list[int]] = []
+        none: list[frozenset[int]] = []
+        for line in sorted(denying, key=lambda line: line.tag not in (_MISSED, _WHILE)):
+            for begin in seen[line.first]:
+                stands = _standing_from(begin, line, seen, heard.sentences)
+                if not stands:
+                    continue
+                if line.tag in (_MISSED, _WHILE):
+                    none.append(frozenset(stands))
+                    if line.tag == _WHILE:
+                        self._while.append(stands)
+                elif all(other.isdisjoint(stands) for other in none):
+                    if line.tag in (_BEFORE, _BEHIND):
+                        self._of_wishes.append((line.tag, min(stands), max(stands)))
+                    else:
+                        self._plain.append((line.tag, stands))
+
+    def where_said(self, line: _Line, stands: list[int]) -> list[int] | None:
+        """The words where `line` says what it says and nothing denies it; None where every place is denied.
+
+        `stands` is its first place. A phrase of a rule can always be denied, of the tags some can.
+        """
+        if line.tag in self._refused:
+            return None
+        if not self._denied(line, stands):
+            return stands
+        for begin in self._seen[line.first]:
+            again = _standing_from(begin, line, self._seen, self._heard.sentences)
+            if again and not self._denied(line, again):
+                return again
+        return None
+
+    def _denied(self, line: _Line, stands: Sequence[int]) -> bool:
+        if self._while and any(span[-1] in stands and span[0] not in stands for span in self._while):
+            return True
+        if self._of_wishes and (self._of_rules or line.tag in DENIABLE) and self._wished(min(stands), max(stands)):
+            return True
+        return bool(self._plain) and (self._of_rules or line.tag in SAID_NOT) and self._said_not(stands)
+
+    def _wished(self, low: int, high: int) -> bool:
+        clauses, own = self._heard.clauses, int(self._of_rules)  # a shop that writes a "no" into its phrase means it
+        for kind, first, last in self._of_wishes:
+            if clauses[low] != clauses[first]:
+                continue
+            if kind == _BEFORE and first <= low - own and abs(last - low) <= _DENIAL_REACH:
+                return True
+            if kind == _BEHIND and last >= high + own and abs(first - high) <= _DENIAL_REACH:
+                return True
+        return False
+
+    def _said_not(self, stands: Sequence[int]) -> bool:
+        for kind, denial in self._plain:
+            first, last = denial[0], denial[-1]
+            if kind == _ITSELF:
+                denied = first in stands
+            elif kind == _NOT:
+                denied = first not in stands and any(self._next_to(last, place) for place in stands if place > first)
+            else:
+                denied = last not in stands and any(self._next_to(place, first) for place in stands if place < last)
+            if denied:
+                return True
+        return False
+
+    def _next_to(self, first: int, last: int) -> bool:
+        """Whether only light words of the same clause stand between two words."""
+        heard = self._heard
+        if not -_DENIAL_REACH <= last - first <= _DENIAL_REACH + 1 or heard.clauses[first] != heard.clauses[last]:
+            return False
+        return self._light.issuperset(heard.words[first + 1 : last])
 
 
 def _hits(
-    found: list[tuple[_Line, int, int]], heard: _Heard, spans: Sequence[tuple[int, int]], text: str
+    found: Iterable[_Found], denials: _Denials, heard: _Heard, spans: Sequence[tuple[int, int]], text: str
 ) -> tuple[Hit, ...]:
-    denials = [(low, high, line.tag) for line, low, high in found if line.tag in (_BEFORE, _BEHIND)]
-    refused = {line.tag.removeprefix(_TAKES_AWAY) for line, _, _ in found if line.tag.startswith(_TAKES_AWAY)}
     hits: dict[tuple[str, int, int], Hit] = {}
-    for line, low, high in found:
+    for line, first in found:
         if line.tag.startswith(_TAKES_AWAY):
             continue
-        denied = line.tag in refused or (
-            line.tag in DENIABLE
-            and any(
-                heard.clauses[low] == heard.clauses[first]
-                and (
-                    -_DENIAL_REACH <= last - low <= _DENIAL_REACH
-                    if kind == _BEFORE
-                    else -_DENIAL_REACH <= first - high <= _DENIAL_REACH
-                )
-                and (first <= low if kind == _BEFORE else last >= high)
-                for first, last, kind in denials
-            )
-        )
-        start, end = spans[heard.numbers[low]][0], spans[heard.numbers[high]][1]
-        hit = Hit(
+        said = denials.where_said(line, first)
+        stands = said or first
+        start, end = spans[heard.numbers[min(stands)]][0], spans[heard.numbers[max(stands)]][1]
+        key = (line.tag, start, end)
+        if key in hits and hits[key].weight >= line.weight:
+            continue
+        hits[key] = Hit(
             tag=line.tag,
             weight=line.weight,
             phrase=line.phrase,
             start=start,
             end=end,
             said=_quoted(text[start:end]),
-            denied=denied,
+            denied=said is None,
         )
-        key = (line.tag, start, end)
-        if key not in hits or hits[key].weight < line.weight:
-            hits[key] = hit
     return tuple(sorted(hits.values(), key=lambda hit: (hit.start, hit.end, hit.tag)))
 
 
@@ -347,8 +465,10 @@ def _sources(content: Mapping[str, Any], language: str) -> list[_Source]:
                 add(signal, 1.0, phrases)
             continue
         if name == "denial":
-            for side in ("before", "behind"):
-                add(_TAKES_AWAY + side, 1.0, section.get(side, ()))
+            for kind, phrases in section.items():
+                if kind not in _DENIALS:
+                    raise PhraseError(f"routing/words/{language}.toml: {kind!r} is no kind of denial")
+                add(_DENIALS[kind], 1.0, phrases)
             continue
         if name not in TAGS:
             raise PhraseError(f"routing/words/{language}.toml: {name!r} is no tag")

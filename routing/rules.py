@@ -6,19 +6,16 @@ never made more urgent, unless a rule says `automatic = true` itself.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
 
 from channels.message import Address, Proof
 from inbox.changes import AddTag, Assign, Change, Priority, RemoveTag, SetPriority, SetTeam, State
-from routing.folding import fold, is_word, squeeze, tokens
-from routing.phrases import LANGUAGES, Hit, Phrases
+from routing.phrases import Phrases
 from routing.rule_values import Conditions, Known, Problem, Rule, RulesFile, RulesProblems
 from routing.rules_text import parse, says_language
 from routing.wildcards import fits, plain
@@ -26,8 +23,6 @@ from routing.wildcards import fits, plain
 __all__ = ["Known", "Outcome", "Problem", "Rule", "Rules", "RulesProblems", "Subject"]
 
 STARTER = "starter-rules.toml"
-_DENIAL_REACH = 4  # words between "I don't want" and what is not wanted, as for the tags
-_BEFORE, _BEHIND = "before", "behind"  # what denies the words after it, or those before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,12 +343,10 @@ class _Words:
     def compile(self) -> None:
         if not self._numbers:
             return
-        phrases = Phrases(())
+        phrases = Phrases.denials()
         for language in dict.fromkeys(language for language, _ in self._numbers):
             own = {str(n): [phrase] for (of, phrase), n in self._numbers.items() if of == language}
             phrases = phrases.with_more(own, language=language)
-        for language in LANGUAGES:
-            phrases = phrases.with_more(_denials(language), language=language)
         self._phrases = phrases
         phrases.read("")  # compiles now rather than at the first message
 
@@ -366,30 +359,8 @@ class _Words:
     def _read(self, text: str) -> Mapping[int, str]:
         if self._phrases is None or not text:
             return {}
-        hits = self._phrases.read(text).hits
-        denials = [hit for hit in hits if hit.tag in (_BEFORE, _BEHIND)]
         heard: dict[int, str] = {}
-        for hit in hits:
-            if hit.tag not in (_BEFORE, _BEHIND) and not any(_denied(hit, denial, text) for denial in denials):
+        for hit in self._phrases.read(text).hits:
+            if not hit.denied:
                 heard.setdefault(int(hit.tag), hit.said)
         return heard
-
-
-@cache
-def _denials(language: str) -> dict[str, list[str]]:
-    """What customers of a language deny with."""
-    path = resources.files("routing") / "words" / f"{language}-signals.toml"
-    denial = tomllib.loads(path.read_text(encoding="utf-8"))["denial"]
-    return {side: denial.get(side, []) for side in (_BEFORE, _BEHIND)}
-
-
-def _denied(hit: Hit, denial: Hit, text: str) -> bool:
-    """Whether the customer takes back what they say. Words of denial that a phrase itself has do not count."""
-    if denial.tag == _BEFORE:
-        begins, between = denial.start < hit.start, text[denial.end : hit.start]
-    else:
-        begins, between = denial.end > hit.end, text[hit.end : denial.start]
-    if not begins:
-        return False
-    words = tokens(squeeze(fold(between)))
-    return len(words) < _DENIAL_REACH and all(map(is_word, words))

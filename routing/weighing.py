@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import ne
 
 from inbox.changes import Priority
 
@@ -31,7 +30,8 @@ TAGS = (
     "spam",
     "other",
 )
-DENIABLE = frozenset({"return", "refund", "cancel", "change-order", "complaint", "legal"})
+DENIABLE = frozenset({"return", "refund", "cancel", "change-order", "complaint", "legal"})  # may be not wanted
+SAID_NOT = frozenset({"damaged", "legal"})  # unsaid by a plain "not"; "no refund yet" is about a refund all the same
 
 STRENGTHS = {"clear": 3.0, "likely": 2.0, "hint": 1.0}  # a clear phrase is enough alone; two hints are a likely one
 
@@ -91,7 +91,6 @@ _ORDER = {
     )
 }
 _MORE = 0.35  # a second phrase for the same tag says less than the first
-_SHOUTED = 12  # capitals: fewer are a name or an order number
 _ALSO = 2.0  # a score that makes a further tag
 
 
@@ -191,11 +190,7 @@ def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Prior
 
 
 def _shouting(text: str) -> str:
-    """Mild anger: a message mostly in capitals, or one that ends its sentences with three marks or more."""
-    sample = text[:400].replace("İ", "I")  # the lower case of İ is two characters
-    capitals = sum(map(ne, sample, sample.lower())) if len(sample) >= _SHOUTED else 0
-    if capitals >= _SHOUTED and capitals * 10 > sum(map(str.isalpha, sample)) * 7:
-        return "written in capitals"
+    """Mild anger: a message that ends its sentences with three marks or more. Capitals alone are only a keyboard."""
     if "!!!" in text or "???" in text or "?!?" in text:
         return "ends with " + ("!!!" if "!!!" in text else "???")
     return ""

@@ -127,6 +127,24 @@ def test_all_conditions_must_hold_and_all_of_unless() -> None:
         ("استرجاع", "لا أريد استرجاع", False),
         ("(call|phone) me", "please phone me", True),
         ("call .. back", "call me right back", True),
+        ("chargeback", "no chargeback", False),
+        ("chargeback", "without chargeback", False),
+        ("chargeback", "nobody wants a chargeback", False),
+        ("chargeback", "I will not do a chargeback", False),
+        ("chargeback", "no chargeback? then I'll do a chargeback myself", True),
+        ("lawyer", "no lawyer", False),
+        ("broken", "not broken", False),
+        ("broken", "it isn't broken", False),
+        ("broken", "nothing is broken", False),
+        ("broken", "why was I not told that it is broken", True),
+        ("refund", "still no refund", True),
+        ("refund", "no refund yet", True),
+        ("iptal", "iptal etmeyelim", False),
+        ("kırık", "kırık değil", False),
+        ("Rechnung", "ohne Rechnung", False),
+        ("сломано", "не сломано", False),
+        ("مكسور", "غير مكسور", False),
+        ("no tracking", "no tracking at all", True),
     ],
 )
 def test_words_are_heard_in_their_forms_and_not_where_they_are_denied(says: str, text: str, heard: bool) -> None:
@@ -325,6 +343,15 @@ def test_changes_lead_from_the_subject_to_where_the_rules_leave_it(
         ('addresses = ["@shop.example"]', "", "when.addresses", "is no whole address; write *@shop.example"),
         ('addresses = ["shop.example"]', "", "when.addresses", "is no whole address; write *@shop.example"),
         ('addresses = ["0532*"]', "", "when.addresses", "numbers begin with + and the country"),
+        (
+            'addresses = ["telegrm:4711"]',
+            "",
+            "when.addresses",
+            '"telegrm" is no kind of address; did you mean telegram?',
+        ),
+        ('tags = ["legal", "legal"]', "", "when.tags", '"legal" stands there twice; take one of them out'),
+        ('says = ["a?"]', "", "when.says", "between spaces; docs/rules.md"),
+        ("languages = [1]", "", "when.languages", 'must be text in quotes; write "'),
         ('subject = ["**"]', "", "when.subject", "is every subject"),
         ('files = ["*.pdf"]', "", "when.files", 'is no media type; write it like "image/*"'),
         ('files = ["*/*"]', "", "when.files", "is every file; write files = true"),
@@ -333,7 +360,7 @@ def test_changes_lead_from_the_subject_to_where_the_rules_leave_it(
         ('says = ["..."]', "", "when.says", "has no words"),
         ('says = ["{money}"]', "", "when.says", "which is not in [words]"),
         ("", 'team = "foundrs"', "then.team", '"foundrs" is no team; did you mean founders?'),
-        ("", "team = 3", "then.team", "must be text in quotes"),
+        ("", "team = 3", "then.team", 'must be text in quotes; write team = "'),
         ("", 'priority = "highest"', "then.priority", '"highest" is no priority; did you mean high?'),
         ("", 'priority = "high", raise_to = "high"', "then.raise_to", "priority is set as well; keep one of the two"),
         ("", 'raise_to = "low"', "then.raise_to", "nothing is below low"),
@@ -393,6 +420,7 @@ def test_a_rule_that_can_never_hold_is_a_mistake(more: str, line: int, what: str
         ("[[rules]]", ['1 "rules[1]" : name is missing', '1 "rules[1]" : when is missing', '1 "rules[1]" : then does']),
         ('tags = ["refund"]', ['1 "" tags: "refund" is a tag that Santral brings']),
         ('tags = ["danger"]', ['1 "" tags: "danger" is a word that Santral keeps for itself; choose another']),
+        ('tags = ["ok",\n"ok"]', ['2 "" tags: "ok" stands there twice; take one of them out']),
         ('tags = [\n"ok",\n"Big"]', ['3 "" tags: "Big" is no name for a tag']),
         ('[[phrases]]\ntag = "vip"', ['1 "" phrases[1]: words are missing', '2 "" phrases[1].tag: "vip" is no tag']),
         ('[[phrases]]\nwords = ["a("]', ['1 "" phrases[1]: tag is missing', "2 \"\" phrases[1].words: 'a(' has"]),
@@ -410,6 +438,20 @@ def test_mistakes_outside_of_a_rule(text: str, told: list[str]) -> None:
     assert len(said) == len(told), said
     for line, beginning in zip(said, told, strict=True):
         assert line.startswith(beginning)
+
+
+def test_known_words_are_listed_in_an_order_that_stays() -> None:
+    known = Known(
+        **{**{name: getattr(KNOWN, name) for name in ("teams", "channels", "languages")}, "tags": frozenset("edcba")}
+    )
+    with pytest.raises(RulesProblems) as told:
+        rules(rule('tags = ["zzzzzz"]', 'add_tags = ["a"]'), known)
+    assert "known are a, b, c, d, e," in str(told.value)
+
+
+@pytest.mark.parametrize("address", ["telegram:4711", "Phone:+90532*", "email:*@shop.example", "*:4711", "+90532*"])
+def test_an_address_may_be_written_with_its_kind(address: str) -> None:
+    rules(rule(f'addresses = ["{address}"]'))
 
 
 def test_all_mistakes_are_told_at_once_from_top_to_bottom() -> None:
