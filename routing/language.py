@@ -89,6 +89,7 @@ _SHORT, _WHISPER = 2, 0.2  # words; and nats that so few may add where a name or
 # A button of a messenger writes so, in no language; what follows a start is the code of a link.
 _COMMAND = re.compile(r"^\s*/(?:start\s+\S+$|[A-Za-z_]+(?:@\w+)?)", re.ASCII)
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|\S*\w\.\w{2,}/\S*|#\S+|\b\w*\d\w*\d\w*\b|\b[A-Z0-9]{2,}-?\d+\b")
+_NOISY = re.compile(r"[@#/\d]|\w\.\w")
 _LETTER_RUNS = re.compile(r"[^\W\d_]+")
 
 # 2, 3, 5 and 7 stand for Arabic letters that Latin ones lack; "3am" and "2x" are something else.
@@ -338,16 +339,21 @@ def _borrowed(text: str, bases: Mapping[str, str], favoured: str) -> bool:
     lower = text.lower().replace("i̇", "i")
     if any(letter in lower for base in bases for letter in _LETTERS.get(base, "")):
         return False
-    for word in tokens(squeeze(fold(_NOISE.sub(" ", text)))):
+    for word in tokens(squeeze(fold(_quiet(text)))):
         speakers = [base for base in bases if word in _COMMON.get(base, ())]
         if speakers and (favoured not in speakers or len(speakers) == 1):
             return False
     return True
 
 
+def _quiet(text: str) -> str:
+    """A text without what says nothing. Most hold none of it, and looking for it all takes as long as all the rest."""
+    return _NOISE.sub(" ", text) if _NOISY.search(text) else text
+
+
 def _scores(text: str, bases: Mapping[str, str]) -> dict[str, float]:
     """Nats for each language that the text may be in, the likeliest of them at most `_LOUDEST`; empty: no words."""
-    sample = _NOISE.sub(" ", text[:_READ])
+    sample = _quiet(text[:_READ])
     scripts = _script_shares(sample)
     if not scripts:
         return {}
