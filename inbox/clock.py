@@ -14,5 +14,6 @@ def later(at: datetime, now: datetime) -> datetime:
 
 
 def turned(now: datetime) -> timedelta:
-    """How far the shop's clock, which says `now`, is ahead of the machine's; nothing below a second."""
-    return timedelta(seconds=round((now - datetime.now(UTC)).total_seconds()))
+    """How far the shop's clock, which says `now`, is ahead of the machine's; nothing where it was not turned."""
+    ahead = now - datetime.now(UTC)
+    return ahead if abs(ahead) >= timedelta(seconds=1) else timedelta()
