@@ -29,7 +29,8 @@ from routing.promises import Allowance, Targets, parse
 from routing.rules import Known, Rules, RulesProblems
 from routing.weighing import TAGS
 from templates.approved import Approved
-from templates.replies import BadReplies, Limit, Replies
+from templates.replies import Replies
+from templates.reply import BadReplies, Limit
 
 DEFAULT_TEAM = TeamConfig.model_construct(name="", slack_channel="C000000000")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from channels.channel import Capabilities
-from templates.replies import Rendered, Replies, Unfilled
+from templates.replies import Replies
+from templates.reply import Rendered, Unfilled
 
 # Channels that take no more than this want the short form of a text: an SMS by Twilio carries 1,600 characters, a
 # direct message of Instagram 1,000 bytes.

@@ -27,7 +27,9 @@ from inbox.store import deliveries, work
 from inbox.store import slack as table
 from inbox.store.slack import Head
 from templates.catalog import Voice
-from templates.replies import Unfilled, left_over, shows
+from templates.filling import left_over
+from templates.reply import Unfilled
+from templates.values import shows
 
 Ack = Callable[..., Awaitable[Any]]
 

@@ -13,23 +13,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from templates.replies import (
-    APPROVED,
-    LAST_RESORT,
-    VARIABLES,
-    BadReplies,
-    Problem,
-    Replies,
-    Source,
-    Unfilled,
-    clean,
-    is_language,
-    isolated,
-    near,
-    normal,
-    read,
-    shows,
-)
+from templates.checking import Source, is_language, near, read
+from templates.replies import Replies
+from templates.reply import APPROVED, LAST_RESORT, VARIABLES, BadReplies, Problem, Unfilled, normal
+from templates.values import clean, isolated, shows
 
 REQUIRED = ("channel", "name", "language", "category", "body")
 LISTS = ("variables", "buttons")

@@ -26,7 +26,7 @@ from inbox.work import Ran
 from routing.acknowledge import Acknowledge, Kind, Silence, Situation, decide
 from routing.hours import Hours
 from routing.policy import Policy, TeamPolicy
-from templates.replies import Rendered
+from templates.reply import Rendered
 
 AUTHOR = "santral"  # of what we say ourselves; also the channel such words are kept under
 

@@ -18,7 +18,8 @@ from inbox.text import storable
 from sandbox.slack.blocks import check_view
 from sandbox.slack.clicks import state
 from templates.catalog import Catalog
-from templates.replies import Replies, Unfilled
+from templates.replies import Replies
+from templates.reply import Unfilled
 from tests.desk import limits
 from tests.desk.test_words import hostile
 

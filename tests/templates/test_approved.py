@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templates.approved import Approved, ApprovedTemplate
-from templates.replies import BadReplies, Problem, Replies, Unfilled
+from templates.replies import Replies
+from templates.reply import BadReplies, Problem, Unfilled
 
 REPLIES = Replies.load(["tr"], shop="Kumbara")
 

@@ -17,22 +17,9 @@ from hypothesis import strategies as st
 from routing.acknowledge import Kind
 from routing.moments import moment
 from routing.weighing import TAGS
-from templates.replies import (
-    FSI,
-    OURS,
-    PDI,
-    RLM,
-    SURE,
-    VARIABLES,
-    BadReplies,
-    Limit,
-    Problem,
-    Replies,
-    Unfilled,
-    clean,
-    fits_segment,
-    isolated,
-)
+from templates.replies import Replies
+from templates.reply import OURS, SURE, VARIABLES, BadReplies, Limit, Problem, Unfilled
+from templates.values import FSI, PDI, RLM, clean, fits_segment, isolated
 
 SPOKEN = ("tr", "ru", "en", "de", "ar")
 REPLIES = Replies.load(["tr", "ru", "en"], shop="Kumbara")
