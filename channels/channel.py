@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from channels.message import Attachment, Event, Letter, Outgoing, Received
+from channels.message import Address, Attachment, Event, Letter, Outgoing, Profile, Received
 
 Measure = Callable[[str], int]
 
@@ -34,7 +34,8 @@ class Capabilities:
     max_text: int
     measure: Measure = len  # in what the provider counts: code points, UTF-16 units, bytes, segments
     max_caption: int = 0  # 0: a file travels without words
-    max_choices: int = 0
+    max_choices: int = 0  # more than these, or a label that is too long, become numbered lines
+    max_choice: int = 20  # characters of a choice's label
     media: Mapping[str, int] = field(default_factory=dict)  # media type pattern ("image/*") to bytes at most
     reply_window: timedelta | None = None  # since the customer's last message; None: no limit
     agent_window: timedelta | None = None
@@ -49,6 +50,12 @@ class Capabilities:
     max_request: int = 8 << 20  # bytes of a webhook's body
     rate: Rate | None = None  # over the whole channel
     address_rate: Rate | None = None  # to one address
+    links: bool = False  # files leave as `Attachment.link`, which the provider or the customer fetches from us
+    echoes: bool = False  # what the shop sends elsewhere is told us
+    answer: tuple[str, str] = ("", "text/plain")  # body and content type of our answer to a webhook, whatever it was
+    misses: timedelta | None = None  # how often to ask for what its webhook did not bring; see `CatchesUp`
+    live: bool = False  # customers look at what is sent while it is sent: whoever shows it to them is told at once
+    experimental: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +123,8 @@ class Webhook(Protocol):
     def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
         """Read every entry of the batch. Raise `Malformed` only when the whole body is unreadable.
 
-        Of the request only its headers of content and its body count: what was set aside is read again with no others.
+        Of the request only its query, its headers of content and its body count. What was set aside is read again
+        without the query and with no other headers.
         """
         ...
 
@@ -145,6 +153,36 @@ class Pull(Protocol):
 
     async def pull(self, after: str) -> Pulled:
         """Wait up to a long poll's time for what came after the cursor ("" at first). Raises `Retry` or `Refused`."""
+        ...
+
+
+@runtime_checkable
+class CatchesUp(Protocol):
+    """The provider can be asked for what its webhook did not bring, because it or we were away."""
+
+    async def missed(self, after: str) -> Pulled:
+        """What came since the cursor ("" at first: then nothing older than a day), without waiting for more.
+
+        Events known already are known again by their ids. Raises `Retry` or `Refused`.
+        """
+        ...
+
+
+@runtime_checkable
+class Profiles(Protocol):
+    """The platform's messages carry no name of who wrote them, but it can be asked for."""
+
+    async def profile(self, address: Address) -> Profile:
+        """Who this is. A platform that will not tell gives an empty profile. Raises `Retry` or `Refused`."""
+        ...
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """Customers can begin to write by following a link."""
+
+    async def link(self) -> str:
+        """The public link that opens a chat with us here, "" where there is none. Raises `Retry` or `Refused`."""
         ...
 
 

@@ -73,6 +73,9 @@ class Attachment:
     data: bytes | None = field(default=None, repr=False)
     unique_ref: str = ""  # stays the same when the provider hands out a new ref for the same file
     path: str = ""  # where the inbox has it already, set by nobody else
+    link: str = (
+        ""  # outbound, for channels whose `links` is set: where anybody who has it can fetch the file for a while
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class Received:
     proof: Proof = Proof.CLAIMED
     proofs: tuple[tuple[Address, Proof], ...] = ()
     automatic: bool = False
+    retractable: bool = False  # its provider may tell of its withdrawal, even before it tells of it
     quiet: bool = False  # a person may have written it, but no program may answer
     twin: Address | None = None  # this address at the other level of proof; see `inbox.identity`
     hidden: str = ""  # quoted history and signature, cut from `text`, never thrown away
@@ -166,12 +170,34 @@ class Edited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """The customer deleted a message. We keep it and say so."""
+    """The customer deleted a message. We keep it and say so; where `erase`, the provider obliges us to forget it."""
 
     channel: str
     external_id: str
     sender: Address
     at: datetime
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentElsewhere:
+    """The shop answered past us: in its phone's app, in another program. Shown as such and never sent again.
+
+    It may be our own send, whose answer it overtook: whoever stores it looks whether `external_id` is one of ours, and
+    waits while something is on its way to the same address. What the provider marked with our id is a `Receipt` instead.
+    """
+
+    channel: str
+    external_id: str
+    to: Address
+    at: datetime
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
+    app: str = ""  # what it was written in, as people call it; "" when the provider does not tell
+    stub: str = ""
+    raw: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,12 +252,16 @@ class ReadUpTo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptedOut:
-    """They blocked us or said STOP: nothing may be sent to this address until they come back."""
+    """They blocked us or said STOP: nothing may be sent to this address until they come back.
+
+    Whatever they write brings them back; where it is `lasting`, as the carriers have it for SMS, only `OptedIn` does.
+    """
 
     channel: str
     sender: Address
     at: datetime
     why: str = ""  # COMPLAINT, or in words
+    lasting: bool = False
 
 
 COMPLAINT = "complaint"  # they called our mail spam
@@ -270,6 +300,7 @@ Event = (
     Received
     | Edited
     | Withdrawn
+    | SentElsewhere
     | Reacted
     | Automated
     | Receipt
@@ -297,6 +328,26 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A text the provider has approved before, the only thing it takes outside a window. `values` fill {{1}}, {{2}}…
+
+    `name` and `language` are in the provider's spelling: WhatsApp's own name, or Twilio's content SID in `name`.
+    """
+
+    name: str
+    language: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a platform tells of a person who wrote to us."""
+
+    name: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quoted:
     """What a message answers, for channels that carry the past along."""
 
@@ -321,6 +372,8 @@ class Outgoing:
     more: tuple[Attachment, ...] = ()  # further files, where the channel carries several in one message
     quoted: Quoted | None = None
     choices: tuple[Choice, ...] = ()
-    template: str = ""
+    template: Template | None = None  # then `text` is what the customer will read of it
     reply_to: str = ""  # external_id in the customer's channel
+    answers_at: datetime | None = None  # when this customer last wrote to this channel; None: never, as far as we know
+    at: datetime | None = None  # now, for whoever has to judge how long ago that was
     context: Mapping[str, Any] = field(default_factory=dict)

@@ -63,7 +63,8 @@ from channels.errors import (
     WindowClosed,
 )
 from channels.message import Attachment, Choice, Outgoing, Span, SpanKind
-from channels.telegram_parse import name, offsets
+from channels.telegram_parse import offsets
+from channels.values import name
 
 # --- facts
 

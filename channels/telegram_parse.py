@@ -10,9 +10,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
-from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -42,18 +41,16 @@ from channels.telegram_wire import (
     Deletion,
     Entity,
     File,
-    Location,
     Membership,
     Message,
-    Number,
     Origin,
     Press,
     Quoted,
     Reactions,
     User,
-    decoded,
-    mended,
 )
+from channels.values import E164, MEDIA_TYPE, moment, name, on_map, shown_filename
+from channels.wire import Number, decoded, mended
 
 # --- facts
 
@@ -81,13 +78,7 @@ FILES = (
 )
 
 START = re.compile(r"/start(?:@\w+)? ([A-Za-z0-9_-]{1,64})", re.ASCII)  # /bots/features#deep-linking
-E164 = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
-MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.ASCII)
-# Control characters, and those that turn the direction of the words around a name.
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
-MAX_NAME = 128  # two fields of 64 characters
-MAX_FILENAME = 200
 
 # --- reading
 
@@ -317,10 +308,14 @@ def content(message: Message) -> dict[str, Any]:
         if sticker.is_animated or sticker.is_video:
             said |= {"text": text or sticker.emoji or "", "stub": "sticker"}
     elif message.venue:
-        told = (name(message.venue.title), name(message.venue.address), on_map(message.venue.location))
+        told = (
+            name(message.venue.title),
+            name(message.venue.address),
+            on_map(message.venue.location.latitude, message.venue.location.longitude),
+        )
         said["text"] = "\n".join(filter(None, told))
     elif message.location:
-        said["text"] = on_map(message.location)
+        said["text"] = on_map(message.location.latitude, message.location.longitude)
     elif contact := message.contact:
         full_name = name(f"{contact.first_name} {contact.last_name or ''}")
         said["text"] = "\n".join(filter(None, (full_name, name(contact.phone_number))))
@@ -356,13 +351,6 @@ def attachment(file: File, media_type: str, filename: str) -> Attachment:
         ref=file.file_id,
         unique_ref=file.file_unique_id,
     )
-
-
-def shown_filename(told: str) -> str:
-    """A name without folders, at most so long, that still says what kind of file it is."""
-    cleaned = name(told.replace("/", "_").replace("\\", "_"), 4096)
-    ending = PurePosixPath(cleaned).suffix[:20]
-    return cleaned if len(cleaned) <= MAX_FILENAME else cleaned[: MAX_FILENAME - len(ending)] + ending
 
 
 def own_phone(message: Message, contact: Contact) -> tuple[tuple[Address, Proof], ...]:
@@ -431,24 +419,11 @@ def person(user: User) -> str:
     return name(f"{user.first_name or ''} {user.last_name or ''}") or name(user.username or "")
 
 
-def name(words: str, longest: int = MAX_NAME) -> str:
-    """Words fit to be shown in one line, at most so long."""
-    return " ".join(UNSEEN.sub(" ", words).split())[:longest]
-
-
 def language(user: User) -> str:
     told = user.language_code or ""
     return told if LANGUAGE.fullmatch(told) else ""
 
 
-def on_map(location: Location) -> str:
-    return f"https://www.openstreetmap.org/?mlat={location.latitude:.6f}&mlon={location.longitude:.6f}"
-
-
 def external_id(connection: str, chat_id: int, message_id: int) -> str:
     """Message ids count per chat, and a business chat may have the id of an ordinary one."""
     return f"{connection}:{chat_id}:{message_id}" if connection else f"{chat_id}:{message_id}"
-
-
-def moment(seconds: int, otherwise: datetime) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2**32 else otherwise

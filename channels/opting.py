@@ -1,0 +1,57 @@
+"""Words by which people end and begin again what they are sent: STOP, DUR, СТОП. Pure.
+
+Rule: only a message that is nothing but such a word counts. "Stop, that was the wrong parcel" is a message.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import Enum
+
+
+class Wish(Enum):
+    """What a message that is one of these words asks for."""
+
+    OUT = "out"
+    IN = "in"
+    HELP = "help"
+
+
+def folded(text: str) -> str:
+    """Lower case without dots over i, without the marks of Arabic, without what surrounds it."""
+    plain = unicodedata.normalize("NFKD", text.replace("İ", "i").replace("I", "i")).casefold()
+    bare = "".join(char for char in plain if not unicodedata.combining(char)).replace("ı", "i").replace("ـ", "")
+    return " ".join(re.sub(r"[^\w\s]", " ", bare).split())
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(folded(word) for word in text.split(","))
+
+
+# What nobody says of an order: anywhere these mean messages.
+OUT = _words(
+    "stop, stop all, stopall, unsubscribe, opt out, optout, opt-out, dur, durdur, ret, abonelikten çık, mesaj atma, "
+    "стоп, отписаться, отписка, отпишите меня, stopp, abmelden, abbestellen, توقف, إيقاف, ايقاف, إلغاء الاشتراك"
+)
+IN = _words(
+    "start, unstop, subscribe, opt in, optin, opt-in, başla, başlat, abone ol, старт, начать, подписаться, "
+    "anmelden, abonnieren, ابدأ, اشترك, اشتراك"
+)
+# The carriers' own, which block whatever the sender thought of: an order is cancelled with them as well, but not by SMS.
+# twilio.com, "Twilio support for opt-out keywords"
+CARRIER_OUT = _words("end, quit, revoke, cancel")
+CARRIER_IN = _words("yes")
+CARRIER_HELP = _words("help, info")
+
+
+def wish(text: str, *, carrier: bool) -> Wish | None:
+    """What a message asks for, None for every other message. `carrier`: with the words that only carriers take so."""
+    if len(text) > 40:
+        return None
+    word = folded(text)
+    if word in OUT or (carrier and word in CARRIER_OUT):
+        return Wish.OUT
+    if word in IN or (carrier and word in CARRIER_IN):
+        return Wish.IN
+    return Wish.HELP if carrier and word in CARRIER_HELP else None
