@@ -1,7 +1,7 @@
 """Our own line to a provider over HTTP: one request a call, bounded in time and size, its outcome named once.
 
-Rule: what goes wrong on the way is named here and nowhere else; what a provider's own codes mean is the adapter's table.
-Nothing raised here carries a URL or a credential, not even as its cause.
+Rule: what goes wrong on the way is named here and nowhere else; what a provider's own codes mean is
+the adapter's table. Nothing raised here carries a URL or a credential, not even as its cause.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ REDIRECTS = 5
 CHUNK = 64 << 10
 LONGEST = timedelta(days=1)  # of a Retry-After
 AGENT = "Santral"
+FORBIDDEN = "The file's address is not one that may be fetched."
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -129,9 +130,9 @@ class Line:
             host = (parts.hostname or "").lower()
             trusted = near(host, home)
             if not host or (parts.scheme != "https" and not (trusted and parts.scheme == "http")):
-                raise Refused("The file's address is not one that may be fetched.")
+                raise Refused(FORBIDDEN)
             if not trusted and is_address(host) and not is_public(host):
-                raise Refused("The file's address is not one that may be fetched.")
+                raise Refused(FORBIDDEN)
             may_know = trusted or any(host == known or host.endswith(f".{known}") for known in hosts)
             sent = {**(credentials or {})} if may_know else {}
             failure: SendFailed
@@ -154,14 +155,11 @@ class Line:
                     return
             except aiohttp.ClientConnectorDNSError as error:
                 private = isinstance(error.os_error, _Private)
-                words = (
-                    "The file's address is not one that may be fetched." if private else "The file's host is unknown."
-                )
-                failure = Refused(words) if private else Retry(words)
+                failure = Refused(FORBIDDEN) if private else Retry("The file's host is unknown.")
             except (aiohttp.ClientError, TimeoutError, OSError):
                 failure = Retry("The file could not be fetched: the line broke.")
             except ValueError:
-                failure = Refused("The file's address is not one that may be fetched.")
+                failure = Refused(FORBIDDEN)
             raise failure
         raise Refused("The file's address leads in circles.")
 
@@ -279,7 +277,7 @@ class _Private(OSError):
 
 
 class _Public(AbstractResolver):
-    """Resolves names to public addresses only, at the moment of connecting: what was looked up before may have changed."""
+    """Resolves names to public addresses only, at the moment of connecting: an earlier look-up proves nothing."""
 
     def __init__(self) -> None:
         self._asked = DefaultResolver()

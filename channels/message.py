@@ -73,9 +73,7 @@ class Attachment:
     data: bytes | None = field(default=None, repr=False)
     unique_ref: str = ""  # stays the same when the provider hands out a new ref for the same file
     path: str = ""  # where the inbox has it already, set by nobody else
-    link: str = (
-        ""  # outbound, for channels whose `links` is set: where anybody who has it can fetch the file for a while
-    )
+    link: str = ""  # outbound, for channels whose `links` is set: where anybody who has it can fetch it for a while
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +182,7 @@ class SentElsewhere:
     """The shop answered past us: in its phone's app, in another program. Shown as such and never sent again.
 
     It may be our own send, whose answer it overtook: whoever stores it looks whether `external_id` is one of ours, and
-    waits while something is on its way to the same address. What the provider marked with our id is a `Receipt` instead.
+    waits while something is on its way to the same address. What carries our own id is a `Receipt` instead.
     """
 
     channel: str

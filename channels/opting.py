@@ -38,7 +38,7 @@ IN = _words(
     "start, unstop, subscribe, opt in, optin, opt-in, başla, başlat, abone ol, старт, начать, подписаться, "
     "anmelden, abonnieren, ابدأ, اشترك, اشتراك"
 )
-# The carriers' own, which block whatever the sender thought of: an order is cancelled with them as well, but not by SMS.
+# The carriers' own, which block whatever the sender thought of: one cancels orders with them, but not by SMS.
 # twilio.com, "Twilio support for opt-out keywords"
 CARRIER_OUT = _words("end, quit, revoke, cancel")
 CARRIER_IN = _words("yes")
