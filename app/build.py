@@ -17,11 +17,13 @@ import structlog
 
 from app.config import Config, IntakeConfig
 from app.config_sections import TeamConfig
+from app.downloads import Downloads
+from app.links import Links
 from app.offers import offers
 from app.policy import policy_of
 from app.web import Web
 from channels import registry
-from channels.channel import Acknowledges, Channel, Fetches, Listens, Prepares, Pull, Reads
+from channels.channel import Acknowledges, CatchesUp, Channel, Fetches, Listens, Prepares, Profiles, Pull, Reads
 from channels.message import Edited, Event, Received
 from desk.actions import Actions
 from desk.catchup import Catchup
@@ -40,13 +42,17 @@ from inbox import due, figures
 from inbox.changes import Priority, Put
 from inbox.delivery import Sender
 from inbox.due import send_lane
+from inbox.echoes import ECHO, Echoes
 from inbox.files import Files
 from inbox.intake import Intake
 from inbox.letters import Letters
-from inbox.media import FETCH_TRIES, Media
+from inbox.media import FETCH_TRIES, Forgotten, Media
+from inbox.missed import MISSED, Missed, asking
+from inbox.profiles import PROFILE
+from inbox.profiles import Profiles as Named
 from inbox.pull import Puller
 from inbox.replies import Replies
-from inbox.store import deliveries, work
+from inbox.store import deliveries, secrets, work
 from inbox.store import slack as slack_table
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
@@ -128,7 +134,11 @@ async def build(
         follow_up=follow_up,
         now=shop,
         committed=_Committed(channels, sends="work" in roles).note,
+        live=[name for name, channel in channels.items() if channel.capabilities.live],
+        asked=[name for name, channel in channels.items() if isinstance(channel, Profiles)],
     )
+    async with database.connection() as c:
+        links = Links(await secrets.secret(c, "links"), config.public_url or "", clock)
     reading: dict[str, Reads] = {name: c for name, c in channels.items() if isinstance(c, Reads)}
     letters = Letters(database, files, intake, reading, now=clock)
     replies = Replies(database, channels, follow_up=follow_up, now=shop)
@@ -152,8 +162,13 @@ async def build(
     marks = Marks(database, slack, now=clock)
     sources: dict[str, Fetches] = {name: c for name, c in channels.items() if isinstance(c, Fetches)}
     media = Media(database, files, {**sources, SOURCE: AgentFiles(slack)}, follow_up=teams.follow_up, now=clock)
-    sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock)
+    sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock, link=links.make)
     alarm = _Alarm(teams)
+    echoes = Echoes(database, follow_up=follow_up, now=clock)
+    named = {name: channel for name, channel in channels.items() if isinstance(channel, Profiles)}
+    profiles = Named(database, named, follow_up=teams.follow_up)
+    catching = {name: (x, x.capabilities.misses) for name, x in channels.items() if isinstance(x, CatchesUp)}
+    missed = Missed(database, intake, catching, refused=alarm.refused, reads=alarm.reads, now=clock)
     acknowledging = Acknowledging(database, replies, live, now=shop)
     promising = Promising(database, live, follow_up=teams.follow_up, now=shop)
     model = ModelProcess()
@@ -171,7 +186,10 @@ async def build(
         Kind(name="revise", run=mirror.revise),
         Kind(name="marks", run=marks.run),
         Kind(name="media", run=media.run, tries=FETCH_TRIES),
+        Kind(name="forget", run=Forgotten(files).run, tries=60),
         Kind(name="read", run=letters.run, tries=0),
+        Kind(name=ECHO, run=echoes.run),
+        Kind(name=PROFILE, run=profiles.run),
         Kind(name="deliver", run=sender.run),
         Kind(name=ACKNOWLEDGE, run=acknowledging.run),
         Kind(name=PROMISE, run=promising.run),
@@ -182,7 +200,7 @@ async def build(
         Kind(name="slack_thread", run=events.run, tries=60),
         Kind(name="catchup", run=catchup.run, tries=0),
     ]
-    pulling = [Kind(name="pull", run=puller.run, tries=0)]
+    pulling = [Kind(name="pull", run=puller.run, tries=0), Kind(name=MISSED, run=missed.run, tries=0)]
     posts = timedelta(seconds=1 / config.slack.posts_per_second)
     lanes = [
         *(
@@ -231,6 +249,7 @@ async def build(
         events=events,
         signing_secret=secret,
         bolt=actions.app,
+        downloads=Downloads(database, files, links),
     )
     return App(
         channels=channels,
@@ -248,6 +267,7 @@ async def build(
         listening={name: c for name, c in channels.items() if isinstance(c, Listens)} if "web" in roles else {},
         begins=[
             *(Put(kind="pull", key=name) for name in pulled if "pull" in roles),
+            *(asking(name) for name in catching if "pull" in roles),
             *(due.reading(name) for name in reading if "work" in roles),
             *(Put(kind="catchup", key=team.slack_channel) for team in teams if "work" in roles),
             *([Put(kind=LEARN, key="all", priority=Priority.LOW)] if "work" in roles and live().model else []),

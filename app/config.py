@@ -36,6 +36,7 @@ from app.config_sections import (
     SlackConfig,
     TargetsConfig,
     TeamConfig,
+    TwilioConfig,
 )
 from app.config_values import NAME, DatabaseUrl, Listen, Url, beside, listen_at
 from app.problems import ConfigProblems, Place, Problem, Wrong, addition, dotted, explain, misread, quoted, suggest
@@ -106,8 +107,14 @@ class IntakeConfig(StoreConfig, PublicConfig):
             raise Wrong("is a folder" if rules else "is a file", f"name a {'file' if rules else 'folder'}")
         return found
 
+    def webhook_url(self, channel: ChannelConfig) -> str:
+        """Where a channel's provider calls us, "" without a public address."""
+        return f"{self.public_url}/webhooks/{channel.name}" if self.public_url else ""
+
     def settings_of(self, channel: ChannelConfig) -> dict[str, Any]:
-        """What a channel's adapter is made with: its own keys, and of a mailbox also the shop's clock and mailboxes."""
+        """What a channel's adapter is made with: its own keys, and what else of the configuration it has to know."""
+        if isinstance(channel, TwilioConfig):  # each message it sends says where to tell what became of it
+            return {**channel.settings(), "webhook_url": self.webhook_url(channel)}
         if not isinstance(channel, EmailConfig):
             return channel.settings()
         ours = [address for c in self.channels if isinstance(c, EmailConfig) for address in (c.address, *c.aliases)]

@@ -31,7 +31,7 @@ from channels.channel import Listens, Registers
 from channels.errors import ChannelError
 from inbox import figures
 from inbox.changes import Put
-from inbox.store import cursors, deliveries, work
+from inbox.store import cursors, deliveries, withdrawals, work
 from inbox.store import slack as slack_table
 from inbox.store.database import Database
 from inbox.work import Failed, Wait
@@ -42,6 +42,7 @@ TIDY = 3600.0  # seconds between two rounds of forgetting
 FIGURES = 5.0  # seconds between two readings of the backlog
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20  # mallopt(3), and bytes
 CLOCKS = ":clocks"  # the cursor that says by which hours and targets the promises were worked out
+AGAIN = 3600.0  # seconds between two registrations
 PATIENCE = 2.0  # seconds between two tries to reach Slack or a provider at the start
 
 log = structlog.get_logger()
@@ -126,7 +127,11 @@ async def running(config: Config, app: App, database: Database, roles: frozenset
     if app.socket is not None:
         background.start("socket", _connect(app))
     if "work" in roles and config.public_url and config.public_url.startswith("https://"):
-        background.start("register", _register(config, app))
+        for section in config.channels:
+            called = app.channels[section.name]
+            if isinstance(called, Registers) and section.name not in app.pulled:
+                registering = _register(section.name, called, config.webhook_url(section))
+                background.start(f"register {section.name}", registering)
     log.info("serve.started", roles=sorted(roles))
     if not gc.isenabled():  # the command switched it off for the start
         gc.freeze()  # what is loaded by now stays: nobody need look through it for garbage again
@@ -226,21 +231,20 @@ async def _listen(name: str, channel: Listens, app: App) -> None:
             await asyncio.sleep(PATIENCE * 5)
 
 
-async def _register(config: Config, app: App) -> None:
-    """Tell providers where to call us, where that is a call."""
-    assert config.public_url is not None
-    for name, channel in app.channels.items():
-        if not isinstance(channel, Registers) or name in app.pulled:
-            continue
-        while True:
-            try:
-                await channel.register(f"{config.public_url.rstrip('/')}/webhooks/{name}")
-            except ChannelError as error:
-                log.warning("channel.not_registered", channel=name, reason=str(error))
-                await asyncio.sleep(PATIENCE * 5)
-            else:
-                log.info("channel.registered", channel=name)
-                break
+async def _register(name: str, channel: Registers, url: str) -> None:
+    """Tell a provider where to call us, and again every hour: some stop calling who was away for long."""
+    pause = PATIENCE * 5
+    while True:
+        try:
+            await channel.register(url)
+        except ChannelError as error:
+            log.warning("channel.not_registered", channel=name, reason=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, AGAIN)
+        else:
+            log.info("channel.registered", channel=name)
+            pause = PATIENCE * 5
+            await asyncio.sleep(AGAIN)
 
 
 async def _read_figures(database: Database) -> None:
@@ -265,6 +269,7 @@ async def _tidy(database: Database) -> None:
             async with database.connection() as c:
                 await slack_table.forget_events(c)
                 await deliveries.forget_receipts(c)
+                await withdrawals.forget_tombstones(c)
         except Exception as error:  # noqa: BLE001 - the next round does it
             log.warning("serve.not_tidied", error=type(error).__name__)
         await asyncio.sleep(TIDY)

@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from app.downloads import Downloads
 from channels.channel import Channel, Handshake, Reads, Request, Webhook
 from channels.errors import Malformed, Retry
 from channels.message import Event, Letter, Unreadable
@@ -51,6 +52,7 @@ class Web:
         events: Events | None = None,
         signing_secret: str = "",
         bolt: AsyncApp | None = None,
+        downloads: Downloads | None = None,
     ) -> None:
         # Looked up once: asking whether an object fits a protocol takes longer than reading a message does.
         self._webhooks = {name: channel for name, channel in channels.items() if isinstance(channel, Webhook)}
@@ -65,6 +67,7 @@ class Web:
         self._events = events
         self._bolt = bolt
         self._signing_secret = signing_secret.encode()
+        self._downloads = downloads
         self.accepting = True
 
     def application(self) -> web.Application:
@@ -75,6 +78,8 @@ class Web:
         app.router.add_get("/health/live", self.live)
         app.router.add_get("/health/ready", self.ready)
         app.router.add_get("/metrics", self.metrics)
+        if self._downloads is not None:
+            app.router.add_routes(self._downloads.routes())
         if self._signing_secret:
             app.router.add_post("/slack/events", self.slack_events)
             app.router.add_post("/slack/interactive", self.slack_interactive)
@@ -96,7 +101,7 @@ class Web:
         except Exception as error:  # noqa: BLE001 - whatever a verifier stumbles over, the request is refused
             figures.REFUSED.labels(name, "unverified").inc()
             log.info("webhook.refused", channel=name, error=type(error).__name__)
-            return web.Response(status=401, text="not signed by the provider\n")
+            return self._answered(name, 401, "not signed by the provider\n")
         try:
             arrived = channel.parse(told, self._now())
         except Malformed as error:
@@ -110,7 +115,7 @@ class Web:
                 await self._intake.receive(cast(Sequence[Event], arrived))
         except (Away, Overloaded) as error:
             return _later(error)
-        return web.Response()
+        return self._answered(name)
 
     async def handshake(self, request: web.Request) -> web.Response:
         channel = self._handshakes.get(request.match_info["name"])
@@ -169,6 +174,12 @@ class Web:
     async def metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    def _answered(self, name: str, status: int = 200, words: str = "") -> web.Response:
+        """What a provider is answered. Where it would text our words to the customer, they are only ever its own."""
+        channel = self._channels.get(name)
+        body, content_type = channel.capabilities.answer if channel is not None else ("", "text/plain")
+        return web.Response(status=status, text=body or words, content_type=content_type)
+
     async def _set_aside(
         self, name: str, body: bytes, detail: str, headers: Mapping[str, str] = MappingProxyType({})
     ) -> web.Response:
@@ -179,7 +190,7 @@ class Web:
         except Away as error:
             return _later(error)
         log.warning("webhook.quarantined", channel=name)
-        return web.Response(status=400, text="unreadable; kept for a person to look at\n")
+        return self._answered(name, 400, "unreadable; kept for a person to look at\n")
 
     def _signed(self, request: web.Request, body: bytes) -> bool:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")

@@ -277,12 +277,16 @@ class OptedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressChanged:
-    """The provider says that this person is reached elsewhere from now on."""
+    """The provider says that this person is reached elsewhere from now on.
+
+    `keeps`: nobody else will ever have the old address, and late messages may still name it.
+    """
 
     channel: str
     old: Address
     new: Address
     at: datetime
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

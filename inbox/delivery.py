@@ -15,14 +15,15 @@ import structlog
 
 from channels.channel import Channel, Edits, Prepares, Reconciles, Withdraws
 from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
-from channels.message import Attachment, Status
+from channels.message import Attachment, Author, Status
 from inbox import due, figures
 from inbox.changes import FollowUp
 from inbox.files import Files
-from inbox.store import arrivals, deliveries, work
+from inbox.store import arrivals, deliveries, live, work
 from inbox.store.database import Connection, Database
 from inbox.store.deliveries import Delivery
 from inbox.store.work import Piece
+from inbox.windows import may_send
 from inbox.work import Failed, LeaseLost, Ran, Unavailable, Wait
 
 AGAIN_FOR_FILE = timedelta(seconds=30)  # a look at a line that waits for a file, should its wake-up be lost
@@ -45,8 +46,11 @@ class Sender:
         *,
         follow_up: FollowUp,
         now: Callable[[], datetime],
+        link: Callable[[int, str], str] = lambda attachment_id, filename: "",
     ) -> None:
+        """`link` makes the public link of an attachment, for channels that carry no bytes."""
         self._database = database
+        self._link = link
         self._channels = channels
         self._prepares = {name: channel for name, channel in channels.items() if isinstance(channel, Prepares)}
         self._files = files
@@ -99,6 +103,12 @@ class Sender:
                 return Ran(again=now)
             if file.state == "due":
                 return Ran(again=now + AGAIN_FOR_FILE)
+        if channel.capabilities.reply_window is not None and "template" not in found.body:
+            heard_at = await deliveries.heard_at(c, found.conversation_id, found.channel, found.address_id)
+            author = Author(found.body.get("author", "agent"))
+            if not may_send(channel.capabilities, author, heard_at, now):
+                await self._settle(c, found, Status.FAILED, code="window_closed")
+                return Ran(again=now)
         rate = channel.capabilities.address_rate
         if rate is not None:
             last = await deliveries.last_sent(c, found.channel, found.address_id)
@@ -108,7 +118,8 @@ class Sender:
 
     async def _send(self, channel: Channel, found: Delivery) -> None:
         try:
-            message = deliveries.outgoing(found, await self._attachments(found))
+            files = await self._attachments(found, links=channel.capabilities.links)
+            message = deliveries.outgoing(found, files, heard_at=await self._heard_at(channel, found), now=self._now())
         except FileNotFoundError:
             async with self._database.transaction() as c:
                 await self._settle(c, found, Status.FAILED, code="file_lost")
@@ -167,7 +178,7 @@ class Sender:
         certain = False
         if isinstance(channel, Reconciles):
             try:
-                external_id = await channel.find(deliveries.outgoing(found))
+                external_id = await channel.find(deliveries.outgoing(found, now=found.sending_at or self._now()))
                 certain = True
             except InDoubt:
                 pass
@@ -190,7 +201,7 @@ class Sender:
         window = can.edits if found.revision == "edit" else can.withdraws
         outcome = ""
         try:
-            message = deliveries.outgoing(found)
+            message = deliveries.outgoing(found, now=self._now())
             if window is None:
                 outcome = "cannot_change"
             elif found.revision == "edit" and isinstance(channel, Edits):
@@ -206,16 +217,33 @@ class Sender:
             outcome = "cannot_change"
         async with self._database.transaction() as c:
             await deliveries.revised(c, found)
+            await self._hint(c, found)
             if outcome:
                 await self._explain(c, found, outcome, found.revision)
 
-    async def _attachments(self, found: Delivery) -> list[Attachment]:
+    async def _hint(self, c: Connection, found: Delivery) -> None:
+        """Let a customer who looks see it at once."""
+        if self._channels[found.channel].capabilities.live:
+            await live.tell(c, [live.place(found.channel, found.address_id)])
+
+    async def _heard_at(self, channel: Channel, found: Delivery) -> datetime | None:
+        if channel.capabilities.reply_window is None:
+            return None
+        async with self._database.connection() as c:
+            return await deliveries.heard_at(c, found.conversation_id, found.channel, found.address_id)
+
+    async def _attachments(self, found: Delivery, *, links: bool = False) -> list[Attachment]:
         if not found.files:
             return []
         async with self._database.connection() as c:
             files = [await deliveries.file(c, attachment_id) for attachment_id in found.files]
         return [
-            replace(file.attachment, data=await self._files.read(file.path), ref="")
+            replace(
+                file.attachment,
+                data=await self._files.read(file.path),
+                ref="",
+                link=self._link(file.id, file.attachment.filename) if links else "",
+            )
             for file in files
             if file is not None
         ]
@@ -235,6 +263,7 @@ class Sender:
         await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
         figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
         await work.put(c, [due.marks(found.message_id)])
+        await self._hint(c, found)
         if status is Status.FAILED:
             await self._explain(c, found, "failure", code, detail, file)
         elif status is Status.IN_DOUBT:

@@ -35,6 +35,11 @@ def revise(channel: str, external_id: str) -> Put:
     return Put(kind="revise", key=f"{channel}:{external_id}")
 
 
+def forget(path: str) -> Put:
+    """Delete a file of ours."""
+    return Put(kind="forget", key=path)
+
+
 def reading(channel: str) -> Put:
     """Read what letters a channel has kept."""
     return Put(kind="read", key=channel)

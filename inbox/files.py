@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -43,6 +44,11 @@ class Files:
         path = f"{at:%Y/%m/%d}/{uuid4().hex}"
         await obstore.put_async(self._store, path, counted())
         return path, size
+
+    async def forget(self, path: str) -> None:
+        """Delete a kept file. That it is gone already is success."""
+        with suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, path)
 
     async def read(self, path: str) -> bytes:
         """The bytes of a kept file. Raises `FileNotFoundError` when it is gone."""

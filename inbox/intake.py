@@ -10,7 +10,7 @@ import asyncio
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -31,13 +31,14 @@ from channels.message import (
     ReadUpTo,
     Receipt,
     Received,
+    SentElsewhere,
     Unreadable,
     Withdrawn,
 )
-from inbox import changes, due, figures, identity, tidings
+from inbox import changes, due, figures, identity, profiles, tidings
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded, State
 from inbox.group import Group
-from inbox.store import arrivals
+from inbox.store import arrivals, live, withdrawals
 from inbox.store import identity as identities
 from inbox.store.arrivals import Known, Row, key
 from inbox.store.database import Connection, Database, away
@@ -84,12 +85,17 @@ class Intake:
         follow_up: FollowUp,
         now: Callable[[], datetime],
         committed: Callable[[Sequence[Event]], None] = lambda events: None,
+        live: Collection[str] = (),
+        asked: Collection[str] = (),
     ) -> None:
+        """`live` channels show their customers what is stored; those to be `asked` tell who a nameless stranger is."""
         self._database = database
         self._decide = decide
         self._follow_up = follow_up
         self._now = now
         self._committed = committed
+        self._live = frozenset(live)
+        self._asked = frozenset(asked)
         self._slots = [_Slot() for _ in range(SLOTS)]
 
     async def receive(self, events: Iterable[Event], *, line: str = "") -> None:
@@ -197,7 +203,7 @@ class Intake:
             if received:
                 await self._store_received(c, received, now, group)
             for event in others:
-                await tidings.store(c, event, group)
+                await tidings.store(c, event, group, now)
             await self._finish(c, group, now)
         self._committed(events)
 
@@ -233,6 +239,10 @@ class Intake:
         start = {found.conversation.id: found.conversation for found in known.values()}
         for conversation_id in sorted(set(elsewhere.values()) - set(start)):
             start[conversation_id] = await arrivals.load(c, conversation_id)
+        buried = await withdrawals.known_before(c, [message for message in unique.values() if message.retractable])
+        if buried:
+            erased = {name: withdrawals.blank(unique[name]) for name, event in buried.items() if event.erase}
+            unique = {**unique, **erased}
         rows = _placed(unique.values(), known, start, elsewhere)
         stored = await arrivals.insert(c, rows)
         fresh = [row for row in rows if (row.message.channel, row.message.external_id) in stored]
@@ -253,6 +263,13 @@ class Intake:
                 group.described.append((found_address, row.message))
             for address, proof in row.message.proofs:
                 await self._prove(c, found_address, address, proof, group)
+            if found_address.fresh and not found_address.name and row.message.channel in self._asked:
+                group.puts.append(profiles.asking(row.message.channel, found_address.address_id))
+        for event in buried.values():
+            await withdrawals.withdraw(c, event)
+        if self._live:
+            shown = [live.place(r.message.channel, r.address_id) for r in fresh if r.message.channel in self._live]
+            await live.tell(c, shown)
 
     async def _first_copies(self, c: Connection, received: list[Received]) -> tuple[list[Received], list[Received]]:
         """Part what came before by another way from what did not."""
@@ -370,7 +387,7 @@ def _address(event: Event) -> Address | None:
             return sender
         case Edited(message=message):
             return message.sender
-        case Automated(sender=sender):
+        case Automated(sender=sender) | SentElsewhere(to=sender):
             return sender
         case Receipt() | Unreadable():
             return None

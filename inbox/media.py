@@ -19,6 +19,17 @@ FILE_EMPTY = "file_empty"  # why a customer's file is not in the thread: there i
 FETCH_TRIES = 8  # then a file that its source still does not hand out counts as lost, and whoever waits for it is told
 
 
+class Forgotten:
+    """Handler of the work kind `forget`; the key is the path of a file that must not be kept any longer."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    async def run(self, piece: Piece) -> Ran:
+        await self._files.forget(piece.key)
+        return Ran()
+
+
 class Media:
     """Handler of the work kind `media`; the key is an attachment's id."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from channels.channel import Capabilities, Measure
-from channels.message import Attachment, Span
+from channels.message import Attachment, Choice, Span
 
 # The best place to cut comes first: between paragraphs, lines, sentences, words.
 _SEAMS = ("\n\n", "\n", ". ", "! ", "? ", "。", "؟ ", " ")
@@ -27,11 +27,44 @@ class Part:
     spans: tuple[Span, ...] = ()
     file: int | None = None
     more: tuple[int, ...] = ()
+    choices: tuple[Choice, ...] = ()
     refused: str = ""  # why the channel cannot carry this part, as a code the desk has words for
 
 
-def plan(text: str, spans: Sequence[Span], files: Sequence[Attachment], can: Capabilities) -> tuple[Part, ...]:
-    """The parts in the order they are sent: words first, or as the caption of a single file when they fit there."""
+def plan(
+    text: str,
+    spans: Sequence[Span],
+    files: Sequence[Attachment],
+    can: Capabilities,
+    choices: Sequence[Choice] = (),
+) -> tuple[Part, ...]:
+    """The parts in the order they are sent: words first, or as the caption of a single file when they fit there.
+
+    Choices stand under the last of the words, as buttons where the channel has them and as numbered lines elsewhere.
+    """
+    if not choices:
+        return _parts(text, spans, files, can)
+    if not as_buttons(choices, can):
+        return _parts(f"{text}\n\n{numbered(choices)}".strip(), spans, files, can)
+    # Words that carry buttons stand on their own: few channels take both under a file.
+    *words, last = [
+        Part(text=piece, spans=cut_spans(tuple(spans) if can.formatting else (), start, start + len(piece)))
+        for start, piece in split(text or "…", can)
+    ]
+    return (*words, *_parts("", (), files, can), replace(last, choices=tuple(choices)))
+
+
+def as_buttons(choices: Sequence[Choice], can: Capabilities) -> bool:
+    """Whether the channel carries these choices as buttons."""
+    return len(choices) <= can.max_choices and all(len(choice.label) <= can.max_choice for choice in choices)
+
+
+def numbered(choices: Sequence[Choice]) -> str:
+    """Choices as lines, of which the customer answers with the number."""
+    return "\n".join(f"{number}. {choice.label}" for number, choice in enumerate(choices, start=1))
+
+
+def _parts(text: str, spans: Sequence[Span], files: Sequence[Attachment], can: Capabilities) -> tuple[Part, ...]:
     kept = tuple(spans) if can.formatting else ()
     if can.max_files > 1:
         return _together(text, kept, files, can)
@@ -97,7 +130,10 @@ def split(text: str, can: Capabilities) -> Iterable[tuple[int, str]]:
 
 def _fitting(text: str, start: int, end: int, limit: int, measure: Measure) -> int:
     """How many code points from `start` fit into `limit` of what the provider counts; at least one."""
-    low, high = 1, min(end - start, limit)
+    low, most = 1, end - start
+    high = min(most, max(limit, 64))
+    while high < most and measure(text[start : start + high]) <= limit:  # some count many characters as one
+        low, high = high, min(most, high * 2)
     while low < high:
         middle = (low + high + 1) // 2
         if measure(text[start : start + middle]) <= limit:

@@ -7,19 +7,20 @@ by a double click or a repeated event, is noticed and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from channels.channel import Channel
-from channels.message import Attachment, Author, Span, Status
+from channels.channel import Capabilities, Channel
+from channels.message import Attachment, Author, Choice, Span, Status, Template
 from inbox import changes, due
 from inbox.changes import Change, Conversation, FollowUp, Recorded, SetState, State
 from inbox.clock import later, turned
 from inbox.plan import Part, most_bytes, plan
 from inbox.store import arrivals, corrections, deliveries, messages, work
 from inbox.store.database import Connection, Database
+from inbox.windows import may_send
 
 # The changes by which an agent says how a message should have been read.
 TEACHING = (changes.AddTag, changes.RemoveTag, changes.SetPriority, changes.SetLanguage, changes.WishLanguage)
@@ -39,6 +40,8 @@ class Draft:
     at: datetime
     holding: bool = False  # says only that somebody will answer: the customer's wait goes on
     window: bool = False  # an agent wrote it elsewhere than in the Slack thread, which has to show it
+    choices: tuple[Choice, ...] = ()
+    template: Template | None = None  # approved by the provider; `text` is what the customer will read of it
 
 
 class NoAddress(Exception):
@@ -336,7 +339,8 @@ class Replies:
         if channel is None:
             parts: Sequence[Part] = [Part(text=draft.text, refused="channel_gone")]
         else:
-            parts = plan(draft.text, draft.spans, draft.files, channel.capabilities)
+            heard_at = await deliveries.heard_at(c, conversation.id, target.channel, target.address_id)
+            parts = planned(draft, channel.capabilities, heard_at, self._now())
         quotes = channel is not None and channel.capabilities.quotes
         rest = not target.silenced and any(not part.refused for part in parts)
         for number, part in enumerate(parts):
@@ -358,6 +362,8 @@ class Replies:
                     "context": dict(target.context),
                     **({"quoted": dict(target.quoted)} if quotes and target.quoted else {}),
                     **({"more": [attachment_ids[number] for number in part.more]} if part.more else {}),
+                    **({"choices": [asdict(choice) for choice in part.choices]} if part.choices else {}),
+                    **({"template": asdict(draft.template)} if draft.template else {}),
                 },
                 attachment_id=attachment_ids[part.file] if part.file is not None else None,
                 due_at=leaves,
@@ -394,6 +400,16 @@ class Replies:
                 await deliveries.revise(c, old.id, "edit", body)
         await work.put(c, [due.line(parts[0].channel, parts[0].address_id, conversation.priority)])
         return "sent_on"
+
+
+def planned(draft: Draft, can: Capabilities, heard_at: datetime | None, now: datetime) -> tuple[Part, ...]:
+    """The parts of a draft; what the channel's window no longer lets through is refused here, before it waits."""
+    if draft.template is not None:
+        return (Part(text=draft.text),)
+    parts = plan(draft.text, draft.spans, draft.files, can, draft.choices)
+    if may_send(can, draft.kind, heard_at, now):
+        return parts
+    return tuple(replace(part, refused=part.refused or "window_closed") for part in parts)
 
 
 def _numbered(message_id: int, files: Sequence[Attachment]) -> Iterable[tuple[int, int, Attachment]]:

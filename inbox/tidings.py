@@ -6,6 +6,7 @@ Rule: what comes twice changes nothing the second time, and from strangers it me
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from channels.message import (
     COMPLAINT,
@@ -19,18 +20,19 @@ from channels.message import (
     Reacted,
     ReadUpTo,
     Receipt,
+    SentElsewhere,
     Unreadable,
     Withdrawn,
 )
-from inbox import due
+from inbox import due, echoes
 from inbox.group import Group
-from inbox.store import arrivals, deliveries, letters, receipts
+from inbox.store import arrivals, deliveries, letters, receipts, withdrawals
 from inbox.store import identity as identities
 from inbox.store.arrivals import key
 from inbox.store.database import Connection
 
 
-async def store(c: Connection, event: Event, group: Group) -> None:
+async def store(c: Connection, event: Event, group: Group, now: datetime) -> None:
     match event:
         case Edited(message=message):
             name = (message.channel, message.external_id)
@@ -48,7 +50,9 @@ async def store(c: Connection, event: Event, group: Group) -> None:
         case Automated():
             await _store_automated(c, event, group)
         case AddressChanged():
-            await arrivals.move(c, event)
+            await _store_move(c, event, group)
+        case SentElsewhere():
+            group.puts += await echoes.arrived(c, event, now)
         case ReadUpTo():
             known = await arrivals.find(c, [key(event.reader)])
             for found in known.values():
@@ -58,8 +62,29 @@ async def store(c: Connection, event: Event, group: Group) -> None:
             await _store_line(c, event, group)
 
 
+async def _store_move(c: Connection, event: AddressChanged, group: Group) -> None:
+    moved = await arrivals.move(c, event)
+    if moved is None:
+        return
+    notice = {
+        "notice": "moved_on" if moved.done else "moved_onto",
+        "channel": event.channel,
+        "detail": event.new.value,
+        "old": event.old.value,
+    }
+    key_ = f"address:{event.channel}:{event.old}:{event.new}"
+    if await deliveries.notify_desk(c, moved.conversation_id, key_[:500], notice):
+        group.touched.add(moved.conversation_id)
+
+
 async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: Group) -> None:
     """Events that show as a small line. From strangers they mean nothing yet, and make no customer."""
+    taken = None
+    if isinstance(event, Withdrawn):  # also of what has not come yet, by whomever
+        taken = await withdrawals.withdraw(c, event)
+        if taken is not None:
+            group.touched.add(taken.conversation_id)
+            group.puts += [due.revise(event.channel, event.external_id), *map(due.forget, taken.paths)]
     known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
     if known is None:
         return
@@ -68,8 +93,7 @@ async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | Opt
         known.conversation = pending
     match event:
         case Withdrawn():
-            told = await arrivals.withdraw(c, event) is not None
-            what, detail = "withdrawn", event.external_id
+            told, what, detail = taken is not None, "withdrawn", event.external_id
         case Reacted():
             told, what, detail = True, "reacted", event.emoji
         case OptedOut():

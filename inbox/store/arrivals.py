@@ -145,6 +145,9 @@ async def find_or_create(c: Connection, senders: Mapping[Key, Received]) -> dict
     """As `find`, and whoever never wrote before becomes a customer with a conversation of their own."""
     known = await find(c, senders)
     missing = sorted(set(senders) - set(known))
+    if missing and (adopted := await _adopt(c, [senders[place] for place in missing])):
+        known |= await find(c, adopted)
+        missing = sorted(set(senders) - set(known))
     if missing:
         await c.execute(
             _CREATE,
@@ -157,6 +160,39 @@ async def find_or_create(c: Connection, senders: Mapping[Key, Received]) -> dict
             found.fresh = True
             known[place] = found
     return known
+
+
+async def _adopt(c: Connection, strangers: Sequence[Received]) -> list[Key]:
+    """Give new addresses to the customer who is proven to have them: by one other address of theirs that we know.
+
+    Answers those that found their owner. Who is proven to be two customers at once is a stranger: that a person settles.
+    """
+    wanted = [
+        (message, alias)
+        for message in strangers
+        for alias, proof in message.proofs
+        if proof >= Proof.CARRIER and message.proof >= Proof.CARRIER
+    ]
+    if not wanted:
+        return []
+    rows = await c.fetch(
+        """
+        insert into addresses (customer_id, kind, value, proof, name)
+        select min(a.customer_id), t.kind, t.value, max(t.proof), max(t.name)
+        from unnest($1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[])
+             as t (kind, value, proof, name, alias_kind, alias)
+        join addresses a on a.kind = t.alias_kind and a.value = t.alias and a.proof >= 1
+        group by t.kind, t.value having count(distinct a.customer_id) = 1
+        on conflict (kind, value) do nothing returning kind, value
+        """,
+        [message.sender.kind for message, _ in wanted],
+        [message.sender.value for message, _ in wanted],
+        [int(message.proof) for message, _ in wanted],
+        [storable(message.sender_name, 500) for message, _ in wanted],
+        [alias.kind for _, alias in wanted],
+        [alias.value for _, alias in wanted],
+    )
+    return [(row["kind"], row["value"]) for row in rows]
 
 
 _INSERT = """
@@ -384,12 +420,14 @@ def _recorded(changes: Sequence[Recorded], at: datetime) -> list[object]:
 
 
 async def describe(c: Connection, known: Known, message: Received) -> None:
-    """An address's newest name and best proof; a message from it ends its silence."""
+    """An address's newest name and best proof; a message from it ends its silence, but for an opt-out that lasts."""
     name = storable(message.sender_name, 500)
     await c.execute(
         """
         update addresses set name = case when $2 = '' then name else $2 end, proof = greatest(proof, $3),
-            silenced_at = null, silenced_why = '' where id = $1
+            silenced_at = case when opted_out then silenced_at end,
+            silenced_why = case when opted_out then silenced_why else '' end
+        where id = $1
         """,
         known.address_id,
         name,
@@ -474,20 +512,6 @@ async def stored(c: Connection, names: Sequence[Name]) -> set[Name]:
     return {(row["channel"], row["external_id"]) for row in rows}
 
 
-async def withdraw(c: Connection, event: Withdrawn) -> int | None:
-    """Note that the customer deleted a message; its words stay. Answers its conversation."""
-    found = await c.fetchval(
-        """
-        update messages set withdrawn_at = $3
-        where channel = $1 and external_id = $2 and direction = 'in' and withdrawn_at is null returning conversation_id
-        """,
-        event.channel,
-        event.external_id,
-        event.at,
-    )
-    return int(found) if found else None
-
-
 async def read_up_to(c: Connection, event: ReadUpTo, address_id: int) -> list[int]:
     """Mark what was sent to an address until then as read. Answers the messages."""
     rows = await c.fetch(
@@ -508,29 +532,68 @@ async def silence(c: Connection, event: OptedOut | OptedIn, address_id: int) -> 
     silent = isinstance(event, OptedOut)
     answer = await c.execute(
         """
-        update addresses set silenced_at = case when $2 then $3::timestamptz end, silenced_why = $4
-        where id = $1 and (silenced_at is not null) <> $2
+        update addresses set silenced_at = case when $2 then $3::timestamptz end, silenced_why = $4, opted_out = $5
+        where id = $1 and ((silenced_at is not null) <> $2 or opted_out <> $5)
         """,
         address_id,
         silent,
         event.at,
-        event.why if isinstance(event, OptedOut) else "",
+        storable(event.why, 500) if isinstance(event, OptedOut) else "",
+        isinstance(event, OptedOut) and event.lasting,
     )
     return answer.endswith(" 1")
 
 
-async def move(c: Connection, event: AddressChanged) -> bool:
-    """An address has a new value. False when the new one is known already, which a person must look at."""
-    answer = await c.execute(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What became of a changed address: of which customer, and whether the new one was theirs to have."""
+
+    conversation_id: int
+    done: bool
+
+
+async def move(c: Connection, event: AddressChanged) -> Moved | None:
+    """An address has a new value. None when we know nobody by the old one, or the change already.
+
+    Not `done` when the new one is somebody else's by now, which a person must look at.
+    """
+    row = await c.fetchrow(
         """
-        update addresses set value = $3 where kind = $1 and value = $2
-          and not exists (select from addresses where kind = $1 and value = $3)
+        select o.id, o.customer_id, o.proof, v.id as conversation_id, n.customer_id as owner
+        from addresses o join conversations v on v.customer_id = o.customer_id
+        left join addresses n on n.kind = $3 and n.value = $4
+        where o.kind = $1 and o.value = $2
         """,
         event.old.kind,
         event.old.value,
+        event.new.kind,
         event.new.value,
     )
-    return answer.endswith(" 1")
+    if row is None or row["owner"] == row["customer_id"]:
+        return None
+    if row["owner"] is not None:
+        return Moved(conversation_id=row["conversation_id"], done=False)
+    if event.keeps:
+        await c.execute(
+            """
+            with made as (
+                insert into addresses (customer_id, kind, value, proof, name)
+                select customer_id, $2, $3, proof, name from addresses where id = $1
+                on conflict (kind, value) do nothing returning id
+            )
+            update conversations set address_id = made.id from made
+            where conversations.id = $4 and conversations.address_id = $1
+            """,
+            row["id"],
+            event.new.kind,
+            event.new.value,
+            row["conversation_id"],
+        )
+    else:
+        await c.execute(
+            "update addresses set kind = $2, value = $3 where id = $1", row["id"], event.new.kind, event.new.value
+        )
+    return Moved(conversation_id=row["conversation_id"], done=True)
 
 
 async def note_event(

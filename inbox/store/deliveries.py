@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from channels.message import Address, Attachment, Author, Outgoing, Quoted, Span, SpanKind, Status
+from channels.message import Address, Attachment, Author, Choice, Outgoing, Quoted, Span, SpanKind, Status, Template
 from inbox.store.database import Connection
 from inbox.text import storable
 
@@ -225,8 +225,10 @@ async def of_message(c: Connection, message_id: int) -> list[Delivery]:
     ]
 
 
-def outgoing(found: Delivery, files: Sequence[Attachment] = ()) -> Outgoing:
-    """What the adapter is given."""
+def outgoing(
+    found: Delivery, files: Sequence[Attachment] = (), *, heard_at: datetime | None = None, now: datetime | None = None
+) -> Outgoing:
+    """What the adapter is given. `heard_at`: when the customer last wrote there."""
     body = found.body
     quoted = body.get("quoted")
     return Outgoing(
@@ -243,9 +245,17 @@ def outgoing(found: Delivery, files: Sequence[Attachment] = ()) -> Outgoing:
         quoted=Quoted(text=quoted["text"], at=datetime.fromisoformat(quoted["at"]), author=quoted["author"])
         if quoted
         else None,
+        choices=tuple(Choice(label=x["label"], payload=x["payload"]) for x in body.get("choices", ())),
+        template=_template(body["template"]) if body.get("template") else None,
         reply_to=body.get("reply_to", ""),
         context=body.get("context", {}),
+        answers_at=heard_at,
+        at=now,
     )
+
+
+def _template(stored: Mapping[str, Any]) -> Template:
+    return Template(name=stored["name"], language=stored["language"], values=tuple(stored["values"]))
 
 
 def spans(stored: Sequence[Mapping[str, Any]]) -> tuple[Span, ...]:
@@ -382,6 +392,26 @@ async def file(c: Connection, attachment_id: int) -> File | None:
         path=row["path"],
         why=row["why"],
     )
+
+
+async def files_due(c: Connection, message_id: int) -> list[int]:
+    """The files of a message that are still to be fetched."""
+    rows = await c.fetch("select id from attachments where message_id = $1 and state = 'due'", message_id)
+    return [row["id"] for row in rows]
+
+
+async def heard_at(c: Connection, conversation_id: int, channel: str, address_id: int) -> datetime | None:
+    """When the customer last wrote to a channel from an address."""
+    found = await c.fetchval(
+        """
+        select sent_at from messages where conversation_id = $1 and direction = 'in' and channel = $2 and address_id = $3
+        order by position desc limit 1
+        """,
+        conversation_id,
+        channel,
+        address_id,
+    )
+    return found if isinstance(found, datetime) else None
 
 
 async def keep_file(c: Connection, attachment_id: int, path: str, size: int, media_type: str) -> None:

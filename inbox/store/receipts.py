@@ -44,6 +44,10 @@ async def receive(c: Connection, event: Receipt) -> Told | None:
             select d.id, d.status from deliveries d join named using (id) for no key update of d
         )
         update deliveries d set status = greatest(d.status, $3), settled_at = now(),
+            sent_at = case when $3 between 2 and 4 then coalesce(d.sent_at, now()) else d.sent_at end,
+            sending_at = case when d.status = 1 then null else d.sending_at end,
+            external_id = case when d.external_id is null and $1 <> '' and not exists (
+                select from deliveries o where o.channel = $2 and o.external_id = $1) then $1 else d.external_id end,
             code = case when $3 > d.status then $4 else code end, detail = case when $3 > d.status then $5 else detail end
         from old where d.id = old.id
         returning d.id as delivery, d.message_id, d.conversation_id, d.address_id,

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from channels.channel import Capabilities
-from channels.message import Attachment, Span, SpanKind
+from channels.message import Attachment, Choice, Span, SpanKind
 from inbox.plan import carries, cut_spans, plan, split
 
 
@@ -188,3 +188,30 @@ def test_words_still_leave_when_their_file_cannot() -> None:
 def test_nothing_to_say_is_nothing_to_send() -> None:
     assert plan("  \n ", (), (), can(100)) == ()
     assert unicodedata.combining("\u0301")  # what ACCENT above stands on
+
+
+# --- choices, and channels that count many characters as one
+
+PAID, OPEN_ORDER = Choice(label="Paid", payload="paid"), Choice(label="Where is it?", payload="where")
+
+
+def test_choices_stand_under_the_last_words_as_buttons_where_the_channel_has_them() -> None:
+    can = Capabilities(max_text=20, max_choices=3, max_choice=12)
+    parts = plan("Which of these is it about, please?", (), (), can, (PAID, OPEN_ORDER))
+    assert [part.choices for part in parts[:-1]] == [()] * (len(parts) - 1)
+    assert parts[-1].choices == (PAID, OPEN_ORDER)
+
+
+@pytest.mark.parametrize("can", [Capabilities(max_text=200), Capabilities(max_text=200, max_choices=2, max_choice=5)])
+def test_choices_become_numbered_lines_elsewhere(can: Capabilities) -> None:
+    (part,) = plan("Which?", (), (), can, (PAID, OPEN_ORDER))
+    assert part.text == "Which?\n\n1. Paid\n2. Where is it?"
+    assert part.choices == ()
+
+
+def test_a_channel_that_counts_in_segments_gets_full_messages() -> None:
+    can = Capabilities(max_text=3, measure=lambda text: -(-len(text) // 100))
+    text = "word " * 200
+    parts = plan(text, (), (), can)
+    assert all(can.measure(part.text) <= 3 for part in parts)
+    assert len(parts) == 4, "three hundred characters fit into three segments of a hundred"

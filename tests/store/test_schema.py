@@ -22,11 +22,12 @@ from tests.conftest import dsn
 from tests.crash.program import command
 from tests.world import World
 
-MIGRATIONS = 3
+MIGRATIONS = 4
 TABLES = {
     "customers", "addresses", "conversations", "messages", "attachments", "deliveries", "changes", "agents", "notices",
     "slack_threads", "slack_posts", "slack_events", "early_receipts", "quarantine", "cursors", "merges", "work",
     "lanes", "letters", "copies", "message_names", "acknowledgements", "corrections", "learned",
+    "secrets", "echoes", "tombstones",
 }  # fmt: skip
 
 # What makes a promise true: the columns that no two rows share, and where that holds for some rows only.
@@ -57,6 +58,9 @@ UNIQUE = {
     ("acknowledgements", "customer_id,once", ""),
     ("corrections", "message_id", ""),
     ("learned", "version", ""),
+    ("secrets", "name", ""),
+    ("echoes", "channel,external_id", ""),
+    ("tombstones", "channel,external_id", ""),
 }
 
 # Partial indexes over what waits, so that they stay small however much is kept.

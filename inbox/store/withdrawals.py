@@ -1,0 +1,113 @@
+"""Messages their senders took back, also where that is told before the message itself, or has to be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from channels.message import Received, Withdrawn
+from inbox.store.arrivals import Name
+from inbox.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a withdrawal took: the conversation it was said in, and files of ours that must go."""
+
+    conversation_id: int
+    paths: tuple[str, ...] = ()
+
+
+async def withdraw(c: Connection, event: Withdrawn) -> Taken | None:
+    """Note that the customer deleted a message, and erase it where the provider obliges us. None when nothing changed.
+
+    A message we have not seen yet leaves a tombstone, which it meets when it comes.
+    """
+    row = await c.fetchrow(
+        """
+        update messages set withdrawn_at = $3 where channel = $1 and external_id = $2 and direction = 'in'
+          and withdrawn_at is null returning id, conversation_id
+        """,
+        event.channel,
+        event.external_id,
+        event.at,
+    )
+    if row is None:
+        await c.execute(
+            """
+            insert into tombstones (channel, external_id, at, erase) select $1, $2, $3, $4
+            where not exists (select from messages where channel = $1 and external_id = $2) on conflict do nothing
+            """,
+            event.channel,
+            event.external_id,
+            event.at,
+            event.erase,
+        )
+        return None
+    paths = await _erase(c, row["id"]) if event.erase else ()
+    return Taken(conversation_id=row["conversation_id"], paths=paths)
+
+
+async def _erase(c: Connection, message_id: int) -> tuple[str, ...]:
+    """Forget what was said, everywhere it stands: the message, its first words, its files, answers that quote it."""
+    await c.execute(
+        """
+        update messages set text = '', subject = '', received = null, raw = null,
+            body = body - '{quoted,html,hidden,spans,payload,files,forwarded_from}'::text[] || '{"erased": true}'
+        where id = $1
+        """,
+        message_id,
+    )
+    await c.execute(
+        """
+        update messages q set body = q.body - 'quoted' from messages m
+        where m.id = $1 and q.conversation_id = m.conversation_id and q.body ->> 'reply_to' = m.external_id
+        """,
+        message_id,
+    )
+    rows = await c.fetch(
+        """
+        with old as (select id, path from attachments where message_id = $1 for update)
+        update attachments a set state = 'failed', why = 'withdrawn', path = '', ref = '', filename = '', size = null
+        from old where a.id = old.id returning old.path
+        """,
+        message_id,
+    )
+    return tuple(row["path"] for row in rows if row["path"])
+
+
+async def known_before(c: Connection, messages: Iterable[Received]) -> dict[Name, Withdrawn]:
+    """The withdrawals that came before their messages."""
+    asked = {(message.channel, message.external_id): message for message in messages}
+    if not asked:
+        return {}
+    rows = await c.fetch(
+        """
+        select t.channel, t.external_id, t.at, t.erase from unnest($1::text[], $2::text[]) as k (channel, external_id)
+        join tombstones t using (channel, external_id)
+        """,
+        [channel for channel, _ in asked],
+        [external_id for _, external_id in asked],
+    )
+    return {
+        (row["channel"], row["external_id"]): Withdrawn(
+            channel=row["channel"],
+            external_id=row["external_id"],
+            sender=asked[row["channel"], row["external_id"]].sender,
+            at=row["at"],
+            erase=row["erase"],
+        )
+        for row in rows
+    }
+
+
+def blank(message: Received) -> Received:
+    """A message as it is stored when it has to be forgotten before it came."""
+    return replace(
+        message, text="", subject="", html="", hidden="", quoted="", spans=(), attachments=(), payload="", raw=b""
+    )
+
+
+async def forget_tombstones(c: Connection, days: int = 7) -> None:
+    """Withdrawals of what never came."""
+    await c.execute("delete from tombstones where at < now() - make_interval(days => $1)", days)
