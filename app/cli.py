@@ -125,8 +125,10 @@ def check(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
 
 @app.command()
 def channels(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
-    """List the channels customers can write to, without contacting anyone."""
+    """List the channels customers can write to and what each kind carries, without contacting anyone."""
+    from app import carries
     from app.config import IntakeConfig
+    from channels.registry import CAPABILITIES
 
     settings = _part(config, IntakeConfig)
     listed = [
@@ -138,11 +140,15 @@ def channels(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None
         }
         for channel in settings.channels
     ]
+    kinds = dict.fromkeys(entry["kind"] for entry in listed) or dict.fromkeys(sorted(CAPABILITIES))
     if as_json:
-        _print_json(listed)
-    elif listed:
+        _print_json([{**entry, "carries": carries.plain(CAPABILITIES[entry["kind"]])} for entry in listed])
+        return
+    if listed:
         _print_table(("name", "kind", "receives", "url"), [tuple(entry.values()) for entry in listed])
-    else:
+        _say("")
+    _print_table(carries.COLUMNS, [carries.row(kind, CAPABILITIES[kind]) for kind in kinds])
+    if not listed:
         _say("No channels yet. Add [[channels]] to the configuration; docs/configuration.md shows each kind.")
 
 

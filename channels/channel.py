@@ -33,6 +33,7 @@ class Capabilities:
 
     max_text: int
     measure: Measure = len  # in what the provider counts: code points, UTF-16 units, bytes, segments
+    unit: str = "characters"  # what `measure` counts, in words
     max_caption: int = 0  # 0: a file travels without words
     max_choices: int = 0  # more than these, or a label that is too long, become numbered lines
     max_choice: int = 20  # characters of a choice's label

@@ -47,6 +47,7 @@ UPDATES = (
 CAPABILITIES = Capabilities(
     max_text=4096,  # /bots/api#sendmessage
     measure=units,
+    unit="UTF-16 units",
     max_caption=1024,  # /bots/api#sendphoto
     max_choices=100,  # a bound of ours: no page names one
     media={"image/*": 50 << 20, "*/*": 50 << 20},  # /bots/api#sending-files; pictures above 10 MB go as documents
@@ -152,6 +153,11 @@ class Telegram:
             except Malformed as error:
                 events.append(Unreadable(channel=self.name, reason=error.detail, raw=body))
         return Pulled(cursor=after, events=tuple(events))
+
+    async def link(self) -> str:
+        """A bot has a username from its first day; `t.me` opens a chat with it in whatever app there is."""
+        username = (await (await self._connected()).me()).username
+        return f"https://t.me/{username}" if username else ""
 
     async def register(self, url: str) -> None:
         """Set the webhook; of a polled bot, which can have none, nothing is changed."""
