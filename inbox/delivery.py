@@ -46,10 +46,12 @@ class Sender:
         *,
         follow_up: FollowUp,
         now: Callable[[], datetime],
+        shop: Callable[[], datetime] | None = None,
         link: Callable[[int, str], str] = lambda attachment_id, filename: "",
     ) -> None:
-        """`link` makes the public link of an attachment, for channels that carry no bytes."""
+        """`now` says what is due, `shop` how long ago a customer wrote. `link` makes the public link of a file."""
         self._database = database
+        self._shop = shop or now
         self._link = link
         self._channels = channels
         self._prepares = {name: channel for name, channel in channels.items() if isinstance(channel, Prepares)}
@@ -106,7 +108,7 @@ class Sender:
         if channel.capabilities.reply_window is not None and "template" not in found.body:
             heard_at = await deliveries.heard_at(c, found.conversation_id, found.channel, found.address_id)
             author = Author(found.body.get("author", "agent"))
-            if not may_send(channel.capabilities, author, heard_at, now):
+            if not may_send(channel.capabilities, author, heard_at, self._shop()):
                 await self._settle(c, found, Status.FAILED, code="window_closed")
                 return Ran(again=now)
         rate = channel.capabilities.address_rate
@@ -119,7 +121,7 @@ class Sender:
     async def _send(self, channel: Channel, found: Delivery) -> None:
         try:
             files = await self._attachments(found, links=channel.capabilities.links)
-            message = deliveries.outgoing(found, files, heard_at=await self._heard_at(channel, found), now=self._now())
+            message = deliveries.outgoing(found, files, heard_at=await self._heard_at(channel, found), now=self._shop())
         except FileNotFoundError:
             async with self._database.transaction() as c:
                 await self._settle(c, found, Status.FAILED, code="file_lost")

@@ -26,6 +26,7 @@ from inbox.store.database import Database
 from sandbox import mail as mail_sandbox
 from sandbox import slack as slack_sandbox
 from sandbox import telegram as telegram_sandbox
+from tests.providers import Providers, register
 
 TOKEN = "4711:abcdefghijklmnopqrstuvwxyz0123456789"
 SECRET = "webhook-secret"
@@ -90,6 +91,7 @@ class World:
         self._mail = mail_sandbox.World() if mail else None
         self.mail_channel: dict[str, Any] = {}  # keys of the mail channel; what `open` puts there may be changed
         self.more: list[dict[str, Any]] = []  # further channels, each with its name and kind
+        self._providers: Providers | None = None
         self.more_teams: list[dict[str, Any]] = []  # each with its name and slack_channel
 
     @property
@@ -100,6 +102,18 @@ class World:
     def mail(self) -> mail_sandbox.World:
         assert self._mail is not None, "this world has no mail: take the fixture mail_world"
         return self._mail
+
+    @property
+    def providers(self) -> Providers:
+        assert self._providers is not None, "this world has no such providers: call `add_channels`"
+        return self._providers
+
+    async def add_channels(self, *kinds: str) -> Providers:
+        """Host Twilio, Meta and X, and configure a channel named like its kind for each (all, when none are named)."""
+        self._providers = Providers()
+        await self._providers.open(self._host)
+        self.more += self._providers.channels(*kinds)
+        return self._providers
 
     async def open(self) -> None:
         """Start the emulators, with one bot, a few customers' phones and the default workspace."""
@@ -208,6 +222,9 @@ class World:
         await eventually(self.ready)
         if connect:
             await self.connect()
+            if self._providers is not None:
+                assert self.app is not None
+                await register(self.app.channels, self.url)
 
     async def ready(self) -> bool:
         if self._task and self._task.done():
@@ -229,6 +246,8 @@ class World:
             await self.stop()
         await self.telegram.close()
         await self.slack.close()
+        if self._providers is not None:
+            await self._providers.close()
         if self._mail is not None:
             await self._mail.close()
         for runner in self._runners:
@@ -239,6 +258,9 @@ class World:
         offset = to - datetime.now(UTC)
         self.shop_clock = lambda: datetime.now(UTC) + offset
         await self.telegram.settle({"clock_offset": offset.total_seconds()})
+        if self._providers is not None:
+            for provider in (self._providers.twilio, self._providers.meta, self._providers.x):
+                await provider.settle({"clock_offset": offset.total_seconds()})
         if self._task is not None:
             async with Database.open(self.database_url, connections=1) as database, database.connection() as c:
                 assert self.app is not None
