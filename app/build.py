@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets as chance
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from typing import Any, cast
 
 import structlog
 
+from app.chat import Chat
 from app.config import Config, IntakeConfig
 from app.config_sections import TeamConfig
+from app.contact import Contact
+from app.contact import settings_of as contact_settings
 from app.downloads import Downloads
 from app.links import Links
 from app.offers import offers
@@ -25,8 +29,10 @@ from app.web import Web
 from channels import registry
 from channels.channel import Acknowledges, CatchesUp, Channel, Fetches, Listens, Prepares, Profiles, Pull, Reads
 from channels.message import Edited, Event, Received
+from channels.webchat import Webchat
 from desk.actions import Actions
 from desk.catchup import Catchup
+from desk.closing import CLOSING, Closing
 from desk.commands import Replies as Plain
 from desk.desk import Desk
 from desk.events import SOURCE, Events
@@ -38,6 +44,8 @@ from desk.presence import Presence
 from desk.slack import AgentFiles, Slack
 from desk.socket import Socket
 from desk.teams import UPDATE_LANE, Team, Teams, post_lane
+from desk.telling import Telling
+from desk.views import Views
 from inbox import due, figures
 from inbox.changes import Priority, Put
 from inbox.delivery import Sender
@@ -127,7 +135,9 @@ async def build(
     await slack.open()
 
     live = Live(policy or policy_of(config))
-    follow_up = FollowUps(teams.follow_up, live)
+    capabilities = {name: channel.capabilities for name, channel in channels.items()}
+    closing = Closing(database, capabilities, follow_up=teams.follow_up, now=shop)
+    follow_up = FollowUps(closing.follow_up, live)
     intake = Intake(
         database,
         decide=triage(live),
@@ -138,7 +148,19 @@ async def build(
         asked=[name for name, channel in channels.items() if isinstance(channel, Profiles)],
     )
     async with database.connection() as c:
+        contact_key = await secrets.secret(c, "contact")
         links = Links(await secrets.secret(c, "links"), config.public_url or "", clock)
+        chat = Chat(
+            {name: channel for name, channel in channels.items() if isinstance(channel, Webchat)},
+            database=database,
+            intake=intake,
+            files=files,
+            policy=live,
+            key=await secrets.secret(c, "chat"),
+            new_id=lambda: chance.token_urlsafe(16),
+            now=clock,
+            shop=shop,
+        )
     reading: dict[str, Reads] = {name: c for name, c in channels.items() if isinstance(c, Reads)}
     letters = Letters(database, files, intake, reading, now=clock)
     replies = Replies(database, channels, follow_up=follow_up, now=shop)
@@ -150,19 +172,29 @@ async def build(
         people=people,
         replies=replies,
         kinds=kinds,
-        capabilities={name: channel.capabilities for name, channel in channels.items()},
+        capabilities=capabilities,
         offers=offers(live, shop),
         catalog=catalog,
         now=clock,
+        shop=shop,
     )
     events = Events(desk)
     catchup = Catchup(database, slack, events, now=clock)
     say = catalog.voice(config.shop.languages[0])
-    mirror = Mirror(database, slack, teams, files, kinds=kinds, say=say, now=clock)
-    marks = Marks(database, slack, now=clock)
+    views = Views(kinds, say, capabilities)
+    telling = Telling(
+        database,
+        slack,
+        views,
+        capabilities=capabilities,
+        approved=lambda channel: any(made.channel == channel for made in live().approved.templates),
+        now=shop,
+    )
+    mirror = Mirror(database, slack, teams, files, views=views, telling=telling, now=clock, shop=shop)
+    marks = Marks(database, slack, telling, now=clock)
     sources: dict[str, Fetches] = {name: c for name, c in channels.items() if isinstance(c, Fetches)}
     media = Media(database, files, {**sources, SOURCE: AgentFiles(slack)}, follow_up=teams.follow_up, now=clock)
-    sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock, link=links.make)
+    sender = Sender(database, channels, files, follow_up=teams.follow_up, now=clock, shop=shop, link=links.make)
     alarm = _Alarm(teams)
     echoes = Echoes(database, follow_up=follow_up, now=clock)
     named = {name: channel for name, channel in channels.items() if isinstance(channel, Profiles)}
@@ -185,6 +217,8 @@ async def build(
         Kind(name="card", run=mirror.card),
         Kind(name="revise", run=mirror.revise),
         Kind(name="marks", run=marks.run),
+        Kind(name="unshare", run=mirror.unshare, tries=60),
+        Kind(name=CLOSING, run=closing.run),
         Kind(name="media", run=media.run, tries=FETCH_TRIES),
         Kind(name="forget", run=Forgotten(files).run, tries=60),
         Kind(name="read", run=letters.run, tries=0),
@@ -239,6 +273,9 @@ async def build(
             parts["socket"] = await socket.connected()
         return parts
 
+    contact = None
+    if (wanted := contact_settings(config)) is not None:
+        contact = Contact(wanted, channels, database, intake, files, live, key=contact_key, clock=clock, shop=shop)
     web = Web(
         channels,
         intake,
@@ -250,6 +287,8 @@ async def build(
         signing_secret=secret,
         bolt=actions.app,
         downloads=Downloads(database, files, links),
+        chat=chat,
+        contact=contact,
     )
     return App(
         channels=channels,

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.config_contact import across_contact
 from app.config_deciding import WrongPart
 from app.config_deciding import path as path_given
 from app.config_mail_values import across_mailbox, across_mailboxes
@@ -30,6 +31,7 @@ from app.config_sections import (
     AcknowledgeConfig,
     AgentConfig,
     ChannelConfig,
+    ContactConfig,
     EmailConfig,
     Section,
     ShopConfig,
@@ -37,12 +39,10 @@ from app.config_sections import (
     TargetsConfig,
     TeamConfig,
     TwilioConfig,
+    WebchatConfig,
 )
 from app.config_values import NAME, DatabaseUrl, Listen, Url, beside, listen_at
 from app.problems import ConfigProblems, Place, Problem, Wrong, addition, dotted, explain, misread, quoted, suggest
-from channels import registry
-
-BUILT = frozenset(registry.KINDS)  # kinds whose adapter exists
 
 # Agents' words are stored under these (desk/events.py, desk/actions.py); a customer's there would not be shown.
 RESERVED = frozenset({"slack", "slack-window"})
@@ -88,6 +88,7 @@ class IntakeConfig(StoreConfig, PublicConfig):
     shop: ShopConfig = Field(examples=["[shop] with name, country, timezone and languages"])
     acknowledge: AcknowledgeConfig = Field(default_factory=AcknowledgeConfig)
     targets: TargetsConfig = Field(default_factory=TargetsConfig)
+    contact: ContactConfig = Field(default_factory=ContactConfig)
     agents: tuple[AgentConfig, ...] = ()
     teams: tuple[TeamConfig, ...] = ()
     channels: tuple[ChannelConfig, ...] = ()
@@ -115,6 +116,8 @@ class IntakeConfig(StoreConfig, PublicConfig):
         """What a channel's adapter is made with: its own keys, and what else of the configuration it has to know."""
         if isinstance(channel, TwilioConfig):  # each message it sends says where to tell what became of it
             return {**channel.settings(), "webhook_url": self.webhook_url(channel)}
+        if isinstance(channel, WebchatConfig):
+            return {**channel.settings(), "public_url": self.public_url or ""}
         if not isinstance(channel, EmailConfig):
             return channel.settings()
         ours = [address for c in self.channels if isinstance(c, EmailConfig) for address in (c.address, *c.aliases)]
@@ -136,6 +139,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "teams": TeamConfig,
     "targets": TargetsConfig,
     "acknowledge": AcknowledgeConfig,
+    "contact": ContactConfig,
     "agents": AgentConfig,
 }
 LISTS = frozenset({"teams", "agents", "channels"})  # sections written in double brackets
@@ -143,19 +147,17 @@ Needed = TypeVar("Needed", bound=Section)
 
 
 @overload
-def load(path: Path, environ: Mapping[str, str], *, built: Collection[str] = BUILT) -> Config: ...
+def load(path: Path, environ: Mapping[str, str]) -> Config: ...
 @overload
-def load(path: Path, environ: Mapping[str, str], *, needs: type[Needed], built: Collection[str] = BUILT) -> Needed: ...
-def load(
-    path: Path, environ: Mapping[str, str], *, needs: type[Section] = Config, built: Collection[str] = BUILT
-) -> Section:
+def load(path: Path, environ: Mapping[str, str], *, needs: type[Needed]) -> Needed: ...
+def load(path: Path, environ: Mapping[str, str], *, needs: type[Section] = Config) -> Section:
     """Read and check the file.
 
     `needs` says how much of it a command uses: sections it has no field for may be absent, wrong, or name unset
-    variables. `built` are the kinds of channel that exist. Raises `ConfigProblems` with every problem there is.
+    variables. Raises `ConfigProblems` with every problem there is.
     """
     written = _read(path)
-    reading = _Reading(written, environ, needs, built)
+    reading = _Reading(written, environ, needs)
     config = reading.config(path.absolute().parent)
     if reading.problems or config is None:
         raise ConfigProblems(str(path), reading.in_order())
@@ -240,11 +242,8 @@ def _read(path: Path) -> dict[str, Any]:
 class _Reading:
     """One reading of one file: what was written, and the problems found on the way."""
 
-    def __init__(
-        self, written: dict[str, Any], environ: Mapping[str, str], needs: type[Section], built: Collection[str]
-    ) -> None:
+    def __init__(self, written: dict[str, Any], environ: Mapping[str, str], needs: type[Section]) -> None:
         self.needs = needs
-        self.built = built
         self.problems: dict[Place, list[Problem]] = {}
         self.names: dict[Place, tuple[str, ...]] = {}  # the variables a value came from
         self.labels: dict[Place, str] = {
@@ -271,7 +270,7 @@ class _Reading:
             for error in failed.errors(include_url=False):
                 self.invalid(error)
         wrong = frozenset(self.problems)  # in itself: no need to say that it does not fit the others either
-        for place, what, fix in _across(self.values, self.needs, self.built):
+        for place, what, fix in _across(self.values, self.needs):
             if place not in wrong:
                 self.add(place, what, fix)
         return config
@@ -320,7 +319,7 @@ class _Reading:
 
     def in_order(self) -> list[Problem]:
         """Problems in the order of the documentation: first the keys at the top, then section by section."""
-        order = ["shop", "slack", "teams", "targets", "acknowledge", "agents", "channels"]
+        order = ["shop", "slack", "teams", "targets", "acknowledge", "contact", "agents", "channels"]
 
         def rank(place: Place) -> tuple[int, int]:
             top = order.index(str(place[0])) if place and place[0] in order else -1
@@ -428,9 +427,7 @@ def _tables(values: Mapping[str, Any], section: str) -> Iterator[tuple[int, dict
             yield position, entry
 
 
-def _across(
-    values: Mapping[str, Any], needs: type[Section], built: Collection[str]
-) -> Iterator[tuple[Place, str, str]]:
+def _across(values: Mapping[str, Any], needs: type[Section]) -> Iterator[tuple[Place, str, str]]:
     """What only shows when keys are seen together. Reads plain values: the parts may be wrong in themselves."""
     public_url = values.get("public_url")
     for section in ("teams", "channels"):
@@ -438,8 +435,9 @@ def _across(
     teams = [name for _, team in _tables(values, "teams") if isinstance(name := team.get("name"), str)]
     yield from _across_teams(values, teams)
     for position, table in _tables(values, "channels"):
-        yield from _across_channel(("channels", position), table, public_url, built, teams)
+        yield from _across_channel(("channels", position), table, public_url, teams)
     yield from across_mailboxes(_tables(values, "channels"))
+    yield from across_contact(values)
     slack = values.get("slack")
     if isinstance(slack, dict) and "app_token" not in slack and "signing_secret" not in slack:
         yield (
@@ -478,15 +476,13 @@ def _same_names(section: str, tables: Iterator[tuple[int, dict[str, Any]]]) -> I
 
 
 def _across_channel(
-    place: Place, table: Mapping[str, Any], public_url: object, built: Collection[str], teams: Collection[str]
+    place: Place, table: Mapping[str, Any], public_url: object, teams: Collection[str]
 ) -> Iterator[tuple[Place, str, str]]:
     if str(table.get("name", "")).casefold() in RESERVED:
         yield (*place, "name"), "is what Slack's own side is called", "choose another"
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         return
-    if kind not in built:
-        yield place, f'kind "{kind}" comes with a later version of Santral', "remove it for now"
     if kind in ("sms", "whatsapp-twilio") and ("sender" in table) == ("messaging_service_sid" in table):
         yield place, "give exactly one of sender and messaging_service_sid", ""
     telegram = kind == "telegram"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import zoneinfo
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import unquote, urlsplit
@@ -202,6 +202,15 @@ class AcknowledgeConfig(Section):
     per_minute: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=10_000)] = 60
 
 
+class ContactConfig(Section):
+    """The public contact page and its form."""
+
+    page: bool = True
+    form: bool = True
+    channel: Name | None = None
+    languages: Annotated[Languages, AfterValidator(distinct)] = ()
+
+
 class TeamConfig(Section):
     name: Name = Field(examples=["support"])
     slack_channel: SlackChannelId = Field(examples=["C0123456789"])
@@ -340,6 +349,8 @@ class TwilioConfig(ChannelSection):
         matching(r"AC[0-9A-Za-z]+", "is not an account SID", "copy it from the Twilio console: AC…"),
     ] = Field(examples=["${TWILIO_ACCOUNT_SID}"])
     auth_token: Secret = Field(examples=["${TWILIO_AUTH_TOKEN}"])
+    previous_auth_token: Secret | None = None
+    shared_keys: tuple[Secret, ...] = ()
     sender: (
         Annotated[
             Text,
@@ -354,8 +365,13 @@ class TwilioConfig(ChannelSection):
     messaging_service_sid: (
         Annotated[Text, matching(r"MG[0-9A-Za-z]+", "is not a messaging service SID", "it begins with MG")] | None
     ) = None
+    per_second: Annotated[float, BeforeValidator(number), Field(gt=0, le=1000)] | None = None
     api_url: Url = "https://api.twilio.com"
     receives: ClassVar[str] = "webhook"
+
+    def settings(self) -> dict[str, Any]:
+        known = {key: value for key, value in super().settings().items() if value is not None}
+        return known | {"shared_keys": tuple(key.get_secret_value() for key in self.shared_keys)}
 
 
 class MetaConfig(ChannelSection):
@@ -374,6 +390,7 @@ class WhatsAppConfig(MetaConfig):
     name: Name = Field(examples=["whatsapp"])
     kind: Literal["whatsapp"]
     phone_number_id: Digits = Field(examples=["106540352242922"])
+    business_account_id: Digits | None = None
 
 
 class MessengerConfig(MetaConfig):
@@ -386,6 +403,9 @@ class InstagramConfig(MetaConfig):
     name: Name = Field(examples=["instagram"])
     kind: Literal["instagram"]
     ig_id: Digits = Field(examples=["17841400000000000"])
+    page_id: Digits | None = None
+    instagram_app_secret: Secret | None = None
+    token_until: date | None = None
 
 
 class XConfig(ChannelSection):
@@ -398,8 +418,12 @@ class XConfig(ChannelSection):
     access_token: Secret = Field(examples=["${X_ACCESS_TOKEN}"])
     access_token_secret: Secret = Field(examples=["${X_ACCESS_TOKEN_SECRET}"])
     user_id: Digits = Field(examples=["2244994945"])
+    client_secret: Secret | None = None
     api_url: Url = "https://api.x.com"
     receives: ClassVar[str] = "webhook"
+
+    def settings(self) -> dict[str, Any]:
+        return {key: value for key, value in super().settings().items() if value is not None}
 
 
 class WebchatConfig(ChannelSection):
@@ -411,7 +435,18 @@ class WebchatConfig(ChannelSection):
         examples=[["https://shop.example"]]
     )
     identity_secret: Secret | None = None
+    title: ShortText | None = None
+    color: Annotated[
+        Text,
+        matching(
+            r"#[0-9A-Fa-f]{6}", "is not a color", "write it like #1f5fbf, as your designer or a color picker does"
+        ),
+    ] = "#1f5fbf"
+    side: Literal["right", "left"] = "right"
     receives: ClassVar[str] = "browser"
+
+    def settings(self) -> dict[str, Any]:
+        return {key: value for key, value in super().settings().items() if value is not None}
 
 
 ChannelConfig = Annotated[

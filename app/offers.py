@@ -28,7 +28,13 @@ def offers(policy: Callable[[], Policy], now: Callable[[], datetime]) -> Callabl
         def looked_up(team: str, language: str) -> Mapping[str, str]:
             return in_words(held.team(team).hours, language, now())
 
-        return Offers(tags=(*TAGS, *own), languages=held.languages, replies=held.replies, looked_up=looked_up)
+        return Offers(
+            tags=(*TAGS, *own),
+            languages=held.languages,
+            replies=held.replies,
+            approved=held.approved,
+            looked_up=looked_up,
+        )
 
     return offered
 

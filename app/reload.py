@@ -22,7 +22,7 @@ from routing.rounds.following import ASSIGN
 from routing.rounds.promising import TIMERS
 
 # What only a start reads: keys at the top, and keys of a team.
-AT_START = ("public_url", "listen", "data_dir", "database_url", "slack")
+AT_START = ("public_url", "listen", "data_dir", "database_url", "slack", "contact")
 TEAM_AT_START = ("slack_channel", "members", "replies", "ask_first", "undo_seconds")
 TOLD = 8  # problems that the desk is told; the log has them all
 LONGEST_PAUSE = 30.0  # seconds

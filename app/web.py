@@ -17,6 +17,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from app.chat import Chat
+from app.contact import Contact
 from app.downloads import Downloads
 from channels.channel import Channel, Handshake, Reads, Request, Webhook
 from channels.errors import Malformed, Retry
@@ -53,6 +55,8 @@ class Web:
         signing_secret: str = "",
         bolt: AsyncApp | None = None,
         downloads: Downloads | None = None,
+        chat: Chat | None = None,
+        contact: Contact | None = None,
     ) -> None:
         # Looked up once: asking whether an object fits a protocol takes longer than reading a message does.
         self._webhooks = {name: channel for name, channel in channels.items() if isinstance(channel, Webhook)}
@@ -68,6 +72,8 @@ class Web:
         self._bolt = bolt
         self._signing_secret = signing_secret.encode()
         self._downloads = downloads
+        self._chat = chat
+        self._contact = contact
         self.accepting = True
 
     def application(self) -> web.Application:
@@ -80,6 +86,10 @@ class Web:
         app.router.add_get("/metrics", self.metrics)
         if self._downloads is not None:
             app.router.add_routes(self._downloads.routes())
+        if self._chat is not None:
+            self._chat.attach(app)
+        if self._contact is not None:
+            self._contact.attach(app)
         if self._signing_secret:
             app.router.add_post("/slack/events", self.slack_events)
             app.router.add_post("/slack/interactive", self.slack_interactive)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -237,6 +237,9 @@ class Email:
             if await self._box().find(wanted):
                 return wanted
         raise InDoubt
+
+    async def link(self) -> str:
+        return f"mailto:{quote(self.config.address, safe='@+')}"
 
     async def check(self, url: str) -> Sequence[Finding]:
         """Look at both servers from outside, and at what vouches for customers' addresses."""

@@ -12,8 +12,19 @@ from typing import Any
 from channels.channel import Capabilities, Channel
 from channels.email import CAPABILITIES as EMAIL
 from channels.email import Email, EmailConfig
+from channels.instagram import CAPABILITIES as INSTAGRAM
+from channels.instagram import Instagram, InstagramConfig
+from channels.messenger import CAPABILITIES as MESSENGER
+from channels.messenger import Messenger, MessengerConfig
 from channels.telegram import CAPABILITIES as TELEGRAM
 from channels.telegram import Telegram, TelegramConfig
+from channels.twilio import SMS, WHATSAPP_BY_TWILIO, Sms, TwilioConfig, WhatsAppByTwilio
+from channels.webchat import CAPABILITIES as WEBCHAT
+from channels.webchat import Webchat, WebchatConfig
+from channels.whatsapp import CAPABILITIES as WHATSAPP
+from channels.whatsapp import WhatsApp, WhatsAppConfig
+from channels.x import CAPABILITIES as X_CAPABILITIES
+from channels.x import X, XConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +38,14 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "email": Kind(config=EmailConfig, adapter=Email, capabilities=EMAIL),
+    "instagram": Kind(config=InstagramConfig, adapter=Instagram, capabilities=INSTAGRAM),
+    "messenger": Kind(config=MessengerConfig, adapter=Messenger, capabilities=MESSENGER),
+    "sms": Kind(config=TwilioConfig, adapter=Sms, capabilities=SMS),
     "telegram": Kind(config=TelegramConfig, adapter=Telegram, capabilities=TELEGRAM),
+    "webchat": Kind(config=WebchatConfig, adapter=Webchat, capabilities=WEBCHAT),
+    "whatsapp": Kind(config=WhatsAppConfig, adapter=WhatsApp, capabilities=WHATSAPP),
+    "whatsapp-twilio": Kind(config=TwilioConfig, adapter=WhatsAppByTwilio, capabilities=WHATSAPP_BY_TWILIO),
+    "x": Kind(config=XConfig, adapter=X, capabilities=X_CAPABILITIES),
 }
 
 CAPABILITIES: Mapping[str, Capabilities] = {name: kind.capabilities for name, kind in KINDS.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -43,7 +43,10 @@ def salvaged(raw: msgspec.Raw, shape: type[T]) -> T | None:
         try:
             values[field.name] = msgspec.json.decode(parts[field.encode_name], type=field.type)
         except msgspec.ValidationError:
+            # Of a list only the whole can be left out: one of its parts in its place would be of another type.
             inner = next((it for it in (field.type, *get_args(field.type)) if is_wire(it)), None)
+            if get_origin(field.type) is list:
+                inner = None
             if inner and (value := salvaged(parts[field.encode_name], inner)) is not None:
                 values[field.name] = value
     required = (field.name for field in msgspec.structs.fields(shape) if field.required)

@@ -6,6 +6,7 @@ pressing at once are told apart by the database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,7 @@ class Actions:
             "show_original": self.show_original,
         }.items():
             self.app.action(action)(listener)
+        self.app.action(re.compile(r"answer_by_\d+"))(self.answer_by)
         for callback, listener in {
             "conv_assign_me": self.take,
             "conv_resolve": self.resolve,
@@ -189,9 +191,20 @@ class Actions:
         someone, _, say = await self._pressed.asked(body)
         if await self._pressed.may(body, someone, say):
             delivery = UUID(value(body))
-            if await self._desk.replies.settle_doubt(delivery, arrived=arrived, by=someone.id):
-                await self._replace(body, notices.settled(someone.id, say, arrived=arrived))
-            else:
+            settled = await self._desk.replies.settle_doubt(delivery, arrived=arrived, by=someone.id)
+            # The same button sends again what has failed. What the post becomes then, `desk.telling` brings about.
+            if not settled and (arrived or not await self._desk.replies.send_again(delivery, by=someone.id)):
+                await self._pressed.tell(body, someone, notices.settled_before(say))
+        await ack()
+
+    async def answer_by(self, ack: Ack, body: Body) -> None:
+        """Words that did not reach the customer go out another way."""
+        someone, _, say = await self._pressed.asked(body)
+        message_id, _, place = value(body).partition(":")
+        if await self._pressed.may(body, someone, say):
+            team = self._desk.teams.at(slack_channel(body)) or self._desk.teams.first
+            sent = await self._desk.replies.answer_elsewhere(int(message_id), place, by=someone.id, undo=team.undo)
+            if not sent:
                 await self._pressed.tell(body, someone, notices.settled_before(say))
         await ack()
 

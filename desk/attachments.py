@@ -22,7 +22,7 @@ from inbox.store import work
 from inbox.store.database import Database
 from inbox.store.slack import KeptFile, Thread
 from inbox.store.work import Piece
-from inbox.work import Ran, Wait
+from inbox.work import Failed, Ran, Wait
 
 SHARING = timedelta(seconds=3)  # before asking for a file whose sharing Slack did not answer
 MORE = timedelta(seconds=1.2)  # before looking again for files of the same message that are still being fetched
@@ -71,6 +71,8 @@ class Attachments:
 
     def _whose(self, file: KeptFile) -> str:
         say = self._views.say
+        if file.elsewhere:
+            return self._views.elsewhere(file.elsewhere).text
         name = display_name(file.author_name, self._views.channel_word(file.channel), nobody=say("word.customer"))
         return f"📎 {inline(name)}"
 
@@ -89,7 +91,7 @@ class Attachments:
             await self._shown([file])
         except Gone:
             async with self._database.transaction() as c:
-                await table.file_begun(c, file.id, "")
+                await table.file_begun(c, file.id, "")  # it is handed over again
         return True
 
     async def _uploaded(self, piece: Piece, file: KeptFile) -> str | None:
@@ -112,8 +114,19 @@ class Attachments:
             return None
         async with self._database.transaction() as c:
             await fence(c, piece)
-            await table.file_begun(c, file.id, slack_file)
-        return slack_file
+            wanted = await table.file_begun(c, file.id, slack_file)
+            await work.put(c, [] if wanted else [due.unshare(slack_file)])
+        return slack_file if wanted else None
+
+    async def unshare(self, piece: Piece) -> Ran:
+        """Delete a file at Slack that must not be kept any longer; the key is Slack's id of it."""
+        try:
+            await self._slack.delete_file(piece.key)
+        except Unknown as error:
+            raise Failed(str(error)) from error  # to delete it twice is no harm
+        async with self._database.connection() as c:
+            await table.file_unshared(c, piece.key)
+        return Ran()
 
     async def _shown(self, files: Sequence[KeptFile]) -> None:
         """Record it; the posts that promised the files need not promise them any longer."""

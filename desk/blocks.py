@@ -19,21 +19,26 @@ Block = dict[str, Any]
 
 MOMENT = "{date_short_pretty} {time}"
 AGO = "{ago}"
+UNTIL = "{date_short_pretty} {time} ({ago})"  # of what is still to come, Slack says "in 3 hours"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 _GROUP_ID = re.compile(r"S[A-Z0-9]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """What `chat.postMessage` and `chat.update` take. `username` is empty for what Santral says itself."""
+    """What `chat.postMessage` and `chat.update` take. `username` is empty for what Santral says itself.
+
+    `icon` names the emoji that stands beside it.
+    """
 
     text: str
     blocks: list[Block] = field(default_factory=list)
     username: str = ""
+    icon: str = ""
 
     def __add__(self, other: Post) -> Post:
         text = "\n".join(text for text in (self.text, other.text) if text)
-        return Post(text=text, blocks=[*self.blocks, *other.blocks], username=self.username)
+        return Post(text=text, blocks=[*self.blocks, *other.blocks], username=self.username, icon=self.icon)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,14 @@ class Link:
 
     url: str
     label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A Slack thread, by its Slack channel and the address of its first post."""
+
+    slack_channel: str
+    url: str = ""
 
 
 Value = str | int | datetime | Mention | Mentions | Code | SlackChannel | Link
@@ -138,6 +151,12 @@ def button(say: Voice, action: str, value: str, *, label: str = "", style: str =
         "text": plain_text(say(f"button.{label or action}")),
         "value": value,
     }
+    return made | {"style": style} if style else made
+
+
+def choice_button(action: str, value: str, label: str, *, style: str = "") -> Block:
+    """A button whose label is made already. `label` is cut to the 75 characters that Slack takes."""
+    made: Block = {"type": "button", "action_id": action, "text": plain_text(one_line(label, 75)), "value": value}
     return made | {"style": style} if style else made
 
 

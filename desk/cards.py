@@ -14,9 +14,11 @@ from enum import StrEnum
 from channels.message import Proof, Span, SpanKind
 from desk.blocks import (
     AGO,
+    UNTIL,
     Block,
     Link,
     Mention,
+    Place,
     Post,
     SlackChannel,
     button,
@@ -50,6 +52,22 @@ _WARNINGS = 10
 _NAMED = 5  # of those a message also went to
 PROMISES = frozenset({"first_answer", "next_answer", "resolution"})
 _DUE = {"running": "⏱", "warned": "⚠️", "broken": "❌"}  # a promise by how it stands; one that is paused says nothing
+
+
+# What stands beside a customer's words, so that their channel is seen before it is read. Slack's names of emoji.
+ICONS = {
+    "telegram": "small_airplane",
+    "whatsapp": "large_green_circle",
+    "whatsapp-twilio": "large_green_circle",
+    "sms": "iphone",
+    "email": "envelope",
+    "email-claimed": "envelope",
+    "messenger": "zap",
+    "instagram": "camera_with_flash",
+    "x": "bird",
+    "webchat": "speech_balloon",
+    "form": "page_facing_up",
+}
 
 
 class FileState(StrEnum):
@@ -90,6 +108,7 @@ class Line:
     stub: str = ""
     edited: bool = False
     withdrawn: bool = False
+    erased: bool = False  # taken back, and the platform asks that it be forgotten
     hidden: bool = False  # a quoted past or a signature was left out
     automatic: bool = False
     unproven: bool = False  # nobody vouches for its sender
@@ -99,14 +118,6 @@ class Line:
     bystander: str = ""  # the address of a writer who is not the customer
     also: tuple[str, ...] = ()  # channels by which it came as well
     also_to: tuple[str, ...] = ()  # who else was written to
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A Slack thread, by its Slack channel and the address of its first post."""
-
-    slack_channel: str
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +143,11 @@ class Card:
     team: str = ""
     waiting_since: datetime | None = None
     blocked: bool = False
+    ended: str = ""  # the word by which they ended what is sent to them
+    ended_for_good: bool = False  # only their own word begins it again
+    answers_by: str = ""  # the kind of channel that answers go to, where it is not the one they used last
+    closes_at: datetime | None = None  # when that one takes no free answers any more
+    closed: bool = False  # that is so already
     due_at: datetime | None = None  # of the promise that breaks first
     due_what: str = ""  # first_answer, next_answer, resolution
     due_state: str = ""  # running, warned, broken
@@ -200,7 +216,8 @@ def lines(messages: Sequence[Line], say: Voice) -> Post:
         blocks += _line(line, say, limit=share, timed=paused)
     text = "\n".join(_summary(line, say) for line in messages)
     username = display_name(first.sender, say.word("channel", first.channel or "unknown"), nobody=say("word.customer"))
-    return Post(text=escape(text), blocks=blocks[:POST_BLOCKS], username=username)
+    icon = ICONS.get(first.channel, "")
+    return Post(text=escape(text), blocks=blocks[:POST_BLOCKS], username=username, icon=icon)
 
 
 def take_fitting(messages: Sequence[Line], say: Voice) -> int:
@@ -255,8 +272,10 @@ def _opening(view: Card, say: Voice) -> list[Block]:
 def _standing(view: Card, say: Voice) -> str:
     """One line: how long they wait, who has it, what it is about, and how sure we are who they are."""
     parts = []
-    if view.blocked:
-        parts.append(say("card.blocked"))
+    if view.blocked and view.ended:
+        parts.append(say("card.ended", words=inline(view.ended, 40)))
+    elif view.blocked:
+        parts.append(say("card.ended_silently" if view.ended_for_good else "card.blocked"))
     if view.state != "resolved" and view.waiting_since is not None:
         parts.append(say("card.waiting", since=date(view.waiting_since, AGO)))
     else:
@@ -265,6 +284,8 @@ def _standing(view: Card, say: Voice) -> str:
         at = date(view.due_at, AGO)
         said = say(f"card.{'was_due' if view.due_state == 'broken' else 'due'}_{view.due_what}", at=at)
         parts.append(f"{_DUE[view.due_state]} {said}")
+    if view.state != "resolved":
+        parts += _way(view, say)
     parts += [f"`{inline(tag, 40)}`" for tag in view.tags[:_TAGS] if tag.strip()]
     if view.priority in _PRIORITIES:
         parts.append(escape(say.word("priority", view.priority)))
@@ -278,6 +299,17 @@ def _standing(view: Card, say: Voice) -> str:
         proof = say.word("proof", view.proof.name.lower())
         parts.append(f"{inline(view.address, 120)} ({sure} {escape(proof)})")
     return "  ·  ".join(parts)
+
+
+def _way(view: Card, say: Voice) -> list[str]:
+    """Where answers go, if that is not where they wrote last, and until when."""
+    channel = say.word("channel", view.answers_by or next(iter(view.channels), "unknown"))
+    told = [say("card.answers_by", channel=inline(channel, 40))] if view.answers_by else []
+    if view.closes_at is None:
+        return told
+    if view.closed:
+        return [*told, say("card.closed", channel=inline(channel, 40), at=date(view.closes_at, AGO))]
+    return [*told, say("card.closes", channel=inline(channel, 40), at=date(view.closes_at, UNTIL))]
 
 
 def _reasons(view: Card, say: Voice) -> list[Block]:
@@ -313,6 +345,9 @@ def _buttons(view: Card, say: Voice) -> list[Block]:
 
 
 def _line(line: Line, say: Voice, *, limit: int, timed: bool) -> list[Block]:
+    if line.erased:
+        masked = [mrkdwn(date(line.at, "{time}"))] if timed else []
+        return _contexts([*masked, plain_text(say("line.erased"))])
     limit = min(limit, _most(line))
     above = [mrkdwn(date(line.at, "{time}"))] if timed else []
     above += [plain_text(text) for text in (*_warnings(line, say), *_about(line, say))]
@@ -395,6 +430,8 @@ def _with_subject(line: Line) -> tuple[str, tuple[Span, ...]]:
 
 
 def _summary(line: Line, say: Voice) -> str:
+    if line.erased:
+        return say("line.erased")
     said = " ".join(plain(f"{line.subject} {line.text}").split())
     if said:
         return said

@@ -21,7 +21,7 @@ class Desk:
     """The agents' side as its listeners need it.
 
     `kinds` tells what kind each configured channel is, `capabilities` what it carries. `offers` answers what agents can
-    choose from at the moment.
+    choose from at the moment. `now` is the machine's clock, `shop` the one by which windows close.
     """
 
     database: Database
@@ -34,3 +34,4 @@ class Desk:
     offers: Callable[[], Offers]
     catalog: Catalog
     now: Callable[[], datetime]
+    shop: Callable[[], datetime]

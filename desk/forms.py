@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from desk.blocks import Block, context, plain_text
-from desk.notices import MODAL_TEXT
-from desk.words import one_line
-from inbox.changes import AddTag, Change, Priority, RemoveTag, SetPriority, SetTeam, WishLanguage
+from desk.notices import MODAL_TEXT, Way
+from desk.words import one_line, plain
+from inbox.changes import AddTag, Change, Priority, RemoveTag, SetAddress, SetPriority, SetTeam, WishLanguage
 from templates.catalog import Voice
 
 # docs.slack.dev/reference/block-kit/composition-objects/option-object, and the menus that hold them
@@ -35,6 +35,7 @@ class Decided:
     tags: tuple[str, ...] = ()
     team: str = ""
     language: str = ""
+    place: str = ""  # where answers go
 
 
 def more(
@@ -46,8 +47,12 @@ def more(
     tags: Iterable[str],
     teams: Iterable[str],
     languages: Iterable[str],
+    ways: Sequence[Way] = (),
 ) -> dict[str, Any]:
-    """The window "More…". Menus hold a hundred entries: what is set now is among them in any case."""
+    """The window "More…". Menus hold a hundred entries: what is set now is among them in any case.
+
+    `ways` are those by which the customer can be answered; a single one is no choice.
+    """
     every = [_option(tag, tag) for tag in _with(now.tags, tags)]
     priorities = [_option(name, f"{SIGNS[name]} {say.word('priority', name)}") for name in SIGNS]
     blocks = [
@@ -60,6 +65,9 @@ def more(
     spoken = [_option(code, say.language(code)) for code in _with([now.language], languages)]
     if spoken:
         blocks.append(_menu("language", say("more.language"), spoken, now.language, hint=say("more.language_hint")))
+    if len(ways) > 1:
+        reached = [_option(way.place, way.label) for way in ways if len(way.place) <= VALUE][:OPTIONS]
+        blocks.append(_menu("place", say("more.place"), reached, now.place, hint=say("more.place_hint")))
     return {
         "type": "modal",
         "callback_id": "more",
@@ -84,6 +92,8 @@ def wanted(view: Mapping[str, Any]) -> tuple[list[Change], tuple[str, ...]]:
     if after.language and after.language != before.language:
         # Somebody who speaks with the customer says so: it stays, whatever the next message looks like.
         changes.append(WishLanguage(language=after.language))
+    if after.place and after.place != before.place:
+        changes.append(SetAddress(place=after.place))
     return changes, after.tags
 
 
@@ -96,7 +106,13 @@ def _read(view: Mapping[str, Any], values: Any) -> Decided:
     def one(name: str) -> str:
         return next(iter(found.get(name, ())), "")
 
-    return Decided(priority=one("priority"), tags=found.get("tags", ()), team=one("team"), language=one("language"))
+    return Decided(
+        priority=one("priority"),
+        tags=found.get("tags", ()),
+        team=one("team"),
+        language=one("language"),
+        place=one("place"),
+    )
 
 
 def _initially(view: Mapping[str, Any], block: Block) -> Sequence[Block | None]:
@@ -116,7 +132,8 @@ def _finally(view: Mapping[str, Any], block: Block) -> Sequence[Block | None]:
 class Filling:
     """A template that was chosen. `text` is empty while something that it needs is not known.
 
-    `asks` is what the agent may type, each with whether it is needed; `given` what they have typed of it.
+    `asks` is what the agent may type, each with whether it is needed; `given` what they have typed of it. A `fixed`
+    text goes out letter by letter, as its provider has approved it.
     """
 
     name: str
@@ -124,13 +141,15 @@ class Filling:
     text: str = ""
     asks: Mapping[str, bool] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
     """What a window for templates is about. `channel` is a kind; `choices` are names and titles, the best first.
 
-    `resolved` is what whoever has the window open knows of the conversation; `warn` where they learn it now.
+    `resolved` is what whoever has the window open knows of the conversation; `warn` where they learn it now. Where the
+    channel is `closed`, the choices are what its provider has approved, and may be none.
     """
 
     conversation: str
@@ -140,6 +159,7 @@ class Offered:
     choices: Sequence[tuple[str, str]]
     resolved: bool = False
     warn: bool = False
+    closed: bool = False
 
 
 def template(offered: Offered, say: Voice, filling: Filling | None = None) -> dict[str, Any]:
@@ -151,12 +171,14 @@ def template(offered: Offered, say: Voice, filling: Filling | None = None) -> di
         language=say.language(offered.language),
     )
     options = [_option(name, title) for name, title in offered.choices[:OPTIONS]]
-    menu = _select("template_choice", options, filling.name if filling else "")
-    menu["placeholder"] = plain_text(say("template.choose"))
-    blocks: list[Block] = [
-        context(plain_text(one_line(where, 300))),
-        {"type": "actions", "block_id": "template", "elements": [menu]},
-    ]
+    blocks: list[Block] = [context(plain_text(one_line(where, 300)))]
+    if offered.closed:
+        told = say(f"template.{'closed' if options else 'none_approved'}", channel=say.word("channel", offered.channel))
+        blocks.append(context(plain_text(f"⚠️ {one_line(told, 300)}")))
+    if options:
+        menu = _select("template_choice", options, filling.name if filling else "")
+        menu["placeholder"] = plain_text(say("template.choose"))
+        blocks.append({"type": "actions", "block_id": "template", "elements": [menu]})
     if offered.warn:
         blocks.insert(1, context(plain_text(say("template.resolved"))))
     meta: dict[str, Any] = {"conversation": offered.conversation, "resolved": offered.resolved}
@@ -167,7 +189,7 @@ def template(offered: Offered, say: Voice, filling: Filling | None = None) -> di
         "close": plain_text(say("modal.close")),
         "blocks": blocks,
     }
-    if filling is not None:
+    if filling is not None and options:
         meta |= {"name": filling.name, "given": dict(filling.given)}
         blocks += _filled(offered, filling, say)
         if filling.asks or 0 < len(filling.text) <= MODAL_TEXT:
@@ -194,7 +216,11 @@ def _filled(offered: Offered, filling: Filling, say: Voice) -> list[Block]:
         blocks.append(context(plain_text(f"⚠️ {told}")))
     if len(filling.text) > MODAL_TEXT:
         return [*blocks, context(plain_text(say("template.too_long", count=MODAL_TEXT)))]
-    if filling.text:
+    if filling.text and filling.fixed:
+        blocks.append(context(plain_text(say("template.fixed"))))
+        quote = {"type": "rich_text_quote", "elements": [{"type": "text", "text": plain(filling.text)}]}
+        blocks.append({"type": "rich_text", "elements": [quote]})
+    elif filling.text:
         box: Block = {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": MODAL_TEXT}
         # With what was typed in its id, new words take the place of the old ones.
         id = f"text:{filling.name}:{':'.join(filling.given.values())}"[:255]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from channels.message import Status
 from desk.slack import Gone, Rejected, Slack, Unknown
+from desk.telling import Telling
 from desk.words import NOTE, mark, marks
 from inbox.store import slack as table
 from inbox.store.database import Database
@@ -18,12 +19,19 @@ from inbox.work import Failed, Ran, Wait
 class Marks:
     """Handler of the work kind `marks`; the key is the id of a reply or note."""
 
-    def __init__(self, database: Database, slack: Slack, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, slack: Slack, telling: Telling, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self._slack = slack
+        self._telling = telling
         self._now = now
 
     async def run(self, piece: Piece) -> Ran:
+        """Bring the mark up to date, then what the thread says of the message: both follow its deliveries."""
+        ran = await self._mark(piece)
+        followed = await self._telling.follow(int(piece.key))
+        return Ran(again=ran.again, used=ran.used or followed)
+
+    async def _mark(self, piece: Piece) -> Ran:
         async with self._database.connection() as c:
             found = await table.marked(c, int(piece.key))
         if found is None:

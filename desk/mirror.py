@@ -6,23 +6,21 @@ run. Every post is begun in the database first and known again by its metadata, 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from uuid import uuid4
 
-import orjson
 import structlog
 
 from desk import cards
 from desk.attachments import Attachments
-from desk.blocks import Post
-from desk.cards import Place
+from desk.blocks import Place, Post
 from desk.posting import Posting, fence
 from desk.slack import Gone, NotAllowed, Rejected, Slack, Unknown
 from desk.teams import UPDATE_LANE, Teams, post_lane
-from desk.views import Kinds, Views
+from desk.telling import Telling, face
+from desk.views import Views
 from inbox import due
 from inbox.changes import Put
 from inbox.files import Files
@@ -32,7 +30,6 @@ from inbox.store.database import Database
 from inbox.store.slack import Head, Left, Notice, Said, Thread
 from inbox.store.work import Piece
 from inbox.work import Failed, Ran, Wait
-from templates.catalog import Voice
 
 LAST = 5  # messages with which a conversation begins in the Slack channel it has moved to
 ALBUM = timedelta(seconds=1.2)  # after its latest part an album counts as complete; Telegram marks no end
@@ -50,17 +47,22 @@ class Mirror:
         teams: Teams,
         files: Files,
         *,
-        kinds: Kinds,
-        say: Voice,
+        views: Views,
+        telling: Telling,
         now: Callable[[], datetime],
+        shop: Callable[[], datetime],
     ) -> None:
+        """`now` is the machine's clock, `shop` the one by which windows close."""
         self._database = database
         self._slack = slack
         self._teams = teams
         self._now = now
-        self._views = Views(kinds, say)
+        self._shop = shop
+        self._views = views
+        self._telling = telling
         self._posting = Posting(database, slack, now=now)
         self._attachments = Attachments(database, slack, files, self._views, now=now)
+        self.unshare = self._attachments.unshare
 
     async def mirror(self, piece: Piece) -> Ran:
         """Bring the Slack thread of a conversation one post closer to the truth."""
@@ -141,7 +143,7 @@ class Mirror:
         assert thread is not None
         post = self._card(head, thread, opened, left)
         ts = await self._posting.begun(team.slack_channel, post, post_id, None)
-        await self._opened(head, thread, ts, _hash(post))
+        await self._opened(head, thread, ts, face(post))
         return Ran(again=self._now(), used=True)
 
     def _fitting(self, run: Sequence[Said]) -> tuple[tuple[int, ...], int]:
@@ -207,10 +209,9 @@ class Mirror:
         return self._views.event(message, customer, words)
 
     async def _notice(self, piece: Piece, head: Head, thread: Thread, due: Notice) -> Ran:
-        notice = due.notice
         async with self._database.connection() as c:
-            excerpt = await table.excerpt(c, int(notice.get("message") or 0))
-        post = self._views.notice(head, notice, excerpt)
+            post = await self._telling.post(c, head, due)
+            await table.notice_faced(c, due.key, face(post))
         await self._posting.once(piece, thread, "notice", due.key, post)
         return Ran(again=self._now(), used=True)
 
@@ -251,7 +252,7 @@ class Mirror:
                 await work.put(c, self._teams.follow_up(head.conversation, lines=True))
             return Ran()
         post = self._card(head, thread, opened, left)
-        if _hash(post) == thread.card_hash:
+        if face(post) == thread.card_hash:
             return await self._lead_on(head, thread, left)
         try:
             await self._slack.update(thread.slack_channel, thread.ts, post)
@@ -263,13 +264,14 @@ class Mirror:
         except Unknown as error:
             raise Failed(str(error)) from error
         async with self._database.transaction() as c:
-            await table.card_shown(c, conversation_id, _hash(post))
+            await table.card_shown(c, conversation_id, face(post))
         return Ran(again=self._now() if _behind(thread, left) else None, used=True)
 
     def _card(self, head: Head, thread: Thread, opened: Sequence[Said], left: Sequence[Left]) -> Post:
         came_from = self._place(left[0].slack_channel, left[0].ts) if left else None
         team = self._teams.of(head.conversation)
-        return self._views.card(head, team, opened, _in_card(thread, opened), came_from=came_from)
+        shown = _in_card(thread, opened)
+        return self._views.card(head, team, opened, shown, came_from=came_from, now=self._shop())
 
     def _place(self, slack_channel: str, ts: str) -> Place:
         return Place(slack_channel=slack_channel, url=self._slack.link(slack_channel, ts))
@@ -308,6 +310,8 @@ class Mirror:
         message = next((message for message in said if message.position == place[1]), None)
         if showing is None or message is None:
             return Ran()  # what an agent wrote in the thread stands there by itself
+        if message.body.get("erased"):
+            await self._telling.follow(message.id)
         ours = message.direction != "in"
         if ours:
             post = await self._small(message)
@@ -316,7 +320,7 @@ class Mirror:
         try:
             await self._slack.update(showing[0], showing[1], post)
         except (Rejected, Gone):
-            if ours:
+            if ours or message.withdrawn_at is not None:
                 return Ran()
             async with self._database.transaction() as c:
                 key = f"edited:{message.id}:{message.edited_at}"
@@ -353,7 +357,3 @@ def _behind(thread: Thread, left: Sequence[Left]) -> Left | None:
 def _in_card(thread: Thread, opened: Sequence[Said]) -> int:
     """How many of the opening messages the card was made to hold."""
     return sum(message.position <= thread.card_position for message in opened)
-
-
-def _hash(post: Post) -> str:
-    return hashlib.blake2b(orjson.dumps([post.text, post.blocks]), digest_size=12).hexdigest()

@@ -18,11 +18,13 @@ from desk.blocks import (
     Block,
     Code,
     Link,
+    Place,
     Post,
     SlackChannel,
     Value,
     button,
     buttons,
+    choice_button,
     context,
     person,
     plain_text,
@@ -84,6 +86,39 @@ class LeftOut:
     rest: bool | None = None  # whether what it was written with goes out; None when that was nothing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Another way to a customer: a `changes.place_of`, and the channel and address as people know them."""
+
+    place: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a customer ended what is sent to them. `word` is what they wrote, "" where that is not known."""
+
+    word: str = ""
+    for_good: bool = False  # only their own word begins it again, whatever else they write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Out:
+    """What can be done about a failure, and what it is a part of."""
+
+    arrived: int = 0  # of the `parts` of the reply, how many are on their way or there
+    parts: int = 1
+    again: str = ""  # a delivery: what failed of its reply can be sent again
+    template: str = ""  # a conversation, in which a template may still be sent
+    message: str = ""  # the reply, which can be sent by one of these `ways`:
+    ways: tuple[Way, ...] = ()
+    ended: Ended | None = None
+
+
+ALONE = Out()
+WAYS = 5  # offered beside each other; "More…" on the card has all of them
+
+
 def redacted(text: str, limit: int = 300) -> str:
     """`text` without anything that looks like a credential, on one line."""
     for secret in _SECRETS:
@@ -109,6 +144,16 @@ def settled(who: str, say: Voice, *, arrived: bool) -> Post:
     return small(say, "doubt.arrived" if arrived else "doubt.again", who=person(who))
 
 
+def came_after_all(channel: str, say: Voice, *, arrived: bool) -> Post:
+    """What a doubt becomes when the provider settles it: a receipt came late, or an echo."""
+    return small(say, "doubt.came" if arrived else "doubt.failed", channel=say.word("channel", channel))
+
+
+def sent_another_way(who: str, channel: str, say: Voice) -> Post:
+    """What a failure becomes once its words went out another way."""
+    return small(say, "failure.sent_another_way", who=person(who), channel=say.word("channel", channel))
+
+
 def settled_before(say: Voice) -> Post:
     """Somebody else pressed a doubt's button first."""
     return small(say, "doubt.settled")
@@ -124,20 +169,48 @@ def failure(
     detail: str = "",
     excerpt: str = "",
     left_out: LeftOut | None = None,
+    out: Out = ALONE,
 ) -> Post:
     """A message did not arrive and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
     known = reason if reason in FAILURES else "refused"
-    named = _named(known, customer, channel, left_out, say)
-    post = named or sentence(
-        say, _fitting(say, f"failure.{known}", channel), customer=customer, channel=say.word("channel", channel)
-    )
+    if known == "unreachable" and out.ended is not None:
+        post = _unwanted(out.ended, customer, channel, say)
+    else:
+        post = _named(known, customer, channel, left_out, say) or sentence(
+            say, _fitting(say, f"failure.{known}", channel), customer=customer, channel=say.word("channel", channel)
+        )
     post += _quote(excerpt)
+    if out.parts > 1:
+        post += small(say, "failure.parts", arrived=out.arrived, parts=out.parts)
     if left_out is not None and left_out.rest is not None:
         post += small(say, "file_not_sent.rest_goes" if left_out.rest else "file_not_sent.rest_stays")
     words = redacted(f"{code} {detail}")
     if words:
         post += small(say, _fitting(say, "failure.provider", channel), words=Code(text=words))
-    return post + small(say, _fitting(say, f"advice.{known}", channel))
+    if known == "unreachable" and out.ended is not None:
+        post += small(say, "advice.ended_for_good" if out.ended.for_good else "advice.ended")
+    else:
+        post += small(say, _fitting(say, f"advice.{known}", channel))
+    offered = _ways_out(out, say)
+    return post + Post(text="", blocks=[buttons(*offered)]) if offered else post
+
+
+def _unwanted(ended: Ended, customer: str, channel: str, say: Voice) -> Post:
+    """They asked for nothing more, which is no block: what brings them back is another thing."""
+    values: dict[str, Value] = {"customer": customer, "channel": say.word("channel", channel)}
+    if ended.word:
+        return sentence(say, "failure.ended", **values, words=ended.word)
+    return sentence(say, "failure.ended_silently", **values)
+
+
+def _ways_out(out: Out, say: Voice) -> list[Block]:
+    found = [button(say, "delivery_again", out.again, label="rest_again" if out.parts > 1 else "")] if out.again else []
+    if out.template:
+        found.append(button(say, "template", out.template))
+    for number, way in enumerate(out.ways[:WAYS]):
+        label = say("button.answer_by", channel=way.label)
+        found.append(choice_button(f"answer_by_{number}", f"{out.message}:{way.place}", label))
+    return found
 
 
 def _named(reason: str, customer: str, channel: str, left_out: LeftOut | None, say: Voice) -> Post | None:
@@ -314,6 +387,45 @@ def edited(customer: str, text: str, spans: tuple[Span, ...], say: Voice) -> Pos
 
 def withdrawn(customer: str, at: datetime, excerpt: str, say: Voice) -> Post:
     return small(say, "customer.withdrew", customer=customer, at=at) + _quote(excerpt)
+
+
+def erased(customer: str, at: datetime, say: Voice) -> Post:
+    """The customer took a message back, and the platform asks us to forget it as well."""
+    return small(say, "customer.erased", customer=customer, at=at)
+
+
+def moved_on(customer: str, channel: str, old: str, new: str, say: Voice) -> Post:
+    """The provider tells that a customer is reached elsewhere from now on."""
+    post = sentence(say, "customer.moved_on", customer=customer, channel=say.word("channel", channel))
+    return post + small(say, "customer.moved_from_to", old=Code(text=old), new=Code(text=new))
+
+
+def moved_onto(customer: str, channel: str, old: str, new: str, other: str, thread: Place | None, say: Voice) -> Post:
+    """As `moved_on`, but the new address is another customer's: somebody has to look, and nobody is joined."""
+    post = sentence(
+        say, "customer.moved_onto", customer=customer, channel=say.word("channel", channel), new=Code(text=new)
+    )
+    post += small(say, "customer.moved_from_to", old=Code(text=old), new=Code(text=new))
+    link = Link(url=thread.url, label=say("card.thread")) if thread is not None else "–"
+    return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
+
+
+def closing(customer: str, channel: str, at: datetime, agent: str, say: Voice) -> Post:
+    """Soon the customer, who waits, can no longer be answered freely. It rings for the agent who has them."""
+    post = sentence(say, "closing.what", customer=customer, channel=say.word("channel", channel), at=at)
+    rings = ringing([agent])
+    post += sentence(say, "promise.turn", who=rings) if rings.who else small(say, "promise.nobody")
+    return post + small(say, "closing.advice")
+
+
+def opted_out(customer: str, channel: str, ended: Ended, say: Voice) -> Post:
+    """The customer wrote that they want nothing more."""
+    values: dict[str, Value] = {"customer": customer, "channel": say.word("channel", channel)}
+    if ended.word:
+        post = sentence(say, "customer.ended", **values, words=ended.word)
+    else:
+        post = sentence(say, "customer.ended_silently", **values)
+    return post + small(say, "advice.ended_for_good" if ended.for_good else "advice.ended")
 
 
 def blocked(customer: str, channel: str, say: Voice) -> Post:

@@ -162,7 +162,7 @@ class Slack:
         if thread_ts:
             values["thread_ts"] = thread_ts
         if post.username:
-            values |= {"username": post.username, "icon_emoji": ":bust_in_silhouette:"}
+            values |= {"username": post.username, "icon_emoji": f":{post.icon or 'bust_in_silhouette'}:"}
         return str((await self._write("chat.postMessage", values))["ts"])
 
     async def update(self, channel: str, ts: str, post: Post) -> None:
@@ -288,6 +288,10 @@ class Slack:
             raise Gone from error
         shares = (answer.get("file") or {}).get("shares") or {}
         return any(shares.get(kind) for kind in ("public", "private"))
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file we put into Slack, wherever it stands. That it is gone already is success."""
+        await self._write("files.delete", {"file": file_id}, fine={"file_not_found", "file_deleted"})
 
     # calls
 

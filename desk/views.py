@@ -6,32 +6,56 @@ Rule: pure. What a channel or a kind of address is called comes from the catalog
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from channels.message import COMPLAINT, Proof
+from channels.channel import Capabilities
+from channels.message import COMPLAINT, Proof, Status
+from channels.opting import Wish, wish
 from desk import cards, notices
-from desk.blocks import Post, context, is_person, plain_text, small
-from desk.cards import Attached, Card, FileState, Line, Place
-from desk.notices import LeftOut
+from desk.blocks import Place, Post, context, is_person, plain_text, small
+from desk.cards import Attached, Card, FileState, Line
+from desk.notices import Ended, LeftOut, Out, Way
 from desk.teams import Team
 from desk.words import escape, one_line, topic
 from inbox.media import FILE_EMPTY
 from inbox.store import deliveries
-from inbox.store.slack import Head, Said
+from inbox.store.deliveries import ELSEWHERE
+from inbox.store.slack import Fate, Head, Said
+from inbox.windows import Window, closes_at, window
 from templates.catalog import Voice
 
 Kinds = Mapping[str, str]  # channel name to kind
 
 CLAIMED = "-claimed"  # ends the kind of an address that is kept apart until its owner has proven to be it
+UNTOLD = "?"  # the app in which the shop answered past us, where the platform does not tell
+CUT_OFF = frozenset({"window_closed", "unreachable", "channel_gone"})  # failures that only another way mends
 _SPEAKING = ("email", "phone")  # kinds of addresses that people know by their value
 
 
-class Views:
-    """Shows in one language. `kinds` tells what kind each configured channel is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a notice is about, as it stands by now."""
 
-    def __init__(self, kinds: Kinds, say: Voice) -> None:
+    excerpt: str = ""  # the beginning of the message
+    fate: Fate | None = None  # of the delivery
+    ways: tuple[Way, ...] = ()  # other ways by which the customer may be answered now
+    templates: bool = False  # the provider has approved some for this channel
+    other: str = ""  # the customer whose address it turned out to be
+    thread: Place | None = None  # where that one's conversation is
+    erased: bool = False  # the message it is about had to be forgotten
+
+
+NOTHING = Facts()
+
+
+class Views:
+    """Shows in one language. `kinds` tells what kind each configured channel is, `capabilities` what it carries."""
+
+    def __init__(self, kinds: Kinds, say: Voice, capabilities: Mapping[str, Capabilities] | None = None) -> None:
         self._kinds = kinds
+        self._capabilities = capabilities or {}
         self.say = say
 
     def kind(self, channel: object) -> str:
@@ -62,6 +86,7 @@ class Views:
             stub=str(body.get("stub", "")),
             edited=message.edited_at is not None,
             withdrawn=message.withdrawn_at is not None,
+            erased=bool(body.get("erased")),
             hidden=message.hidden,
             automatic=message.automatic,
             unproven=_unproven(message),
@@ -75,6 +100,8 @@ class Views:
 
     def aside(self, message: Said) -> Post:
         """What stands in the thread and is not the customer's: a note from a window, what the bot said."""
+        if message.body.get("elsewhere"):
+            return self._elsewhere(message)
         kind = self.kind(message.channel)
         line = Line(at=message.sent_at, sender=message.author_name, channel=kind, text=message.text)
         post = cards.lines([line], self.say)
@@ -83,6 +110,18 @@ class Views:
         told = self._told(message)
         mark = "📨" if _by_agent(message) else "🤖"
         return Post(text=post.text, blocks=[*told.blocks, *post.blocks], username=f"{message.author_name} {mark}"[:80])
+
+    def _elsewhere(self, message: Said) -> Post:
+        """What the shop answered past us: no words of the customer, and none that we have to see through."""
+        line = replace(self.line(message), sender=self.say("word.shop"), subject="", unproven=False)
+        post, told = cards.lines([line], self.say), self.elsewhere(str(message.body["elsewhere"]))
+        return replace(post, text=f"{told.text}\n{post.text}", blocks=[*told.blocks, *post.blocks])
+
+    def elsewhere(self, app: str) -> Post:
+        """The line above what the shop answered past us, in an app that may not be known."""
+        if app == UNTOLD:
+            return small(self.say, "aside.elsewhere_untold")
+        return small(self.say, "aside.elsewhere", app=app)
 
     def _told(self, message: Said) -> Post:
         """What we said to the customer for somebody: on whose behalf and where. Its marks say how far it got."""
@@ -101,10 +140,14 @@ class Views:
         match what:
             case "opted_out" if detail == COMPLAINT:
                 return notices.machine("complaint", name, "", self.say)
+            case "opted_out" if (ended := ended_by(detail, for_good=bool(message.body.get("lasting")))) is not None:
+                return notices.opted_out(name, kind, ended, self.say)
             case "opted_out":
                 return notices.blocked(name, kind, self.say)
             case "opted_in":
                 return notices.unblocked(name, kind, self.say)
+            case "withdrawn" if message.body.get("erased"):
+                return notices.erased(name, message.sent_at, self.say)
             case "withdrawn":
                 return notices.withdrawn(name, message.sent_at, words, self.say)
             case _ if what in notices.MACHINES:
@@ -117,17 +160,35 @@ class Views:
     # the card
 
     def card(
-        self, head: Head, team: Team, opened: Sequence[Said], shown: int, *, came_from: Place | None = None
+        self,
+        head: Head,
+        team: Team,
+        opened: Sequence[Said],
+        shown: int,
+        *,
+        came_from: Place | None = None,
+        now: datetime | None = None,
     ) -> Post:
         """The card of a conversation. `shown` of the `opened` messages stand in it whole."""
-        return cards.card(self._card(head, team, opened, shown, came_from), self.say)
+        return cards.card(self._card(head, team, opened, shown, came_from, now), self.say)
 
     def moved(self, head: Head, team: Team, to: Place) -> Post:
         """The card of a thread that the conversation has left."""
-        return cards.moved(self._card(head, team, (), 0, None), to, self.say)
+        return cards.moved(self._card(head, team, (), 0, None, None), to, self.say)
 
-    def _card(self, head: Head, team: Team, opened: Sequence[Said], shown: int, came_from: Place | None) -> Card:
+    def _card(
+        self,
+        head: Head,
+        team: Team,
+        opened: Sequence[Said],
+        shown: int,
+        came_from: Place | None,
+        now: datetime | None,
+    ) -> Card:
         conversation = head.conversation
+        can = self._capabilities.get(conversation.channel)
+        ended = ended_by(head.silenced_why, for_good=head.opted_out) if head.silenced else None
+        last = next(iter(head.channels), conversation.channel)
         used = [self._kinds.get(channel, channel) for channel in head.channels] or [head.address_kind]
         claimed = head.address_kind.endswith(CLAIMED)
         return Card(
@@ -146,6 +207,11 @@ class Views:
             team=team.name,
             waiting_since=conversation.waiting_since,
             blocked=head.silenced,
+            ended=ended.word if ended else "",
+            ended_for_good=bool(ended and ended.for_good),
+            answers_by=self.kind(conversation.channel) if conversation.channel not in ("", last) else "",
+            closes_at=closes_at(can, head.heard_at) if can else None,
+            closed=bool(can and now and window(can, head.heard_at, now) is Window.CLOSED),
             due_at=head.due_at,
             due_what=head.due_what,
             due_state=head.due_state,
@@ -157,13 +223,26 @@ class Views:
 
     # notices
 
-    def notice(self, head: Head, notice: Mapping[str, Any], excerpt: str) -> Post:
-        """What Santral has to say in a thread. `excerpt` begins the message it is about."""
+    def notice(self, head: Head, notice: Mapping[str, Any], facts: Facts = NOTHING) -> Post:
+        """What Santral has to say in a thread."""
         say, name, kind = self.say, head.name or self.say("word.customer"), self.kind(notice.get("channel"))
-        code, detail = str(notice.get("code", "")), str(notice.get("detail", ""))
+        code, detail, excerpt = str(notice.get("code", "")), str(notice.get("detail", "")), facts.excerpt
         match notice.get("notice"):
             case "doubt":
-                return notices.doubt(str(notice["delivery"]), name, kind, excerpt, say)
+                settled = self._doubt_settled(facts.fate, kind)
+                return settled or notices.doubt(str(notice["delivery"]), name, kind, excerpt, say)
+            case "failure" if (settled := self._failure_settled(facts.fate)) is not None:
+                return settled
+            case "moved_on":
+                return notices.moved_on(name, kind, str(notice.get("old", "")), detail, say)
+            case "moved_onto":
+                old = str(notice.get("old", ""))
+                return notices.moved_onto(name, kind, old, detail, facts.other, facts.thread, say)
+            case "closing":
+                at, agent = datetime.fromisoformat(str(notice["closes"])), str(notice.get("agent", ""))
+                return notices.closing(name, kind, at, agent, say)
+            case "edited" if facts.erased:
+                return small(say, "line.erased")
             case "cannot_change" | "change_in_doubt":
                 return notices.unchangeable(say, kind, withdrawn=code == "withdraw")
             case "ask_first":
@@ -184,10 +263,52 @@ class Views:
             case _:
                 known = code in notices.FAILURES
                 told = "" if known else code  # a provider's own code says more than "refused"
-                left_out = _left_out(notice)
                 return notices.failure(
-                    code, name, kind, say, code=told, detail=detail, excerpt=excerpt, left_out=left_out
+                    code,
+                    name,
+                    kind,
+                    say,
+                    code=told,
+                    detail=detail,
+                    excerpt=excerpt,
+                    left_out=_left_out(notice),
+                    out=self._out(head, code, str(notice.get("delivery", "")), facts),
                 )
+
+    def _doubt_settled(self, fate: Fate | None, kind: str) -> Post | None:
+        """What a doubt has become; None while it is one."""
+        if fate is None or (fate.status is Status.IN_DOUBT and not fate.told_since):
+            return None
+        if fate.by:
+            return notices.settled(fate.by, self.say, arrived=fate.value == "arrived")
+        if fate.status is Status.QUEUED:
+            return notices.settled_before(self.say)
+        return notices.came_after_all(kind, self.say, arrived=fate.status is not Status.FAILED)
+
+    def _failure_settled(self, fate: Fate | None) -> Post | None:
+        """What a failure has become; None while it is one."""
+        if fate is None or (fate.status is Status.FAILED and not fate.told_since and fate.code != ELSEWHERE):
+            return None
+        if fate.act == "answer_elsewhere" and fate.code == ELSEWHERE:
+            channel = self.kind(fate.value.rpartition("/")[0])
+            return notices.sent_another_way(fate.by, channel, self.say)
+        return notices.settled(fate.by, self.say, arrived=False) if fate.by else notices.settled_before(self.say)
+
+    def _out(self, head: Head, code: str, delivery: str, facts: Facts) -> Out:
+        """What can be done about a failure."""
+        fate = facts.fate
+        if fate is None:
+            return notices.ALONE
+        cut_off = code in CUT_OFF
+        return Out(
+            arrived=fate.arrived,
+            parts=fate.parts,
+            again=delivery if fate.parts > 1 and fate.resendable and not cut_off else "",
+            template=str(head.conversation.id) if code == "window_closed" and facts.templates else "",
+            message=str(fate.message_id),
+            ways=facts.ways if cut_off else (),
+            ended=ended_by(fate.silenced_why, for_good=fate.opted_out) if code == "unreachable" else None,
+        )
 
     def alarm(self, notice: Mapping[str, Any]) -> Post:
         """What concerns whoever runs Santral and may belong to no conversation."""
@@ -204,6 +325,14 @@ class Views:
             return notices.files_in_force(self.say)
         since = datetime.fromisoformat(str(notice["since"]))
         return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
+
+
+def ended_by(why: str, *, for_good: bool) -> Ended | None:
+    """How somebody ended what is sent to them, by why they are silenced; None where they blocked us or are gone."""
+    word = why.removeprefix("wrote ")
+    if wish(word, carrier=True) is Wish.OUT:
+        return Ended(word=word, for_good=for_good)
+    return Ended(for_good=True) if for_good else None
 
 
 def _by_agent(message: Said) -> bool:

@@ -7,28 +7,31 @@ The window "Reply with template" is the question whether something is meant for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 
-from desk import forms, notices
+from channels.message import Template
+from desk import forms, notices, ways
 from desk.commands import NOTE_PREFIXES
 from desk.desk import Desk
 from desk.forms import Decided, Filled, Filling, Offered
-from desk.notices import MODAL_TEXT
-from desk.offers import asked, fitting
+from desk.notices import MODAL_TEXT, Way
+from desk.offers import APPROVED, approved_asked, approved_choices, approved_for, approved_name, asked, fitting
 from desk.people import Someone
 from desk.pressed import WINDOW, Body, Pressed
-from inbox.changes import State
+from inbox.changes import State, place_of
 from inbox.replies import Draft, NoAddress
-from inbox.store import deliveries, work
+from inbox.store import deliveries, places, work
 from inbox.store import slack as table
 from inbox.store.slack import Head
+from inbox.windows import Window, window
+from templates.approved import ApprovedTemplate
 from templates.catalog import Voice
 from templates.filling import left_over
-from templates.reply import Unfilled
+from templates.reply import Unfilled, base, normal
 from templates.values import shows
 
 Ack = Callable[..., Awaitable[Any]]
@@ -61,8 +64,10 @@ class Windows:
                 tags=head.tags,
                 team=self._desk.teams.of(conversation).name,
                 language=conversation.language,
+                place=place_of(conversation.channel, conversation.address_id),
             )
             teams = [team.name for team in self._desk.teams]
+            ways = await self._ways(head, say)
             view = forms.more(
                 str(conversation.id),
                 head.name or say("word.customer"),
@@ -71,6 +76,7 @@ class Windows:
                 tags=offers.tags,
                 teams=teams,
                 languages=offers.languages,
+                ways=ways,
             )
             await self._pressed.open(body, view)
         await ack()
@@ -87,6 +93,21 @@ class Windows:
         changes, tags = forms.wanted(body["view"])
         await self._desk.replies.correct(head.conversation.id, changes, by=someone.id, tags=tags)
         await ack()
+
+    async def _ways(self, head: Head, say: Voice) -> list[Way]:
+        """Every way to the customer; of those that take no free answer now, that it is so."""
+        async with self._desk.database.connection() as c:
+            found = await places.reached(c, head.conversation.id)
+        found = [way for way in found if way.channel in self._desk.kinds]
+        usable = {way.place for way in ways.usable(found, "", self._desk.capabilities, self._desk.shop())}
+
+        def word(channel: str) -> str:
+            return say.word("channel", self._desk.kinds[channel])
+
+        return [
+            way if way.place in usable else replace(way, label=say("more.place_closed", way=way.label))
+            for way in ways.named(found, word)
+        ]
 
     # reply with a template
 
@@ -137,6 +158,9 @@ class Windows:
             told = say("template.needed")
             await ack(response_action="errors", errors={filled.boxes[name]: told for name in missing})
             return
+        if filling.fixed:
+            await self._send_fixed(ack, body, head, filled, filling, someone, say)
+            return
         if filled.text is None or (filled.typed != filled.given and self._untouched(head, filled, someone)):
             view = forms.template(replace(self._offered(head, say), resolved=filled.resolved), say, filling)
             await ack(response_action="update", view=view)
@@ -153,7 +177,25 @@ class Windows:
         await self._reply(body, head, filled.text.strip(), someone, say)
         await ack()
 
-    async def _reply(self, body: Body, head: Head, text: str, someone: Someone, say: Voice) -> None:
+    async def _send_fixed(
+        self, ack: Ack, body: Body, head: Head, filled: Filled, filling: Filling, someone: Someone, say: Voice
+    ) -> None:
+        """What the provider has approved leaves as it was shown: what was typed since is shown first."""
+        made = self._approved(head, filled.name)
+        offered = self._offered(head, say)
+        warn = offered.resolved and not filled.resolved
+        if made is None or filled.typed != filled.given or not filling.text or warn:
+            view = forms.template(replace(offered, warn=warn), say, filling)
+            await ack(response_action="update", view=view)
+            return
+        values = {**self._values(head, someone), **filling.given}
+        template = Template(name=made.name, language=made.language, values=made.fill(values))
+        await self._reply(body, head, filling.text, someone, say, template=template)
+        await ack()
+
+    async def _reply(
+        self, body: Body, head: Head, text: str, someone: Someone, say: Voice, *, template: Template | None = None
+    ) -> None:
         team, id = self._desk.teams.of(head.conversation), str(body["view"]["id"])
         draft = Draft(
             text=text,
@@ -162,6 +204,7 @@ class Windows:
             author_name=someone.name,
             at=self._desk.now(),
             window=True,
+            template=template,
         )
         try:
             stored = await self._desk.replies.reply(head.conversation.id, draft, undo=team.undo)
@@ -183,30 +226,52 @@ class Windows:
             await self._desk.slack.whisper(thread.slack_channel, someone.id, post, thread_ts=thread.ts)
 
     def _offered(self, head: Head, say: Voice) -> Offered:
-        choices = self._desk.offers().replies.names(head.tags, say.lang)
+        offers, closed = self._desk.offers(), self._closed(head)
+        if closed:
+            found = approved_for(offers.approved, head.conversation.channel, self._language(head))
+            choices = approved_choices(found, offers.replies, say.lang)
+        else:
+            choices = [(choice.name, choice.title) for choice in offers.replies.names(head.tags, say.lang)]
         return Offered(
             conversation=str(head.conversation.id),
             customer=head.name or say("word.customer"),
             channel=self._kind(head),
             language=self._language(head),
-            choices=[(choice.name, choice.title) for choice in choices],
+            choices=choices,
             resolved=head.conversation.state is State.RESOLVED,
+            closed=closed,
         )
+
+    def _closed(self, head: Head) -> bool:
+        """Whether only what the provider has approved may be sent where this conversation is answered."""
+        can = self._desk.capabilities.get(head.conversation.channel)
+        return can is not None and window(can, head.heard_at, self._desk.shop()) is Window.CLOSED
+
+    def _approved(self, head: Head, name: str) -> ApprovedTemplate | None:
+        found = approved_for(self._desk.offers().approved, head.conversation.channel, self._language(head))
+        return next((made for made in found if approved_name(made) == name), None)
 
     def _filling(self, head: Head, filled: Filled, someone: Someone) -> Filling | None:
         """The chosen template with what is known and typed; None for one that is no longer there."""
         replies, language = self._desk.offers().replies, self._language(head)
         values = self._values(head, someone)
+        if filled.name.startswith(APPROVED):
+            made = self._approved(head, filled.name)
+            if made is None:
+                return None
+            filling = _approved_filling(made, filled, values)
+            same = base(normal(filling.language)) == base(normal(language))
+            return replace(filling, language=language) if same else filling
         try:
             asks = asked(replies, filled.name, language, values)
             given = {name: said for name, said in filled.typed.items() if name in asks}
             can = self._desk.capabilities.get(head.conversation.channel)
-            made = fitting(replies, filled.name, language, {**values, **given}, can, MODAL_TEXT)
+            reply = fitting(replies, filled.name, language, {**values, **given}, can, MODAL_TEXT)
         except KeyError:
             return None
         except Unfilled:
             return Filling(name=filled.name, asks=asks, given=given)
-        return Filling(name=filled.name, language=made.language, text=made.text, asks=asks, given=given)
+        return Filling(name=filled.name, language=reply.language, text=reply.text, asks=asks, given=given)
 
     def _untouched(self, head: Head, filled: Filled, someone: Someone) -> bool:
         """Whether the text still is as we made it, so that one made anew takes nothing away."""
@@ -237,6 +302,18 @@ class Windows:
     async def _refusal(self, head: Head, someone: Someone, say: Voice) -> str:
         refusal = await self._pressed.refusal(self._desk.teams.of(head.conversation), someone, say)
         return refusal.text if refusal else ""
+
+
+def _approved_filling(made: ApprovedTemplate, filled: Filled, values: Mapping[str, str]) -> Filling:
+    """As `Windows._filling`, for what a provider has approved."""
+    asks = approved_asked(made, values)
+    given = {name: said for name, said in filled.typed.items() if name in asks}
+    language = made.language.replace("_", "-")
+    try:
+        text = made.text({**values, **given})
+    except Unfilled:
+        text = ""
+    return Filling(name=filled.name, language=language, text=text, asks=asks, given=given, fixed=True)
 
 
 def _unfit(text: str, say: Voice) -> str:

@@ -96,7 +96,14 @@ class RemoveTag:
     tag: str
 
 
-Change = SetLanguage | WishLanguage | SetTeam | SetPriority | SetState | Assign | AddTag | RemoveTag
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAddress:
+    """Answer another way until the customer writes again. `place` is a `place_of`: one they wrote from before."""
+
+    place: str
+
+
+Change = SetLanguage | WishLanguage | SetTeam | SetPriority | SetState | SetAddress | Assign | AddTag | RemoveTag
 
 _NAMES: Mapping[type[Change], str] = {
     SetLanguage: "set_language",
@@ -104,6 +111,7 @@ _NAMES: Mapping[type[Change], str] = {
     SetTeam: "set_team",
     SetPriority: "set_priority",
     SetState: "set_state",
+    SetAddress: "set_address",
     Assign: "assign",
     AddTag: "add_tag",
     RemoveTag: "remove_tag",
@@ -152,6 +160,11 @@ class FollowUp(Protocol):
         ...
 
 
+def place_of(channel: str, address_id: int | None) -> str:
+    """A channel and an address reached by it, as `SetAddress` names them."""
+    return f"{channel}/{address_id or 0}"
+
+
 def changes_nothing(conversation: Conversation, change: Change) -> bool:
     """Whether a conversation is already as a change would make it."""
     match change:
@@ -167,6 +180,8 @@ def changes_nothing(conversation: Conversation, change: Change) -> bool:
             return conversation.team == team
         case Assign(agent=agent):
             return conversation.agent == agent
+        case SetAddress(place=place):
+            return place == place_of(conversation.channel, conversation.address_id)
         case WishLanguage(language=language):
             return conversation.language == conversation.wish == language
         case SetState(state=state):
@@ -192,6 +207,9 @@ def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) 
                 if state is State.OPEN and conversation.state is State.RESOLVED:
                     waiting = waiting or now
                 conversation = replace(conversation, state=state, resolved_at=None, waiting_since=waiting)
+            case SetAddress(place=place):
+                channel, _, address = place.rpartition("/")
+                conversation = replace(conversation, channel=channel, address_id=int(address))
             case Assign(agent=agent):
                 conversation = replace(conversation, agent=agent)
             case AddTag(tag=tag):

@@ -40,6 +40,11 @@ def forget(path: str) -> Put:
     return Put(kind="forget", key=path)
 
 
+def unshare(slack_file: str) -> Put:
+    """Delete a file that stands in Slack."""
+    return Put(kind="unshare", key=slack_file)
+
+
 def reading(channel: str) -> Put:
     """Read what letters a channel has kept."""
     return Put(kind="read", key=channel)

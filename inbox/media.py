@@ -80,9 +80,10 @@ class Media:
             else:
                 await deliveries.fail_file(c, file.id, why)
             direction, conversation_id = await messages.place(c, file.message_id)
-            if direction == "out":
-                await work.put(c, [due.line(*place) for place in await messages.lines(c, file.message_id)])
-            else:
+            lines = await messages.lines(c, file.message_id) if direction == "out" else []
+            if lines:
+                await work.put(c, [due.line(*place) for place in lines])
+            else:  # a customer's, or one the shop sent past us: neither goes out, both are shown
                 conversation = await arrivals.look(c, conversation_id)
                 await work.put(c, self._follow_up(conversation, lines=True))
                 if not kept:

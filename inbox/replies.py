@@ -304,6 +304,76 @@ class Replies:
             await work.put(c, [due.line(found.channel, found.address_id), due.marks(found.message_id)])
             return True
 
+    async def send_again(self, delivery: UUID, *, by: str) -> bool:
+        """Send once more what failed of the reply this is a part of, in order. False when nothing of it failed."""
+        async with self._database.transaction() as c:
+            found = await deliveries.delivery(c, delivery)
+            queued = await deliveries.send_again(c, found.message_id) if found else []
+            if found is None or not queued:
+                return False
+            act = {"change": "send_again", "value": "again", "message": str(found.message_id)}
+            await messages.record_act(c, found.conversation_id, by, act, self._now())
+            await work.put(c, [due.line(found.channel, found.address_id), due.marks(found.message_id)])
+            return True
+
+    async def answer_elsewhere(self, message_id: int, place: str, *, by: str, undo: timedelta) -> bool:
+        """Send what failed of a reply another way, a `changes.place_of`. False when nothing of it counts as failed."""
+        now = self._now()
+        async with self._database.transaction() as c:
+            _, conversation_id = await messages.place(c, message_id)
+            conversation = await arrivals.load(c, conversation_id)  # first, as everybody locks
+            failed = await deliveries.failed_parts(c, message_id)
+            channel, _, address_id = place.rpartition("/")
+            target = await deliveries.target(c, conversation_id, channel=channel, address_id=int(address_id))
+            if not failed or target is None:
+                return False
+            whole = len(failed) == len(await deliveries.of_message(c, message_id))
+            leaves = later(now + undo, now)
+            for draft, ids in await self._drafts(c, message_id, failed, by, whole=whole):
+                first = await deliveries.next_part(c, message_id)
+                await self._plan(c, conversation, message_id, draft, target, ids, leaves, first=first)
+            await deliveries.sent_elsewhere(c, failed)
+            act = {"change": "answer_elsewhere", "value": place, "message": str(message_id)}
+            await messages.record_act(c, conversation_id, by, act, now)
+            await work.put(
+                c,
+                [
+                    due.line(target.channel, target.address_id, conversation.priority, leaves),
+                    due.marks(message_id),
+                    due.revise(*await messages.name_of(c, message_id)),
+                    *self._follow_up(conversation, lines=False),
+                ],
+            )
+            return True
+
+    async def _drafts(
+        self, c: Connection, message_id: int, failed: Sequence[deliveries.Delivery], by: str, *, whole: bool
+    ) -> list[tuple[Draft, list[int]]]:
+        """What failed as it was written, to be planned anew, each with the ids of its files: all of it or its parts."""
+        written = await messages.draft_of(c, message_id)
+        files = dict(written.files)
+        kind = Author(failed[0].body.get("author", "agent"))
+
+        def draft(text: str, spans: Any, ids: Sequence[int]) -> tuple[Draft, list[int]]:
+            kept = [id for id in ids if id in files]
+            return (
+                Draft(
+                    text=text,
+                    spans=deliveries.spans(spans),
+                    files=tuple(files[id] for id in kept),
+                    source=("", ""),  # it is stored already
+                    author=by,
+                    author_name=written.author_name,
+                    kind=kind,
+                    at=self._now(),
+                ),
+                kept,
+            )
+
+        if whole:
+            return [draft(written.text, written.spans, list(files))]
+        return [draft(part.body.get("text", ""), part.body.get("spans", ()), part.files) for part in failed]
+
     async def _message(
         self, c: Connection, conversation: Conversation, draft: Draft, direction: str, address_id: int | None
     ) -> int | None:
@@ -334,7 +404,10 @@ class Replies:
         target: deliveries.Target,
         attachment_ids: Sequence[int],
         leaves: datetime,
+        *,
+        first: int = 0,
     ) -> None:
+        """Cut a draft into deliveries, numbered from `first`."""
         channel = self._channels.get(target.channel)
         if channel is None:
             parts: Sequence[Part] = [Part(text=draft.text, refused="channel_gone")]
@@ -352,7 +425,7 @@ class Replies:
                 message_id=message_id,
                 conversation_id=conversation.id,
                 target=target,
-                part=number,
+                part=first + number,
                 body={
                     "text": part.text,
                     "spans": messages.spans_json(part.spans),

@@ -70,6 +70,7 @@ async def _store_move(c: Connection, event: AddressChanged, group: Group) -> Non
         "notice": "moved_on" if moved.done else "moved_onto",
         "channel": event.channel,
         "detail": event.new.value,
+        "kind": event.new.kind,
         "old": event.old.value,
     }
     key_ = f"address:{event.channel}:{event.old}:{event.new}"
@@ -84,7 +85,9 @@ async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | Opt
         taken = await withdrawals.withdraw(c, event)
         if taken is not None:
             group.touched.add(taken.conversation_id)
-            group.puts += [due.revise(event.channel, event.external_id), *map(due.forget, taken.paths)]
+            changed = [(event.channel, event.external_id), *taken.quoting]
+            group.puts += [due.revise(*name) for name in changed]
+            group.puts += [*map(due.forget, taken.paths), *map(due.unshare, taken.slack_files)]
     known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
     if known is None:
         return

@@ -51,10 +51,14 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A customer. `hint` is shown while they have not written yet."""
+    """A customer. `hint` is shown while they have not written yet.
+
+    `apps` are what they write with, by their names in `lines.APPS`. `id` is theirs on Telegram and X.
+    """
 
     key: str
     id: int
+    apps: tuple[str, ...] = ("telegram",)
     first_name: str
     last_name: str
     username: str
@@ -112,6 +116,7 @@ class Agent:
 AYSE = Person(
     key="ayse",
     id=7_204_118_301,
+    apps=("telegram", "instagram"),
     first_name="Ayşe",
     last_name="Yılmaz",
     username="ayse_y",
@@ -140,6 +145,7 @@ DMITRY = Person(
 EMILY = Person(
     key="emily",
     id=7_204_118_303,
+    apps=("telegram", "sms"),
     first_name="Emily",
     last_name="Carter",
     username="emilyc",
@@ -153,6 +159,7 @@ EMILY = Person(
 JONAS = Person(
     key="jonas",
     id=7_204_118_304,
+    apps=("telegram", "whatsapp"),
     first_name="Jonas",
     last_name="Weber",
     username="jonasweber",
@@ -163,7 +170,65 @@ JONAS = Person(
     hint="Hallo, ich möchte etwas umtauschen.",
     look=Look(sky=("#dcd3f2", "#8a7cc0"), skin="#f5d3b8", hair="crop", tint="#c9a15a", shirt="#3c6e5f", glasses=True),
 )
-PEOPLE = (AYSE, DMITRY, EMILY, JONAS)
+ELIF = Person(
+    key="elif",
+    id=7_204_118_305,
+    apps=("whatsapp", "sms", "instagram"),
+    first_name="Elif",
+    last_name="Demir",
+    username="elif.demir",
+    language="tr",
+    language_name="Türkçe",
+    city="Ankara",
+    phone="+905000000005",
+    hint="Merhaba, kumbaranın kırmızısı kaldı mı?",
+    look=Look(sky=("#f9d5e5", "#c86b98"), skin="#f0c3a0", hair="bun", tint="#2b1d1a", shirt="#31507a"),
+)
+OMAR = Person(
+    key="omar",
+    id=7_204_118_306,
+    apps=("whatsapp-twilio", "messenger"),
+    first_name="عمر",
+    last_name="الحسن",
+    username="omar.alhassan",
+    language="ar",
+    language_name="العربية",
+    city="Manchester",
+    phone="+447700900456",
+    hint="مرحبًا، هل يصل الطلب إلى مانشستر؟",
+    look=Look(
+        sky=("#f6e3b4", "#c79a4b"), skin="#c98f62", hair="short", tint="#17120f", shirt="#2e5d4f", beard="#17120f"
+    ),
+)
+NINA = Person(
+    key="nina",
+    id=7_204_118_307,
+    apps=("x", "messenger"),
+    first_name="Nina",
+    last_name="Brooks",
+    username="ninabrooks",
+    language="en",
+    language_name="English",
+    city="Boston",
+    phone="+16175550142",
+    hint="Hey! Do you ship to the US?",
+    look=Look(sky=("#cfe0ff", "#6b7fc4"), skin="#5f3b26", hair="curly", tint="#120c09", shirt="#d2603a", glasses=True),
+)
+THEO = Person(
+    key="theo",
+    id=7_204_118_308,
+    apps=("shop", "contact"),
+    first_name="Theo",
+    last_name="Hall",
+    username="theohall",
+    language="en",
+    language_name="English",
+    city="Bristol",
+    phone="+447700900789",
+    hint="Hello, does the money box open without a hammer?",
+    look=Look(sky=("#d8f0e3", "#5fa98a"), skin="#f3cdb2", hair="crop", tint="#8a4a26", shirt="#4a4f63"),
+)
+PEOPLE = (AYSE, ELIF, DMITRY, EMILY, JONAS, OMAR, NINA, THEO)
 
 ZEYNEP = Writer(
     key="zeynep",
@@ -266,6 +331,8 @@ def enter_telegram(world: Telegram, token: str) -> None:
     """Add the shop's bot and the customers."""
     world.add_bot(token=token, username=BOT_USERNAME, name=BOT_NAME)
     for person in PEOPLE:
+        if "telegram" not in person.apps:
+            continue
         world.add_user(
             id=person.id,
             first_name=person.first_name,

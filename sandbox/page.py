@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,45 +16,30 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import emoji
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox import cast, mail, slack, telegram, trail
+from sandbox import cast, furnish, lines, mail, meta, slack, telegram, trail, trail_apps, twilio, x
+from sandbox.board import Board
 from sandbox.clock import Clock, Hours
+from sandbox.emojis import known_emoji
 from sandbox.mail.control import plain as mail_state
 from sandbox.rows import TABLES, Rows
+from sandbox.shop import Shop
 from sandbox.slack.state import state as slack_state
 from sandbox.stage import Scene, Stage
 from sandbox.stories import STORIES, Story, perform
+from sandbox.telegram.records import Journal
 
 Json = dict[str, Any]
 
 STATIC = Path(__file__).parent / "static"
-KEPT = 4000  # things told that a page which reconnects can still catch up with
-TRAIL = 400  # entries a fresh page is given
-BEHIND = 2000  # things a page may lag before it is told to start over
-HEARTBEAT = 15.0  # seconds
 BODY_AT_MOST = 100 << 20
 SLOWEST = 10.0  # times the usual pace of a story
 BREAKFAST = timedelta(minutes=70)  # after the opening, when nothing is left of the morning's rush
 GLANCE = 0.5  # seconds between two looks for whether the shop opened or closed
 ANXIOUS, CALM = 0.5, 3.0  # seconds between two looks at Santral's health, before and after it is up
-# Slack's names that are no alias elsewhere.
-_SLACK_EMOJI = {
-    "large_green_circle": "🟢",
-    "large_yellow_circle": "🟡",
-    "large_orange_circle": "🟠",
-    "large_purple_circle": "🟣",
-    "large_brown_circle": "🟤",
-    "large_red_square": "🟥",
-    "large_green_square": "🟩",
-    "thumbsup": "👍",
-    "thumbsdown": "👎",
-    "simple_smile": "🙂",
-    "hourglass_flowing_sand": "⏳",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,74 +65,6 @@ class Options:
         return f"http://{self.listen}"
 
 
-class Board:
-    """Everything told to the pages, numbered within one life of this server."""
-
-    def __init__(self) -> None:
-        self.life = secrets.token_hex(4)
-        self.seq = 0
-        self.entries: deque[Json] = deque(maxlen=TRAIL)
-        self._told: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
-        self._pages: set[asyncio.Queue[tuple[int, bytes] | None]] = set()
-
-    @property
-    def mark(self) -> str:
-        return f"{self.life}.{self.seq}"
-
-    def tell(self, kind: str, **what: Any) -> None:
-        if kind == "went":
-            self.entries.append(what["entry"])
-        self.seq += 1
-        told = (self.seq, orjson.dumps({"type": kind, **what}))
-        self._told.append(told)
-        for page in tuple(self._pages):
-            try:
-                page.put_nowait(told)
-            except asyncio.QueueFull:
-                self._pages.discard(page)
-                page.get_nowait()
-                page.put_nowait(None)
-
-    def close(self) -> None:
-        for page in tuple(self._pages):
-            with contextlib.suppress(asyncio.QueueFull):
-                page.put_nowait(None)
-
-    def since(self, mark: str) -> list[tuple[str, bytes]] | None:
-        """Everything told after `mark`; None when that cannot be said any more, or never could."""
-        life, _, number = mark.partition(".")
-        oldest = self._told[0][0] if self._told else self.seq + 1
-        if life != self.life or not number.isdigit() or not oldest - 1 <= int(number) <= self.seq:
-            return None
-        return [(f"{self.life}.{seq}", told) for seq, told in self._told if seq > int(number)]
-
-    async def follow(self, mark: str) -> AsyncGenerator[tuple[str, bytes], None]:
-        """Everything told after `mark`, then everything as it is told; empty bytes now and then keep the line alive."""
-        page: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(BEHIND)
-        self._pages.add(page)
-        try:
-            caught_up = self.since(mark)
-            if caught_up is None:
-                yield self.mark, orjson.dumps({"type": "start-over"})
-                return
-            # What is told while these are written waits in the queue as well; numbers tell it apart.
-            known = self.seq
-            for at, told in caught_up:
-                yield at, told
-            while True:
-                try:
-                    item = await asyncio.wait_for(page.get(), HEARTBEAT)
-                except TimeoutError:
-                    yield "", b""
-                    continue
-                if item is None:
-                    return
-                if item[0] > known:
-                    yield f"{self.life}.{item[0]}", item[1]
-        finally:
-            self._pages.discard(page)
-
-
 class Page:
     """One demo: its worlds, who looks at it, and the story that plays."""
 
@@ -161,8 +76,12 @@ class Page:
         self.telegram = telegram.World()
         self.slack = slack.World(f"{options.base}/slack")
         self.mail = mail.World()
+        self.twilio = twilio.World()
+        self.meta = meta.World(app_secret=lines.META_SECRET, base=f"{options.base}/meta")
+        self.x = x.World()
         self.clock = Clock(Hours.read(options.hours) if options.hours else None, options.clock)
         self.board = Board()
+        self.shop = Shop(options.app_url)
         self.rows = Rows(options.database, self._went) if options.database else None
         self.health: Json = {"ready": False, "gone": False, "detail": ""}
         self.scene: Scene | None = None
@@ -181,17 +100,20 @@ class Page:
         return _json(
             {
                 "seq": mark,
-                "cast": cast.plain(),
+                "cast": cast.plain() | {"apps": lines.plain()},
                 "telegram": self.telegram.state("/telegram"),
                 "slack": slack_state(self.slack, "/slack"),
                 "mail": mail_state(self.mail, "/mail"),
+                "twilio": self.twilio.state("/twilio"),
+                "meta": self.meta.state("/meta"),
+                "x": self.x.state("/x"),
                 "health": self.health,
                 "clock": self.clock.plain(),
                 "stories": [{"id": one.id, "title": one.title, "about": one.about} for one in STORIES],
                 "scene": self.scene.plain() if self.scene else None,
                 "troubles": self._troubles,
                 "log": list(self.board.entries),
-                "emoji": _emoji(),
+                "emoji": known_emoji(),
             }
         )
 
@@ -261,7 +183,8 @@ class Page:
         """Make it this moment for everybody; None is the real time. Raises ValueError for what is too far."""
         self.clock.turn(to)
         offset = {"clock_offset": self.clock.offset.total_seconds()}
-        await self.telegram.settle(offset)
+        for world in (self.telegram, self.twilio, self.meta, self.x):
+            await world.settle(offset)
         self.mail.change_settings(offset)
         self.board.tell("clock", clock=self.clock.plain())
         self._pulse()
@@ -277,6 +200,8 @@ class Page:
         options = self.options
         cast.enter_telegram(self.telegram, options.telegram_token)
         cast.enter_mail(self.mail, options.mailbox_password)
+        await furnish.enter(self.twilio, self.meta, self.x, options.base)
+        furnish.connect(self.twilio, self.meta, self.x, options.app_url)
         if self.clock.closed:
             await self.by_day()
         host = options.listen.rpartition(":")[0]
@@ -295,7 +220,10 @@ class Page:
         # Not through set_up: that would ask Santral for its answer to the challenge before it is there to give one.
         self.slack.change_app({"events_url": f"{options.app_url}/slack/events"})
         watches: list[Coroutine[Any, Any, None]] = [
-            self._watch_telegram(),
+            self._watch("telegram", self.telegram.journal, trail.from_telegram),
+            self._watch("twilio", self.twilio.journal, trail_apps.from_twilio),
+            self._watch("meta", self.meta.journal, trail_apps.from_meta),
+            self._watch("x", self.x.journal, trail_apps.from_x),
             self._watch_slack(),
             self._watch_mail(),
             self._watch_health(),
@@ -310,17 +238,18 @@ class Page:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.shop.close()
 
     async def hush(self, app: web.Application) -> None:
         """Let the pages go, so that the server can stop."""
         self.board.close()
 
-    async def _watch_telegram(self) -> None:
-        async with contextlib.aclosing(self.telegram.journal.listen()) as records:
+    async def _watch(self, side: str, journal: Journal, entered: Callable[[Json], Json | None]) -> None:
+        async with contextlib.aclosing(journal.listen()) as records:
             async for record in records:
-                if entry := trail.from_telegram(record):
+                if entry := entered(record):
                     self._went(entry)
-                self._changed("telegram")
+                self._changed(side)
 
     async def _watch_mail(self) -> None:
         async with contextlib.aclosing(self.mail.journal.listen()) as records:
@@ -386,10 +315,16 @@ class Page:
 
     def _trouble_words(self) -> list[str]:
         said = ["Slack is down"] if self.slack.is_down else []
-        if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in self.telegram.troubles.plain()):
-            said.append("Telegram misbehaves")
-        if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in self.mail.troubles.plain()):
-            said.append("The mail server misbehaves")
+        named = (
+            ("Telegram", self.telegram.troubles),
+            ("The mail server", self.mail.troubles),
+            ("Twilio", self.twilio.troubles),
+            ("Meta", self.meta.troubles),
+            ("X", self.x.troubles),
+        )
+        for name, troubles in named:
+            if any(rule.get("times") is None or rule["fired"] < rule["times"] for rule in troubles.plain()):
+                said.append(f"{name} misbehaves")
         return said
 
     def _went(self, entry: Json) -> None:
@@ -417,6 +352,9 @@ class Page:
             telegram=self.telegram,
             slack=self.slack,
             mail=self.mail,
+            twilio=self.twilio,
+            meta=self.meta,
+            x=self.x,
             clock=self.clock,
             turn=self.turn,
             show=self._show,
@@ -446,15 +384,6 @@ def _json(body: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
 
 
-def _emoji() -> dict[str, str]:
-    known: dict[str, str] = {}
-    for sign, names in emoji.EMOJI_DATA.items():
-        # Names with an apostrophe or a comma are not Slack's.
-        for name in (*names.get("alias", ()), names["en"]):
-            known.setdefault(name.strip(":").lower(), sign)
-    return known | _SLACK_EMOJI
-
-
 @web.middleware
 async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what another site's page sends, and let a page of ours load nothing from elsewhere."""
@@ -470,12 +399,16 @@ async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def application(options: Options, page: Page | None = None) -> web.Application:
-    """Make the whole demo: the page at /, Telegram under /telegram, Slack under /slack, the mailboxes under /mail."""
+    """Make the whole demo: the page at /, every emulator under its name, the shop's own site under /kumbara."""
     page = page or Page(options)
     app = web.Application(client_max_size=BODY_AT_MOST, middlewares=[own_pages_only])
     app.add_subapp("/telegram/", telegram.application(page.telegram))
     app.add_subapp("/slack/", slack.application(page.slack))
     app.add_subapp("/mail/", mail.application(page.mail))
+    app.add_subapp("/twilio/", twilio.application(page.twilio))
+    app.add_subapp("/meta/", meta.application(page.meta))
+    app.add_subapp("/x/", x.application(page.x))
+    app.add_routes(page.shop.routes())
     app.router.add_get("/", page.index)
     app.router.add_get("/demo/state", page.state)
     app.router.add_get("/demo/stream", page.stream)

@@ -21,11 +21,16 @@ from typing import Any, TypeVar
 from sandbox import cast
 from sandbox.cast import Agent, Person, Writer
 from sandbox.clock import Clock
+from sandbox.furnish import person_in
+from sandbox.lines import APPS
 from sandbox.mail import World as Mail
 from sandbox.mail.reading import Seen
+from sandbox.meta import World as Meta
 from sandbox.slack import World as Slack
 from sandbox.slack.workspace import Message
 from sandbox.telegram import World as Telegram
+from sandbox.twilio import World as Twilio
+from sandbox.x import World as X
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
@@ -51,6 +56,7 @@ class Scene:
     say: str = ""
     look: str = ""  # phone, desk or drawer
     person: str = ""
+    app: str = ""  # which of the person's apps is on top
     agent: str = ""
     channel: str = ""
     thread: str = ""
@@ -83,6 +89,9 @@ class Stage:
     telegram: Telegram
     slack: Slack
     mail: Mail
+    twilio: Twilio
+    meta: Meta
+    x: X
     clock: Clock
     turn: Callable[[datetime | None], Awaitable[None]]  # None: the real time
     show: Callable[[Scene], None]
@@ -95,7 +104,7 @@ class Stage:
 
     def now(self, say: str, **shown: Any) -> None:
         """Begin the next step."""
-        cleared = {"until": 0.0, "counting": ""}
+        cleared = {"until": 0.0, "counting": "", "app": ""}
         self.scene = replace(self.scene, **{**cleared, "step": self.scene.step + 1, "say": say, **shown})
         self.show(self.scene)
 
@@ -145,6 +154,30 @@ class Stage:
     def heard(self, person: Person, text: str) -> bool | None:
         """Whether the person's phone shows this from the shop."""
         return self.hears(person, text) > 0 or None
+
+    def providers(self) -> dict[str, Twilio | Meta | X]:
+        """The emulators of the apps that are not Telegram, by their names in `lines.APPS`."""
+        return {"twilio": self.twilio, "meta": self.meta, "x": self.x}
+
+    async def texts(self, person: Person, app: str, text: str) -> str:
+        """Have somebody write with an app. The id of what they wrote is returned."""
+        world = self.providers()[APPS[app].world]
+        return await world.say(person=person_in(app, person), line=APPS[app].line, text=text)
+
+    def chat(self, person: Person, app: str) -> list[Json]:
+        """What an app shows on a person's phone, oldest first."""
+        chats = self.providers()[APPS[app].world].state()["chats"]
+        found: list[Json] = chats.get(f"{APPS[app].line}|{person_in(app, person)}", [])
+        return found
+
+    def shown(self, person: Person, app: str, text: str) -> Json | None:
+        """The newest message in an app that says this and that the person did not write."""
+        came = [
+            one
+            for one in self.chat(person, app)
+            if one["from"] != "customer" and text in one["text"] and one["status"] in ("", "sent", "delivered", "read")
+        ]
+        return came[-1] if came else None
 
     def mails(self, writer: Writer, subject: str, text: str) -> None:
         self.mail.deliver(writer.address, cast.MAILBOX, subject, text)

@@ -416,6 +416,7 @@ async def perform(story: Story, stage: Stage) -> None:
     finally:
         stage.telegram.troubles.clear()
         stage.slack.troubles.clear()
-        stage.mail.troubles.clear()
+        for world in (stage.mail, stage.twilio, stage.meta, stage.x):
+            world.troubles.clear()
         for writer in cast.WRITERS:
             stage.mail.add_account(writer.address, vacation="")

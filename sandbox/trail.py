@@ -37,14 +37,14 @@ def from_mail(record: Json) -> Json | None:
     pushed = what == "EXISTS"
     name = {"EXISTS": "new mail", "DATA": "mail", "UID FETCH": "fetch", "AUTH": "login"}.get(what, what.lower())
     text = record.get("text") or ""
-    return _entry(
+    return travelled(
         record,
         "m",
         **{"from": "mail" if pushed else "santral"},
         to="santral" if pushed else "mail",
         lane="mail",
         name=f"{protocol}: {name}",
-        text=_quoted(text) if what == "DATA" else text,
+        text=quoted(text) if what == "DATA" else text,
         status=record["status"],
         ok=record["ok"],
         detail={"account": record["account"], "to": record.get("recipients"), "answer": record["answer"] or None},
@@ -61,7 +61,8 @@ def from_slack(record: Json) -> Json | None:
     return None
 
 
-def _entry(record: Json, side: str, **facts: Any) -> Json:
+def travelled(record: Json, side: str, **facts: Any) -> Json:
+    """An entry of a record. `side` is a letter of its world, which keeps the ids of different worlds apart."""
     milliseconds = record.get("milliseconds")
     at = record["at"]
     ended = datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
@@ -75,7 +76,7 @@ def _update(record: Json) -> Json:
     inner = body.get(kind)
     inner = inner if isinstance(inner, dict) else {}
     ok = 200 <= status < 300
-    made = _entry(
+    made = travelled(
         record,
         "t",
         **{"from": "telegram"},
@@ -89,24 +90,24 @@ def _update(record: Json) -> Json:
         detail={"request": body, "answer": {"status": status, "error": record["error"] or None}},
     )
     if ok and "message_id" in inner:
-        made["delivered"] = f"{_object(inner.get('chat')).get('id')}:{inner['message_id']}"
+        made["delivered"] = f"{object_of(inner.get('chat')).get('id')}:{inner['message_id']}"
     return made
 
 
 def _bot_call(record: Json) -> Json:
     params = record.get("params") or {}
-    answer = _object(record.get("answer"))
+    answer = object_of(record.get("answer"))
     status = record.get("status")
     ok = bool(answer.get("ok")) and not record.get("trouble")
     said = answer.get("description", "") if not ok else ""
-    made = _entry(
+    made = travelled(
         record,
         "t",
         **{"from": "santral"},
         to="telegram",
         lane="telegram",
         name=record["method"],
-        text=_quoted(params.get("text") or params.get("caption")) or said,
+        text=quoted(params.get("text") or params.get("caption")) or said,
         status=record.get("trouble") or (str(status) if status else "no answer"),
         ok=ok,
         detail={"parameters": params, "files": record.get("files") or None, "answer": answer, "note": said or None},
@@ -117,16 +118,16 @@ def _bot_call(record: Json) -> Json:
 
 
 def _event(record: Json) -> Json:
-    body = _object(record.get("body"))
+    body = object_of(record.get("body"))
     status, what = record.get("status", 0), record.get("what", "")
-    event = _object(body.get("event"))
+    event = object_of(body.get("event"))
     names = {"event": f"event: {what}", "interaction": f"pressed: {what}", "challenge": "event: challenge"}
     name = names.get(record.get("kind", ""), what)
     if what == "message" and event.get("subtype"):
         name = f"event: {event['subtype']}"
     actions = body.get("actions") or [{}]
-    text = _quoted(event.get("text")) or event.get("reaction", "") or actions[0].get("action_id", "")
-    return _entry(
+    text = quoted(event.get("text")) or event.get("reaction", "") or actions[0].get("action_id", "")
+    return travelled(
         record,
         "s",
         **{"from": "slack"},
@@ -146,25 +147,26 @@ def _event(record: Json) -> Json:
 
 
 def _web_call(record: Json) -> Json:
-    params, answer = _object(record.get("arguments")), _object(record.get("answer"))
+    params, answer = object_of(record.get("arguments")), object_of(record.get("answer"))
     status, error = record["status"], answer.get("error", "")
     spoiled = "spoiled" if record.get("spoiled") else ""
     text = params.get("text") or params.get("name") or params.get("filename") or ""
-    return _entry(
+    return travelled(
         record,
         "s",
         **{"from": "santral"},
         to="slack",
         lane="slack",
         name=record["method"],
-        text=_quoted(text),
+        text=quoted(text),
         status=str(error or (f"{status} {spoiled}".strip())),
         ok=status == 200 and not error and not spoiled,
         detail={"arguments": {name: _parsed(value) for name, value in params.items()}, "answer": answer},
     )
 
 
-def _object(value: Any) -> Json:
+def object_of(value: Any) -> Json:
+    """The value if it is an object, else an empty one: what travels may hold anything."""
     return value if isinstance(value, dict) else {}
 
 
@@ -183,13 +185,13 @@ def _words(message: Json) -> str:
         return "contact"
     for kind in ("photo", "document", "voice", "video", "sticker", "audio", "location"):
         if kind in message:
-            return f"{kind} {_quoted(message.get('caption'))}".strip()
+            return f"{kind} {quoted(message.get('caption'))}".strip()
     if "new_chat_member" in message:
-        return str(_object(message["new_chat_member"]).get("status", ""))
-    return _quoted(message.get("text") or message.get("data"))
+        return str(object_of(message["new_chat_member"]).get("status", ""))
+    return quoted(message.get("text") or message.get("data"))
 
 
-def _quoted(text: Any, most: int = 90) -> str:
+def quoted(text: Any, most: int = 90) -> str:
     """Nothing for what is no text: an update may hold anything."""
     shown = " ".join(text.split()) if isinstance(text, str) else ""
     return f"“{shown[:most]}{'…' if len(shown) > most else ''}”" if shown else ""

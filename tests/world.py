@@ -87,6 +87,7 @@ class World:
         self.settings: dict[str, Any] = {}  # top-level keys laid over the configuration
         self.team: dict[str, Any] = {"ask_first": False, "undo_seconds": 0}
         self.channel: dict[str, Any] = {"receive": "webhook", "secret": SECRET}
+        self.shop: dict[str, Any] = {"languages": ["tr", "ru", "en"]}
         self.workspace: dict[str, Any] = {"posts_per_second": 200}
         self._mail = mail_sandbox.World() if mail else None
         self.mail_channel: dict[str, Any] = {}  # keys of the mail channel; what `open` puts there may be changed
@@ -154,7 +155,7 @@ class World:
             "model": False,  # a process and seconds of its own: for the tests that ask for it
             **self.settings,
         }
-        shop = {"name": "Kumbara", "country": "TR", "timezone": "Europe/Istanbul", "languages": ["tr", "ru", "en"]}
+        shop = {"name": "Kumbara", "country": "TR", "timezone": "Europe/Istanbul", **self.shop}
         slack = {
             "bot_token": "xoxb-sandbox-bot-token",
             "signing_secret": "sandbox-signing-secret",

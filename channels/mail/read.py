@@ -21,9 +21,11 @@ from channels.mail.parse.files import referred
 from channels.mail.quotes import own as quotes
 from channels.mail.tokens import deliveries_in, delivery_in, delivery_of, untagged
 from channels.mail.values import (
+    CLAIMED,
     MOST_BYTES,
     MOST_REFERENCES,
     MOST_TEXT,
+    PROVEN,
     Envelope,
     Fate,
     File,
@@ -48,7 +50,6 @@ from channels.message import (
 )
 from channels.subject import bare_subject
 
-PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was proven, and a name anybody may write
 NOBODY = "unknown"  # the value of the address of a mail without a usable sender
 HEAD = 64 << 10  # bytes that a stub is made of
 SHORT = 600  # characters of a machine's words that are shown

@@ -22,6 +22,8 @@ MOST_TEXT = 200_000  # characters of body that are looked through for quotes and
 MOST_RECIPIENTS = 200
 MOST_REFERENCES = 50
 
+PROVEN, CLAIMED = "email", "email-claimed"  # kinds of address: one that was proven, and a name anybody may write
+
 
 class MailKind(StrEnum):
     """What a mail is. Only a MESSAGE may open a conversation; the values are printed by `santral mail read`."""

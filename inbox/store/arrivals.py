@@ -602,6 +602,11 @@ async def note_event(
     """A small line of the conversation that is no message: a reaction, a block. Stored once."""
     channel, external_id = event.channel, f"{what}:{key(event.sender)[1]}:{int(event.at.timestamp() * 1000)}:{detail}"
     position = known.conversation.last_position + 1
+    parts: dict[str, Any] = {"event": what, "detail": storable(detail, 200)}
+    if isinstance(event, OptedOut) and event.lasting:
+        parts["lasting"] = True
+    if isinstance(event, Withdrawn) and event.erase:
+        parts["erased"] = True
     found = await c.fetchval(
         """
         insert into messages (conversation_id, position, direction, channel, external_id, address_id, text, body, sent_at)
@@ -612,7 +617,7 @@ async def note_event(
         channel,
         external_id[:1_000],
         known.address_id,
-        {"event": what, "detail": storable(detail, 200)},
+        parts,
         event.at,
     )
     if found is None:

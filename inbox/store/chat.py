@@ -17,8 +17,9 @@ from inbox.store import live
 from inbox.store.database import Connection
 from inbox.store.deliveries import spans
 
-Place = tuple[int, int]  # a message and its part: what a chat is ordered by
-NEWEST: Place = (2**62, 0)
+# What a chat is ordered by, as a phone would: when it arrived or left in microseconds since 1970, message, part.
+Place = tuple[int, int, int]
+NEWEST: Place = (2**62, 0, 0)
 SILENCE = timedelta(days=7)  # an answer that took longer was none
 ENOUGH = 5  # answers that a usual time is told from
 
@@ -73,28 +74,31 @@ coalesce((
     from attachments f where {which}), '[]') as files
 """
 
+_MICROSECONDS = "(extract(epoch from {}) * 1000000)::bigint"
+
 _TRAVELLING = """
 f.id = any(array[d.attachment_id] || array(select jsonb_array_elements_text(coalesce(d.body -> 'more', '[]'))::bigint))
 """
 
 _SHOWN = f"""
 with {_MINE}, said as (
-    (select m.id, 0 as part, null::uuid as delivery, m.external_id, m.text, m.body, '' as author, '' as author_name,
+    (select {_MICROSECONDS.format("m.created_at")} as came, m.id, 0 as part, null::uuid as delivery, m.external_id, m.text, m.body, '' as author, '' as author_name,
             m.sent_at as at, m.edited_at, m.withdrawn_at is not null as withdrawn, 2 as status,
             {_FILES.format(which="f.message_id = m.id")}
      from mine join conversations c on c.customer_id = mine.customer_id
      join messages m on m.conversation_id = c.id and m.address_id = mine.id
-     where m.direction = 'in' and m.channel = $1 and m.id < $4
-     order by m.position desc limit $6)
+     where m.direction = 'in' and m.channel = $1 and ({_MICROSECONDS.format("m.created_at")}, m.id, 0) < ($4, $5, $6)
+     order by m.position desc limit $7)
     union all
-    (select m.id, d.part, d.id, '', d.body ->> 'text', d.body, d.body ->> 'author', d.body ->> 'author_name',
-            coalesce(d.sent_at, m.sent_at), m.edited_at, m.withdrawn_at is not null, d.status,
+    (select {_MICROSECONDS.format("d.sent_at")}, m.id, d.part, d.id, '', d.body ->> 'text', d.body, d.body ->> 'author', d.body ->> 'author_name',
+            m.sent_at, m.edited_at, m.withdrawn_at is not null, d.status,
             {_FILES.format(which=_TRAVELLING)}
      from mine join deliveries d on d.address_id = mine.id join messages m on m.id = d.message_id
-     where d.channel = $1 and d.status between 2 and 4 and (m.id, d.part) < ($4, $5)
-     order by d.created_at desc limit $6)
+     where d.channel = $1 and d.status between 2 and 4
+       and ({_MICROSECONDS.format("d.sent_at")}, m.id, d.part) < ($4, $5, $6)
+     order by d.sent_at desc limit $7)
 )
-select * from said order by id desc, part desc limit $6
+select * from said order by came desc, id desc, part desc limit $7
 """
 
 
@@ -107,8 +111,7 @@ async def shown(
         channel,
         [address.kind for address in addresses],
         [address.value for address in addresses],
-        before[0],
-        before[1],
+        *before,
         most,
     )
     return [_shown(row) for row in reversed(rows)]
@@ -118,7 +121,7 @@ def _shown(row: Mapping[str, Any]) -> Shown:
     body = row["body"]
     gone = row["withdrawn"]  # its words are gone from the chat, whatever is kept
     return Shown(
-        place=(row["id"], row["part"]),
+        place=(row["came"], row["id"], row["part"]),
         delivery=row["delivery"],
         external_id=row["external_id"] or "",
         text="" if gone else row["text"] or "",
@@ -149,6 +152,22 @@ async def answering(c: Connection, channel: str, addresses: Sequence[Address]) -
             channel,
             [address.kind for address in addresses],
             [address.value for address in addresses],
+        )
+    )
+
+
+async def used_by_others(c: Connection, channel: str, browser: str, account: str) -> bool:
+    """Whether a browser belongs to a customer with an account in this channel that is not this one ("": none is)."""
+    return bool(
+        await c.fetchval(
+            """
+            select exists (select from addresses b join addresses o on o.customer_id = b.customer_id
+                           where b.kind = 'visitor' and b.value = $2 and o.kind = 'account'
+                             and starts_with(o.value, $1 || ':') and o.value <> $1 || ':' || $3)
+            """,
+            channel,
+            browser,
+            account,
         )
     )
 

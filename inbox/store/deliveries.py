@@ -71,23 +71,29 @@ class File:
     why: str
 
 
-async def target(c: Connection, conversation_id: int) -> Target | None:
-    """The address the customer wrote from last, with the context of their last message there."""
+async def target(
+    c: Connection, conversation_id: int, *, channel: str = "", address_id: int | None = None
+) -> Target | None:
+    """The address the customer wrote from last, or another of theirs, with the context of their last message there."""
     row = await c.fetchrow(
         """
-        select a.id, a.kind, a.value, a.silenced_at is not null as silenced, c.channel,
+        select a.id, a.kind, a.value, a.silenced_at is not null as silenced, way.channel,
             coalesce(said.context, '{}') as context, coalesce(said.quoted, '{}') as quoted
-        from conversations c join addresses a on a.id = c.address_id
+        from conversations c
+        cross join lateral (select coalesce(nullif($3, ''), c.channel) as channel) as way
+        join addresses a on a.id = coalesce($4, c.address_id) and ($4::bigint is null or a.customer_id = c.customer_id)
         left join lateral (
             select m.body -> 'context' as context,
                 jsonb_build_object('text', left(m.text, $2), 'at', m.sent_at, 'author', m.author_name) as quoted
-            from messages m where m.conversation_id = c.id and m.address_id = a.id and m.channel = c.channel
+            from messages m where m.conversation_id = c.id and m.address_id = a.id and m.channel = way.channel
               and m.direction = 'in' order by m.position desc limit 1
         ) as said on true
         where c.id = $1
         """,
         conversation_id,
         QUOTED,
+        channel,
+        address_id,
     )
     if row is None:
         return None
@@ -320,6 +326,51 @@ async def decide_doubt(c: Connection, id: UUID, *, arrived: bool) -> bool:
     return answer.endswith(" 1")
 
 
+ELSEWHERE = "sent_elsewhere"  # the code of a part that failed and whose words went out another way
+
+
+async def send_again(c: Connection, message_id: int) -> list[Delivery]:
+    """Queue the failed parts of a reply once more, in their order. Answers them; none when there are none.
+
+    A file that the channel refused is left out: it would be refused again.
+    """
+    failed = await failed_parts(c, message_id)
+    rows = await c.fetch(
+        """
+        update deliveries set status = 0, code = '', detail = '', sending_at = null, settled_at = null,
+            external_id = null, attempts = attempts + 1, due_at = least(due_at, now())
+        where id = any($1::uuid[]) and code not in ('file_refused', 'file_too_big', 'file_lost') returning id
+        """,
+        [part.id for part in failed],
+    )
+    queued = {row["id"] for row in rows}
+    return [part for part in failed if part.id in queued]
+
+
+async def failed_parts(c: Connection, message_id: int) -> list[Delivery]:
+    """The parts of a reply that failed and were neither taken back nor sent another way, locked."""
+    parts = await of_message(c, message_id)
+    rows = await c.fetch(
+        "select id from deliveries where message_id = $1 and status = 9 and code not in ('undone', $2)",
+        message_id,
+        ELSEWHERE,
+    )
+    failed = {row["id"] for row in rows}
+    return [part for part in parts if part.id in failed]
+
+
+async def sent_elsewhere(c: Connection, parts: Sequence[Delivery]) -> None:
+    """The words of failed parts go out another way: they no longer count as failed."""
+    await c.execute(
+        "update deliveries set code = $2 where id = any($1::uuid[])", [part.id for part in parts], ELSEWHERE
+    )
+
+
+async def next_part(c: Connection, message_id: int) -> int:
+    """The number for a further part of a reply."""
+    return int(await c.fetchval("select coalesce(max(part) + 1, 0) from deliveries where message_id = $1", message_id))
+
+
 async def cancel(c: Connection, message_id: int) -> bool:
     """Take back a reply of which nothing has left yet. False when it is too late."""
     # Locked first, in a statement of their own: a part that is just leaving must be seen by the one that judges them all.
@@ -329,9 +380,10 @@ async def cancel(c: Connection, message_id: int) -> bool:
         update deliveries set status = 9, code = 'undone', settled_at = now()
         where message_id = $1 and status = 0 and sending_at is null
           and not exists (select from deliveries d where d.message_id = $1 and (d.status <> 0 or d.sending_at is not null)
-                          and d.code not in ('file_refused', 'file_too_big'))
+                          and d.code not in ('file_refused', 'file_too_big', $2))
         """,
         message_id,
+        ELSEWHERE,
     )
     return not answer.endswith(" 0")
 

@@ -91,12 +91,13 @@ class Written:
     """What a stored message carries beyond its words."""
 
     author_name: str
+    text: str
     spans: Sequence[Mapping[str, Any]]
     files: tuple[tuple[int, Attachment], ...]
 
 
 async def draft_of(c: Connection, message_id: int) -> Written:
-    said = await c.fetchrow("select author_name, body from messages where id = $1", message_id)
+    said = await c.fetchrow("select author_name, text, body from messages where id = $1", message_id)
     rows = await c.fetch(
         "select id, media_type, filename, size, ref from attachments where message_id = $1 order by number", message_id
     )
@@ -107,7 +108,7 @@ async def draft_of(c: Connection, message_id: int) -> Written:
         )
         for row in rows
     )
-    return Written(author_name=said["author_name"], spans=said["body"].get("spans", ()), files=files)
+    return Written(author_name=said["author_name"], text=said["text"], spans=said["body"].get("spans", ()), files=files)
 
 
 async def unanswered_since(c: Connection, conversation_id: int) -> datetime | None:

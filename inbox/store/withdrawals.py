@@ -12,10 +12,15 @@ from inbox.store.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a withdrawal took: the conversation it was said in, and files of ours that must go."""
+    """What a withdrawal took: the conversation it was said in, and what has to go with the words.
+
+    `paths` are files of ours, `slack_files` those that stand in Slack, `quoting` the messages that quoted it.
+    """
 
     conversation_id: int
     paths: tuple[str, ...] = ()
+    slack_files: tuple[str, ...] = ()
+    quoting: tuple[Name, ...] = ()
 
 
 async def withdraw(c: Connection, event: Withdrawn) -> Taken | None:
@@ -44,11 +49,11 @@ async def withdraw(c: Connection, event: Withdrawn) -> Taken | None:
             event.erase,
         )
         return None
-    paths = await _erase(c, row["id"]) if event.erase else ()
-    return Taken(conversation_id=row["conversation_id"], paths=paths)
+    taken = Taken(conversation_id=row["conversation_id"])
+    return await _erase(c, row["id"], taken) if event.erase else taken
 
 
-async def _erase(c: Connection, message_id: int) -> tuple[str, ...]:
+async def _erase(c: Connection, message_id: int, taken: Taken) -> Taken:
     """Forget what was said, everywhere it stands: the message, its first words, its files, answers that quote it."""
     await c.execute(
         """
@@ -58,10 +63,11 @@ async def _erase(c: Connection, message_id: int) -> tuple[str, ...]:
         """,
         message_id,
     )
-    await c.execute(
+    quoting = await c.fetch(
         """
         update messages q set body = q.body - 'quoted' from messages m
         where m.id = $1 and q.conversation_id = m.conversation_id and q.body ->> 'reply_to' = m.external_id
+          and q.body ? 'quoted' returning q.channel, q.external_id
         """,
         message_id,
     )
@@ -69,11 +75,16 @@ async def _erase(c: Connection, message_id: int) -> tuple[str, ...]:
         """
         with old as (select id, path from attachments where message_id = $1 for update)
         update attachments a set state = 'failed', why = 'withdrawn', path = '', ref = '', filename = '', size = null
-        from old where a.id = old.id returning old.path
+        from old where a.id = old.id returning old.path, a.slack_file
         """,
         message_id,
     )
-    return tuple(row["path"] for row in rows if row["path"])
+    return replace(
+        taken,
+        paths=tuple(row["path"] for row in rows if row["path"]),
+        slack_files=tuple(row["slack_file"] for row in rows if row["slack_file"]),
+        quoting=tuple((row["channel"], row["external_id"]) for row in quoting),
+    )
 
 
 async def known_before(c: Connection, messages: Iterable[Received]) -> dict[Name, Withdrawn]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -25,7 +27,7 @@ from hypothesis import strategies as st
 
 from channels.channel import Request
 from channels.errors import ChannelError, Malformed, SendFailed
-from channels.message import Edited, Event, Letter, Received, Unreadable
+from channels.message import Edited, Event, Letter, Received, SentElsewhere, Unreadable
 
 AT = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
 
@@ -45,6 +47,7 @@ class Subject:
     payloads: Path
     send: Callable[[Any], Awaitable[Any]]  # the plainest message there is
     http: bool = True  # its provider is called over HTTP
+    carried: bool = True  # a provider brings its messages, so that they can be forged and it can be away
 
     def payload(self, file: str) -> bytes:
         return (self.payloads / f"{file}.json").read_bytes()
@@ -101,10 +104,11 @@ class Leaves:
 def check_arrives(subject: Subject, row: Arrives) -> None:
     body = subject.payload(row.file)
     channel = subject.make("http://127.0.0.1:9")
+    request = subject.signed(body)
     with nothing_leaks(subject) as told:
-        channel.verify(subject.signed(body))
-        got = tuple(channel.parse(subject.signed(body), AT))
-        assert got == tuple(with_raw(event, body) for event in row.events)
+        channel.verify(request)
+        got = tuple(channel.parse(request, AT))
+        assert got == tuple(with_raw(event, request.body) for event in row.events)
         assert tuple(channel.parse(subject.signed(body), AT)) == got, (
             "the same bytes at the same time are the same events"
         )
@@ -113,9 +117,30 @@ def check_arrives(subject: Subject, row: Arrives) -> None:
         told.append(repr(got))
 
 
+def posted(payload: bytes) -> tuple[bytes, dict[str, str]]:
+    """The form that a payload file of a provider stands for which posts forms, and the query below its key "?".
+
+    A list is a field several times; what is no JSON object goes as it is.
+    """
+    try:
+        named = json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload, {}
+    if not isinstance(named, dict):
+        return payload, {}
+    query = named.pop("?", {})
+    pairs = [
+        (key, value if isinstance(value, str) else json.dumps(value))
+        for key, values in named.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    found = {key: str(value) for key, value in query.items()} if isinstance(query, dict) else {}
+    return urlencode(pairs, errors="surrogatepass").encode(), found
+
+
 def with_raw(event: Event, body: bytes) -> Event:
     match event:
-        case Received() | Unreadable():
+        case Received() | Unreadable() | SentElsewhere():
             return replace(event, raw=body)
         case Edited():
             return replace(event, message=replace(event.message, raw=body))
@@ -131,7 +156,7 @@ def storable(value: Any) -> None:
             assert "\x00" not in value
         case datetime():
             assert value.tzinfo is not None
-        case bool() | bytes() | None | float():
+        case bool() | bytes() | None | float() | UUID():
             pass
         case int():
             assert -(2**63) <= value < 2**63

@@ -17,13 +17,35 @@ from channels import channel as contract
 from channels.channel import Channel
 from channels.errors import InDoubt, Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
 from channels.registry import CAPABILITIES, KINDS
-from tests.channels import harness, test_email, test_telegram
+from tests.channels import (
+    harness,
+    test_email,
+    test_instagram,
+    test_messenger,
+    test_telegram,
+    test_twilio,
+    test_webchat,
+    test_whatsapp,
+    test_x,
+)
 from tests.channels.harness import AT, Answer, Leaves, Subject
 
-SUBJECTS: Mapping[str, Subject] = {"email": test_email.SUBJECT, "telegram": test_telegram.SUBJECT}
+SUBJECTS: Mapping[str, Subject] = {
+    "email": test_email.SUBJECT,
+    "instagram": test_instagram.SUBJECT,
+    "messenger": test_messenger.SUBJECT,
+    "sms": test_twilio.SMS,
+    "telegram": test_telegram.SUBJECT,
+    "webchat": test_webchat.SUBJECT,
+    "whatsapp": test_whatsapp.SUBJECT,
+    "whatsapp-twilio": test_twilio.WHATSAPP,
+    "x": test_x.SUBJECT,
+}
 ABILITIES = [it for it in vars(contract).values() if inspect.isclass(it) and getattr(it, "_is_runtime_protocol", False)]
 
 every_kind = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+CARRIED = {name: subject for name, subject in SUBJECTS.items() if subject.carried}
+every_kind_that_is_carried = pytest.mark.parametrize("subject", CARRIED.values(), ids=CARRIED)
 OVER_HTTP = {name: subject for name, subject in SUBJECTS.items() if subject.http}
 every_kind_over_http = pytest.mark.parametrize("subject", OVER_HTTP.values(), ids=OVER_HTTP)
 
@@ -104,7 +126,7 @@ async def test_closing_twice_or_unused_is_harmless(subject: Subject) -> None:
 # --- inbound
 
 
-@every_kind
+@every_kind_that_is_carried
 def test_a_forged_request_is_refused(subject: Subject) -> None:
     channel = subject.make("http://127.0.0.1:9")
     body = subject.payload(subject.files()[0])
@@ -117,7 +139,7 @@ def test_a_forged_request_is_refused(subject: Subject) -> None:
         assert refusal.type is Unverified, what
 
 
-@every_kind
+@every_kind_that_is_carried
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b'"text"', b"{", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"<html></html>"],
@@ -135,7 +157,7 @@ def test_a_damaged_payload_is_events_or_malformed(subject: Subject, file: str, d
     harness.check_survives(subject, data.draw(harness.mutations(subject.payload(file))))
 
 
-@every_kind
+@every_kind_that_is_carried
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary())
 def test_any_bytes_are_events_or_malformed(subject: Subject, body: bytes) -> None:
@@ -182,7 +204,7 @@ async def test_other_refusals_are_never_in_silence(subject: Subject, status: int
         await channel.close()
 
 
-@every_kind
+@every_kind_that_is_carried
 async def test_a_provider_that_cannot_be_reached_has_not_got_the_message(subject: Subject) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

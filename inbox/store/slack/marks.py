@@ -33,8 +33,8 @@ async def marked(c: Connection, message_id: int) -> Marked | None:
     row = await c.fetchrow(
         """
         select m.conversation_id, m.channel, m.external_id, p.slack_channel, p.ts, m.direction, m.withdrawn_at, m.marks,
-            coalesce(array_agg(d.status order by d.part) filter (where d.id is not null), '{}') as statuses,
-            coalesce(array_agg(d.status order by d.part) filter (where d.id is not null and not (
+            coalesce(array_agg(d.status order by d.part) filter (where d.code <> 'sent_elsewhere'), '{}') as statuses,
+            coalesce(array_agg(d.status order by d.part) filter (where d.code <> 'sent_elsewhere' and not (
                 d.status = 9 and d.code in ('file_refused', 'file_too_big', 'file_lost')
                 and coalesce(d.body ->> 'text', '') = '')), '{}') as carried,
             coalesce(bool_or(d.code = 'undone'), false) as undone, min(d.due_at) as due_at

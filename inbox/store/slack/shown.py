@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from channels.message import Proof
+from channels.message import Proof, Status
 from inbox.changes import Conversation
 from inbox.store import arrivals
 from inbox.store.database import Connection
@@ -60,6 +61,9 @@ class Head:
     due_at: datetime | None = None
     due_what: str = ""  # the promise that breaks first: "first_answer", "next_answer" or "resolution"
     due_state: str = ""  # how it stands: "running", "paused", "warned" or "broken"
+    heard_at: datetime | None = None  # when they last wrote to where they are answered
+    silenced_why: str = ""
+    opted_out: bool = False  # only their own word ends the silence
 
 
 MOST = 20_000  # code points of a text: more than any post shows, and a mail may be ten times as long
@@ -75,7 +79,8 @@ select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subj
            where b.conversation_id = m.conversation_id and b.position < m.position and b.direction = 'in' and b.subject <> ''
            order by b.position desc limit 1), '') end as previous_subject,
        case when m.direction = 'out' then coalesce((
-           select d.channel from deliveries d where d.message_id = m.id order by d.part limit 1), '') else '' end as sent_by,
+           select d.channel from deliveries d where d.message_id = m.id
+           order by d.code = 'sent_elsewhere', d.part limit 1), '') else '' end as sent_by,
        case when m.body ? 'holding' and m.external_id ~ '^acknowledge:[0-9]+:[0-9]{{4}}-' then coalesce((
            select k.kind from acknowledgements k where k.customer_id = split_part(m.external_id, ':', 2)::bigint
              and k.once = substring(m.external_id from '^acknowledge:[0-9]+:(.*)$')::timestamptz), '') else '' end as told,
@@ -151,7 +156,7 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
         select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
-            a.silenced_at is not null as silenced, c.due_at, c.due_what, c.due_state,
+            a.silenced_at is not null as silenced, a.silenced_why, a.opted_out, c.due_at, c.due_what, c.due_state,
             (select array_agg(t.tag order by t.id nulls last, t.tag) from (
                 select tag, (select max(k.id) from changes k where k.conversation_id = c.id
                     and k.change = jsonb_build_object('change', 'add_tag', 'value', tag)) as id
@@ -165,6 +170,8 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
                         and y.change ->> 'change' in ('add_tag', 'remove_tag', 'set_priority', 'set_team')), 0)
                 group by because order by latest desc limit 2) as k) as reasons,
             (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
+            (select m.sent_at from messages m where m.conversation_id = c.id and m.direction = 'in'
+                and m.channel = c.channel and m.address_id = c.address_id order by m.position desc limit 1) as heard_at,
             (select array_agg(channel order by latest desc) from (
                 select channel, max(position) as latest from messages m
                 where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels,
@@ -193,11 +200,96 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
         due_at=row["due_at"],
         due_what=row["due_what"],
         due_state=row["due_state"],
+        heard_at=row["heard_at"],
+        silenced_why=row["silenced_why"] or "",
+        opted_out=bool(row["opted_out"]),
     )
 
 
 async def excerpt(c: Connection, message_id: int) -> str:
     return str(await c.fetchval("select left(text, 300) from messages where id = $1", message_id) or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """How a delivery that a notice is about stands by now, and the reply it is a part of.
+
+    `told_since`: a later notice says more of it. `by` is who last decided about it, `act` what they did and `value` how.
+    Of the reply's `parts`, so many `arrived` or `failed`; `resendable` of these may be sent again.
+    """
+
+    message_id: int
+    status: Status
+    code: str
+    told_since: bool
+    parts: int
+    arrived: int
+    failed: int
+    resendable: int
+    by: str
+    act: str
+    value: str
+    silenced_why: str
+    opted_out: bool
+
+
+async def fate(c: Connection, delivery: UUID, notice: int) -> Fate | None:
+    """What became of a delivery after a notice, by its id, was left. None for one that was planned anew since."""
+    row = await c.fetchrow(
+        """
+        select d.message_id, d.status, d.code, whole.*, exists (
+                select from notices n where n.conversation_id = d.conversation_id and n.id > $2
+                  and n.notice ->> 'delivery' = d.id::text and n.notice ->> 'notice' in ('doubt', 'failure')) as told_since,
+            coalesce(act.by, '') as by,
+            coalesce(act.change ->> 'change', '') as act, coalesce(act.change ->> 'value', '') as value,
+            case when a.silenced_at is null then '' else a.silenced_why end as silenced_why, a.opted_out
+        from deliveries d join addresses a on a.id = d.address_id
+        cross join lateral (
+            select count(*)::int as parts, count(*) filter (where x.status between 2 and 4)::int as arrived,
+                count(*) filter (where x.status = 9 and x.code <> 'undone')::int as failed,
+                count(*) filter (where x.status = 9
+                    and x.code not in ('undone', 'file_refused', 'file_too_big', 'file_lost'))::int as resendable
+            from deliveries x where x.message_id = d.message_id and x.code <> 'sent_elsewhere'
+        ) as whole
+        left join lateral (
+            select k.by, k.change from changes k where k.conversation_id = d.conversation_id
+              and (k.change ->> 'delivery' = d.id::text or k.change ->> 'message' = d.message_id::text)
+            order by k.id desc limit 1
+        ) as act on true
+        where d.id = $1
+        """,
+        delivery,
+        notice,
+    )
+    return Fate(**{**dict(row), "status": Status(row["status"])}) if row else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Another customer, and the Slack thread they are in, if there is one."""
+
+    name: str
+    slack_channel: str
+    ts: str
+
+
+async def whose(c: Connection, kind: str, value: str) -> Whose | None:
+    """Whose an address is."""
+    row = await c.fetchrow(
+        """
+        select p.name, coalesce(t.slack_channel, '') as slack_channel, coalesce(t.ts, '') as ts
+        from addresses a join customers p on p.id = a.customer_id join conversations v on v.customer_id = p.id
+        left join slack_threads t on t.conversation_id = v.id where a.kind = $1 and a.value = $2
+        """,
+        kind,
+        value,
+    )
+    return Whose(**dict(row)) if row else None
+
+
+async def is_erased(c: Connection, message_id: int) -> bool:
+    """Whether a customer took a message back that we had to forget."""
+    return bool(await c.fetchval("select body ? 'erased' from messages where id = $1", message_id))
 
 
 async def customer_of_message(c: Connection, message_id: int) -> str:

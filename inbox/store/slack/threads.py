@@ -242,7 +242,8 @@ async def post_sent(c: Connection, id: UUID, ts: str) -> None:
         )
         await work.put(c, [due.marks(message["id"]) for message in said])
     elif row["kind"] == "notice":
-        await notice_shown(c, row["key"])
+        about = await notice_shown(c, row["key"])
+        await work.put(c, [due.marks(about)] if about else [])
 
 
 async def forget_post(c: Connection, id: UUID) -> None:

@@ -1,16 +1,12 @@
-// The customers' phones: one Telegram chat with the shop's bot, as each of the invented people sees it.
+// Telegram on the customers' phones: one chat with the shop's bot, as each of the invented people sees it.
 
-import { h, svg, patch, patchAtEnd, post, fileBody, bytes } from "./dom.js";
+import { h, svg, post, bytes } from "./dom.js";
 import { clock, dateOf, daysBetween, shopNow, shown } from "./time.js";
-import { icons, portrait, shopMark } from "./drawings.js";
-import { openThreadOf } from "./desk.js";
-import { drawMail, unread as unreadMail } from "./mail.js";
-import { store, chosenPerson, everybody, redraw, say } from "./app.js";
+import { icons, shopMark } from "./drawings.js";
+import { begin, blank, composer } from "./composer.js";
+import { store, redraw, say } from "./app.js";
 
-const here = { reply: null, edit: null, menu: null, attach: false, seen: {}, last: null, files: [] };
-const pictures = ["broken.png", "parcel.png", "receipt.png"];
-
-const names = { "broken.png": "A broken money box", "parcel.png": "The parcel", "receipt.png": "The receipt" };
+export const here = blank();
 
 export function chatOf(person) {
   return store.telegram?.chats?.[String(person.id)] || [];
@@ -33,65 +29,11 @@ async function act(path, body) {
   }
 }
 
-export function drawPhone() {
-  const person = chosenPerson();
-  if (!person) return;
-  patch(document.getElementById("people"), [people(person)]);
-  document.getElementById("phone").hidden = Boolean(person.address);
-  document.getElementById("mailer").hidden = !person.address;
-  if (person.address) {
-    drawMail(person);
-    return;
-  }
-  patch(document.getElementById("phone-head"), head(person));
-  patchAtEnd(document.getElementById("phone-chat"), bubbles(person), { jump: here.last !== person.id });
-  here.last = person.id;
-  patch(document.getElementById("phone-foot"), foot(person));
-}
-
-function unreadOf(person, current) {
-  if (person.address) return unreadMail(person);
-  const fromShop = chatOf(person).filter((message) => message.from === "bot" && !message.deleted).length;
-  if (person.key === current.key) here.seen[person.id] = fromShop;
-  return fromShop - (here.seen[person.id] ?? (here.seen[person.id] = fromShop));
-}
-
-function people(current) {
-  const all = everybody();
-  return h("div", { class: "people-row", role: "tablist", "aria-label": "Customers" }, all.map((person) => {
-    const unread = unreadOf(person, current);
-    return h("button", {
-      key: person.key, type: "button", role: "tab", class: "person", "aria-selected": person.key === current.key ? "true" : "false",
-      "data-person": person.key, title: `${person.name}, ${person.city}, ${person.address ? "by mail" : "on Telegram"}`,
-      on: {
-        click: () => choose(person),
-        keydown: (event) => {
-          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-          if (!step) return;
-          const at = all.findIndex((one) => one.key === current.key);
-          choose(all[(at + step + all.length) % all.length]);
-          setTimeout(() => document.querySelector(".person[aria-selected=true]")?.focus());
-        },
-      },
-      tabindex: person.key === current.key ? "0" : "-1",
-    }, h("span", { class: "person-face" }, svg(portrait(person.look, 40)), person.address ? svg(icons.mail, { class: "person-mail" }) : null), h("span", { class: "person-name" }, person.first_name),
-      h("span", { class: "person-language" }, person.language_name),
-      unread > 0 ? h("span", { class: "badge", "aria-label": `${unread} new` }, unread) : null);
-  }));
-}
-
-function choose(person) {
-  Object.assign(here, { reply: null, edit: null, menu: null, attach: false });
-  store.ui.person = person.key;
-  openThreadOf(person);
-  redraw();
-}
-
 function typing(person) {
   return (store.typing?.[person.id] || 0) > Date.now();
 }
 
-function head(person) {
+export function head(person) {
   return [
     h("span", { class: "tg-back", drawn: icons.back }),
     svg(shopMark(36), { class: "tg-face" }),
@@ -106,7 +48,7 @@ function head(person) {
   ];
 }
 
-function closing(then) {
+export function closing(then) {
   return (event) => {
     event.target.closest("details").open = false;
     then();
@@ -133,7 +75,7 @@ function entityNodes(text, entities) {
   });
 }
 
-function linked(text) {
+export function linked(text) {
   return text.split(/(https?:\/\/[^\s<>"]+)/).map((part, at) => (at % 2 ? h("a", { href: part, target: "_blank", rel: "noreferrer noopener" }, part) : part));
 }
 
@@ -168,12 +110,12 @@ function arrived(person, message) {
   return Boolean(store.delivered?.[`${person.id}:${message.message_id}`]);
 }
 
-function dayWord(at) {
+export function dayWord(at) {
   const known = { "-1": "Yesterday", 0: "Today" }[daysBetween(shopNow(), at)];
   return known || shown(at, "en-GB", { weekday: "long", day: "numeric", month: "long" });
 }
 
-function bubbles(person) {
+export function bubbles(person) {
   const chat = chatOf(person).filter((message) => !message.deleted);
   const out = [];
   if (!chat.length) {
@@ -204,8 +146,8 @@ function bubbles(person) {
       keyboard(person, message),
       h("button", { type: "button", class: "bubble-more", "aria-label": "Reply or edit", on: { click: () => { here.menu = open ? null : message.message_id; redraw(); } } }, svg(icons.down)),
       open ? h("div", { class: "menu bubble-menu" },
-        h("button", { type: "button", on: { click: () => start({ reply: message }) } }, svg(icons.reply), "Reply"),
-        mine && (message.text || message.caption) && !message.kind.endsWith("contact") ? h("button", { type: "button", on: { click: () => start({ edit: message }) } }, svg(icons.edit), "Edit") : null) : null));
+        h("button", { type: "button", on: { click: () => begin(here, { reply: message }) } }, svg(icons.reply), "Reply"),
+        mine && (message.text || message.caption) && !message.kind.endsWith("contact") ? h("button", { type: "button", on: { click: () => begin(here, { edit: message }) } }, svg(icons.edit), "Edit") : null) : null));
   });
   if (blocked(person)) out.push(h("div", { class: "tg-service", key: "blocked" }, "You blocked this bot. It cannot write to you."));
   return out;
@@ -218,92 +160,18 @@ function keyboard(person, message) {
     type: "button", on: { click: () => act("press", { user: person.id, message_id: message.message_id, data: button.callback_data }) } }, button.text)))));
 }
 
-function start(what) {
-  here.menu = null;
-  here.reply = what.reply || null;
-  here.edit = what.edit || null;
-  redraw();
-  const box = document.getElementById("phone-text");
-  if (!box) return;
-  if (here.edit) box.value = here.edit.text || here.edit.caption || "";
-  grow(box);
-  box.focus();
+async function deliver(person, { text, files, reply, edit }) {
+  if (edit) return act("edit", { user: person.id, message_id: edit.message_id, text });
+  if (!files.length) return act("say", { user: person.id, kind: "text", text, reply_to: reply?.message_id });
+  const kind = files.every((file) => file.media_type.startsWith("image/")) ? "photo" : "document";
+  return act("say", { user: person.id, kind, caption: text || undefined, files, reply_to: reply?.message_id });
 }
 
-export function grow(box) {
-  box.style.height = "auto";
-  box.style.height = `${Math.min(box.scrollHeight + 2, 110)}px`;
+export function foot(person) {
+  if (!blocked(person)) return composer(here, { person, shop: store.cast.bot.name, deliver: (what) => deliver(person, what) });
+  return [h("div", { class: "tg-composer off", key: "off" }, h("button", { type: "button", class: "tg-restart", on: { click: () => act("unblock", { user: person.id }) } }, "Unblock and restart"))];
 }
 
-async function send(person) {
-  const box = document.getElementById("phone-text");
-  const text = box.value.trim();
-  const files = here.files;
-  if (!text && !files.length) return;
-  box.value = "";
-  grow(box);
-  const { reply, edit } = here;
-  here.reply = here.edit = null;
-  here.files = [];
-  redraw();
-  const done = edit
-    ? await act("edit", { user: person.id, message_id: edit.message_id, text })
-    : files.length
-      ? await act("say", { user: person.id, kind: files.every((file) => file.media_type.startsWith("image/")) ? "photo" : "document", caption: text || undefined, files, reply_to: reply?.message_id })
-      : await act("say", { user: person.id, kind: "text", text, reply_to: reply?.message_id });
-  if (!done) {
-    box.value = text;
-    here.files = files;
-    redraw();
-  }
-}
-
-async function attach(files) {
-  here.attach = false;
-  for (const file of files) here.files.push(await fileBody(file));
-  redraw();
-  document.getElementById("phone-text")?.focus();
-}
-
-async function attachPicture(name) {
-  const answer = await fetch(`/static/pictures/${name}`);
-  await attach([new File([await answer.blob()], name, { type: "image/png" })]);
-}
-
-function foot(person) {
-  const off = blocked(person);
-  const about = here.edit || here.reply;
-  return [
-    about ? h("div", { class: "tg-about", key: "about" }, svg(here.edit ? icons.edit : icons.reply),
-      h("div", {}, h("strong", {}, here.edit ? "Edit message" : `Reply to ${here.reply.from === "customer" ? person.first_name : store.cast.bot.name}`), h("span", {}, about.text || about.caption || about.kind)),
-      h("button", { type: "button", "aria-label": "Cancel", on: { click: () => { if (here.edit) document.getElementById("phone-text").value = ""; here.edit = here.reply = null; redraw(); } } }, svg(icons.close))) : null,
-    here.files.length ? h("div", { class: "tg-about", key: "files" }, svg(icons.picture), h("div", {}, h("strong", {}, `${here.files.length} attached`), h("span", {}, here.files.map((file) => file.name).join(", "))),
-      h("button", { type: "button", "aria-label": "Remove the attachments", on: { click: () => { here.files = []; redraw(); } } }, svg(icons.close))) : null,
-    here.attach ? h("div", { class: "tg-attach", key: "attach" }, pictures.map((name) => h("button", { type: "button", title: names[name], on: { click: () => attachPicture(name) } }, h("img", { src: `/static/pictures/${name}`, alt: names[name] }))),
-      h("label", { class: "tg-upload" }, svg(icons.file), "File…", h("input", { type: "file", multiple: true, on: { change: (event) => attach([...event.target.files]) } }))) : null,
-    off
-      ? h("div", { class: "tg-composer off", key: "off" }, h("button", { type: "button", class: "tg-restart", on: { click: () => act("unblock", { user: person.id }) } }, "Unblock and restart"))
-      : h("form", { class: "tg-composer", key: "composer", on: { submit: (event) => { event.preventDefault(); send(person); } } },
-        h("button", { type: "button", class: "tg-clip", "aria-label": "Attach a picture or file", "aria-expanded": here.attach ? "true" : "false", on: { click: () => { here.attach = !here.attach; redraw(); } } }, svg(icons.clip)),
-        h("textarea", {
-          id: "phone-text", rows: "1", placeholder: "Message", "aria-label": `Write as ${person.name}`, dir: "auto",
-          on: {
-            input: (event) => grow(event.target),
-            paste: (event) => { const files = [...(event.clipboardData?.files || [])]; if (files.length) attach(files); },
-            keydown: (event) => {
-              if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(person); }
-              if (event.key === "Escape") { here.reply = here.edit = null; here.attach = false; redraw(); }
-            },
-          },
-        }),
-        h("button", { type: "submit", class: "tg-send", "aria-label": "Send" }, svg(icons.send))),
-  ];
-}
-
-export function closeMenus(target) {
-  if (here.menu !== null && !target.closest?.(".bubble-menu, .bubble-more")) {
-    here.menu = null;
-    return true;
-  }
-  return false;
+export function fromShop(person) {
+  return chatOf(person).filter((message) => message.from === "bot" && !message.deleted).length;
 }

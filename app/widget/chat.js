@@ -1,0 +1,687 @@
+// The chat. What the server says is the truth and replaces what stands here; what it has not yet stored is kept and
+// sent again, under the same id, until it says so.
+"use strict";
+(() => {
+  const settings = JSON.parse(document.getElementById("settings").textContent);
+  const say = settings.texts;
+  const $ = (id) => document.getElementById(id);
+  const MOST_TEXT = 4000, MOST_FILE = 20 * 1024 * 1024, MOST_FILES = 5;
+  const PING = 20e3, PATIENCE = 8e3, LONGEST = 30e3, MINUTE = 60, HOUR = 3600, DAY = 86400;
+  const LINK = /\bhttps?:\/\/[^\s<>"'`\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
+  const TAGS = { bold: "b", italic: "i", underline: "u", strike: "s", code: "code", pre: "code", quote: "q", spoiler: "span" };
+
+  const el = (name, props = {}, ...inside) => {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(props)) {
+      if (key.startsWith("aria-")) made.setAttribute(key, value); else made[key] = value;
+    }
+    made.append(...inside.filter((part) => part != null && part !== ""));
+    return made;
+  };
+  const icon = (path) => {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    line.setAttribute("d", path);
+    svg.append(line);
+    return svg;
+  };
+  const name = (button, words) => { button.title = words; button.setAttribute("aria-label", words); };
+  const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const uuid = () => {
+    const raw = crypto.getRandomValues(new Uint8Array(16));
+    raw[6] = (raw[6] & 15) | 64;
+    raw[8] = (raw[8] & 63) | 128;
+    const hex = [...raw].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  };
+
+  // --- what this browser remembers, where it may
+
+  const PREFIX = `santral:${settings.channel}:`;
+  const memory = new Map();
+  const store = {
+    get(name) {
+      try { return localStorage.getItem(PREFIX + name) ?? memory.get(name) ?? ""; } catch { return memory.get(name) ?? ""; }
+    },
+    set(name, value) {
+      memory.set(name, value);
+      try { localStorage.setItem(PREFIX + name, value); } catch { /* then for as long as the page is open */ }
+    },
+    drop(name) {
+      memory.delete(name);
+      try { localStorage.removeItem(PREFIX + name); } catch { /* was never there */ }
+    },
+    outbox() {
+      const names = new Set([...memory.keys()].filter((name) => name.startsWith("out:")));
+      try {
+        for (let at = 0; at < localStorage.length; at++) {
+          const name = localStorage.key(at);
+          if (name.startsWith(`${PREFIX}out:`)) names.add(name.slice(PREFIX.length));
+        }
+      } catch { /* only what this page wrote */ }
+      const found = [];
+      for (const name of names) {
+        try { found.push(JSON.parse(store.get(name))); } catch { store.drop(name); }
+      }
+      return found.sort((one, other) => one.written - other.written);
+    },
+  };
+
+  // --- state
+
+  const items = new Map(); // id to what the server says of a bubble
+  const waiting = new Map(); // key to what it has not stored yet
+  const rows = new Map(); // id or key to its element
+  let socket = null, welcomed = false, tries = 0, retry = 0, pinging = 0, lost = 0;
+  let ticket = "", me = "", account = "", identity = null, blocked = "";
+  let shown = !settings.framed, more = false, offset = 0;
+  let facts = {}, factsTimer = 0;
+  let reply = null, editing = null;
+  const uploads = []; // files of the message being written
+
+  // --- the line
+
+  function connect() {
+    clearTimeout(retry);
+    if (socket || blocked) return;
+    const url = new URL(`${settings.base}/socket`, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const line = socket = new WebSocket(url);
+    line.onopen = () => line.send(JSON.stringify({
+      type: "hello", token: store.get("token"), ticket, identity: identity || "", language: settings.language,
+    }));
+    line.onmessage = (event) => { if (line === socket) { alive(); hear(JSON.parse(event.data)); } };
+    line.onclose = (event) => { if (line === socket) gone(event.code); };
+    clearTimeout(lost);
+    lost = setTimeout(() => drop(line), PATIENCE);
+  }
+
+  function gone(code) {
+    socket = null;
+    welcomed = false;
+    clearTimeout(lost);
+    clearTimeout(pinging);
+    notice();
+    if (blocked) return;
+    const room = code === 1012 ? 1500 : code === 4429 ? LONGEST : Math.min(LONGEST, 500 * 2 ** tries++);
+    retry = setTimeout(connect, room * (0.5 + Math.random() / 2));
+  }
+
+  function drop(line) {
+    if (line !== socket) return;
+    line.onclose = null;
+    line.close();
+    gone(1006);
+  }
+
+  function alive() {
+    clearTimeout(lost);
+    clearTimeout(pinging);
+    pinging = setTimeout(ping, PING);
+  }
+
+  function ping() {
+    const line = socket;
+    if (!line) return;
+    send({ type: "ping" });
+    lost = setTimeout(() => drop(line), PATIENCE);
+  }
+
+  function send(frame) {
+    if (socket && socket.readyState === 1) socket.send(JSON.stringify(frame));
+  }
+
+  function again() { // the network has changed, or the computer was asleep
+    tries = 0;
+    if (!socket) connect();
+    else if (welcomed) { clearTimeout(lost); ping(); }
+  }
+
+  function hear(told) {
+    switch (told.type) {
+      case "welcome":
+        welcomed = true;
+        tries = 0;
+        if (me && me !== told.me) { // somebody else, or the same person by another name
+          items.clear();
+          rows.forEach((row) => row.remove());
+          rows.clear();
+          for (const one of waiting.values()) if (!one.as) paintWaiting(one); else waiting.delete(one.key);
+        }
+        me = told.me;
+        account = told.known ? me : "";
+        ticket = told.ticket;
+        store.set("token", told.token);
+        learn(told);
+        if (!items.size) more = told.more;
+        take(told.items, told.answering);
+        notice();
+        unpack();
+        flush();
+        break;
+      case "items": take(told.items, told.answering); break;
+      case "older":
+        more = told.more;
+        keepPlace(() => take(told.items));
+        break;
+      case "facts": learn(told); break;
+      case "stored": settle(told.id); break;
+      case "later": setTimeout(() => flush(told.id), Math.max(0.5, told.after) * 1000); break;
+      case "refused": {
+        const one = waiting.get(told.id);
+        if (one) { one.failed = true; paintWaiting(one); }
+        break;
+      }
+      case "unknown":
+        if (told.code === "identity_expired") { blocked = told.code; ask(); }
+        else { console.warn("Santral: the identity token was refused."); identity = null; }
+        notice();
+    }
+  }
+
+  function ask() {
+    if (settings.framed) toPage({ santral: "identity" });
+  }
+
+  // --- messages
+
+  function take(news, answering) {
+    const last = newest();
+    for (const item of news || []) {
+      items.set(item.id, item);
+      if (item.key) settle(item.key);
+      paint(item);
+    }
+    if (answering !== undefined) $("typing").hidden = !answering;
+    $("older").hidden = !more;
+    $("greeting").hidden = items.size > 0 || waiting.size > 0;
+    const now = newest();
+    if (now && (!last || later(now.id, last.id))) {
+      scrollDown();
+      if (!now.mine) send({ type: "got", place: place(now.id) });
+    }
+    if (items.size) toPage({ santral: "used" });
+    seen();
+  }
+
+  const place = (id) => id.split(".").map(Number);
+  const later = (one, other) => {
+    const [mine, theirs] = [place(one), place(other)];
+    const at = mine.findIndex((part, index) => part !== theirs[index]);
+    return at >= 0 && mine[at] > theirs[at];
+  };
+  const newest = () => [...items.values()].reduce((best, item) => (!best || later(item.id, best.id) ? item : best), null);
+
+  function settle(key) {
+    const one = waiting.get(key);
+    store.drop(`out:${key}`);
+    if (!one) return;
+    one.stored = true;
+    if ([...items.values()].some((item) => item.key === key)) {
+      waiting.delete(key);
+      rows.get(key)?.remove();
+      rows.delete(key);
+    } else paintWaiting(one);
+  }
+
+  function unpack() { // what an account wrote is nobody else's to see or to send, whoever sits here now
+    for (const one of store.outbox()) {
+      if (waiting.has(one.key) || (one.as && one.as !== account)) continue;
+      waiting.set(one.key, one);
+      paintWaiting(one);
+    }
+  }
+
+  function flush(key) {
+    for (const one of key ? [waiting.get(key)] : waiting.values()) {
+      if (!one || one.stored || one.failed || !welcomed || (one.as && one.as !== account)) continue;
+      send({ type: "say", id: one.key, text: one.text, files: one.files.map((file) => file.seal), reply: one.reply,
+        payload: one.payload, age: Math.max(0, Date.now() - one.written) });
+    }
+  }
+
+  function write(text, more = {}) {
+    const one = { key: uuid(), text, files: [], reply: "", payload: "", written: Date.now(), as: account, ...more };
+    waiting.set(one.key, one);
+    store.set(`out:${one.key}`, JSON.stringify(one));
+    paintWaiting(one);
+    $("greeting").hidden = true;
+    scrollDown();
+    flush(one.key);
+  }
+
+  function seen() {
+    const unread = [...items.values()].filter((item) => !item.mine && !item.read && !item.gone);
+    toPage({ santral: "unread", count: unread.length });
+    const last = newest();
+    if (shown && !document.hidden && unread.length && last && welcomed) send({ type: "seen", place: place(last.id) });
+  }
+
+  // --- painting: every word of a person becomes a text node, never markup
+
+  function paint(item) {
+    const row = bubble(item);
+    const old = rows.get(item.id);
+    rows.set(item.id, row);
+    if (old) old.replaceWith(row);
+    else {
+      let after = $("items").lastElementChild;
+      while (after && (!after.dataset.id || later(after.dataset.id, item.id))) after = after.previousElementSibling;
+      if (after) after.after(row); else $("items").prepend(row);
+    }
+    for (const near of [row, row.nextElementSibling]) days(near);
+  }
+
+  function paintWaiting(one) {
+    const item = { ...one, id: "", mine: true, at: one.written };
+    const row = bubble(item, one);
+    const old = rows.get(one.key);
+    rows.set(one.key, row);
+    if (old) old.replaceWith(row); else $("items").append(row);
+    days(row);
+  }
+
+  function bubble(item, pending) {
+    const row = el("li", { className: item.mine ? "mine" : "theirs" });
+    if (item.id) row.dataset.id = item.id;
+    row.dataset.at = item.at;
+    const body = el("div", { className: "bubble" });
+    const head = el("p", { className: item.mine ? "name hidden" : "name" },
+      el("bdi", {}, item.mine ? say.you : item.name || settings.title));
+    if (item.bot) head.append(` · ${say.automatic}`);
+    body.append(head);
+    if (item.quoted) body.append(el("blockquote", { dir: "auto" }, item.quoted));
+    if (item.gone) body.append(el("p", { className: "gone" }, say.gone));
+    if (item.text) body.append(words(item));
+    for (const file of item.files || []) body.append(shownFile(file));
+    const foot = el("p", { className: "foot" }, el("time", { dateTime: new Date(item.at).toISOString() }, clock(item.at)));
+    if (item.edited) foot.append(` · ${say.edited}`);
+    if (item.mine && !item.gone) foot.append(mark(pending));
+    body.append(foot);
+    row.append(body);
+    const acts = pending ? again_(pending) : acting(item);
+    if (acts) row.append(acts);
+    if (item.choices) row.append(choosing(item));
+    return row;
+  }
+
+  function mark(pending) {
+    const said = !pending || pending.stored ? say.stored : pending.failed ? say.failed : say.sending;
+    const sign = !pending || pending.stored ? " ✓" : pending.failed ? " ⚠" : " …";
+    return el("span", { className: "mark", title: said }, el("span", { "aria-hidden": "true" }, sign), el("span", { className: "hidden" }, ` ${said}`));
+  }
+
+  function words(item) {
+    const held = el("p", { className: "text", dir: "auto" });
+    const letters = Array.from(item.text);
+    const spans = item.spans || [];
+    const cuts = [...new Set([0, letters.length, ...spans.flatMap(([, start, end]) => [start, end])])]
+      .filter((at) => at >= 0 && at <= letters.length).sort((one, other) => one - other);
+    for (let at = 0; at + 1 < cuts.length; at++) {
+      const [start, end] = [cuts[at], cuts[at + 1]];
+      const inside = spans.filter(([, from, to]) => from <= start && to >= end);
+      const text = letters.slice(start, end).join("");
+      const link = inside.find(([kind]) => kind === "link");
+      let part = link ? anchor(link[3], text) : inside.some(([kind]) => kind === "code" || kind === "pre")
+        ? document.createTextNode(text) : linked(text);
+      for (const [kind] of inside) if (TAGS[kind]) part = el(TAGS[kind], {}, part);
+      held.append(part);
+    }
+    return held;
+  }
+
+  function linked(text) {
+    const held = document.createDocumentFragment();
+    let from = 0;
+    for (const found of text.matchAll(LINK)) {
+      let url = found[0].replace(/[.,;:!?…'"»”’]+$/u, "");
+      while (url.endsWith(")") && url.split("(").length < url.split(")").length) url = url.slice(0, -1);
+      held.append(text.slice(from, found.index), anchor(url, url));
+      from = found.index + url.length;
+    }
+    held.append(text.slice(from));
+    return held;
+  }
+
+  function anchor(address, text) {
+    let url;
+    try { url = new URL(address); } catch { return document.createTextNode(text); }
+    if (!["http:", "https:", "mailto:", "tel:"].includes(url.protocol)) return document.createTextNode(text);
+    const link = el("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow ugc" }, text);
+    if (text !== address) link.title = url.href; // where it really leads
+    return link;
+  }
+
+  function shownFile(file) {
+    const called = el("bdi", {}, file.name || "?");
+    if (!file.url) return el("p", { className: "file" }, called, ` · ${file.seal ? size(file.size) : "…"}`);
+    const url = `${settings.base}/${file.url}`;
+    const link = el("a", { href: url, target: "_blank", rel: "noopener noreferrer", className: "file" });
+    if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+      link.className = "picture";
+      const picture = el("img", { src: url, alt: file.name || "", loading: "lazy" });
+      picture.onload = () => { if (nearEnd) scrollDown(); };
+      link.append(picture);
+    } else if (/^(audio|video)\//.test(file.type)) {
+      const played = el(file.type.split("/")[0], { src: url, controls: true, preload: "none" });
+      played.setAttribute("aria-label", file.name || "");
+      return played;
+    } else {
+      link.download = file.name || "";
+      link.append(called, file.size ? ` · ${size(file.size)}` : "");
+    }
+    return link;
+  }
+
+  const size = (bytes) => {
+    const [unit, one] = bytes >= 1e6 ? ["megabyte", 1e6] : ["kilobyte", 1e3];
+    return new Intl.NumberFormat(settings.language, { style: "unit", unit, maximumFractionDigits: bytes >= 1e7 ? 0 : 1 })
+      .format(Math.max(0.1, bytes / one));
+  };
+
+  function acting(item) {
+    if (item.gone) return null;
+    const held = el("div", { className: "acts" });
+    const act = (label, path, does) => {
+      const button = el("button", { type: "button", className: "plain", title: label, "aria-label": label }, icon(path));
+      button.onclick = does;
+      held.append(button);
+    };
+    act(say.reply, "M10 8V4L3 11l7 7v-4c5 0 8 2 10 5 0-6-3-11-10-11z", () => about("reply", item));
+    if (item.mine && item.key) {
+      if (!item.files) act(say.edit, "M4 16.5V20h3.5L18 9.5 14.5 6zM16 4.5 19.5 8 21 6.5 17.5 3z", () => about("edit", item));
+      act(say.delete, "M6 7h12l-1 14H7zM9 4h6l1 2h4v0H4l1-2z", () => send({ type: "withdraw", id: item.key }));
+    }
+    return held;
+  }
+
+  function again_(pending) {
+    if (!pending.failed) return null;
+    const retrying = el("button", { type: "button", className: "plain" }, say.again);
+    retrying.onclick = () => { pending.failed = false; paintWaiting(pending); flush(pending.key); };
+    const dropping = el("button", { type: "button", className: "plain" }, say.delete);
+    dropping.onclick = () => { waiting.delete(pending.key); store.drop(`out:${pending.key}`); rows.get(pending.key)?.remove(); rows.delete(pending.key); };
+    return el("div", { className: "acts always" }, retrying, dropping);
+  }
+
+  function choosing(item) {
+    const held = el("div", { className: "choices" });
+    for (const choice of item.choices) {
+      const button = el("button", { type: "button", dir: "auto" }, choice.label);
+      button.onclick = () => write(choice.label, { payload: choice.payload });
+      held.append(button);
+    }
+    return held;
+  }
+
+  const clock = (at) => new Intl.DateTimeFormat(settings.language, { hour: "2-digit", minute: "2-digit" }).format(at);
+  const dayOf = (at) => new Date(Number(at)).toDateString();
+
+  function days(row) { // a line above the first bubble of each day
+    if (!row) return;
+    row.querySelector(".day")?.remove();
+    const before = row.previousElementSibling;
+    if (before && dayOf(before.dataset.at) === dayOf(row.dataset.at)) return;
+    row.prepend(el("p", { className: "day" }, relative(Number(row.dataset.at)) ||
+      new Intl.DateTimeFormat(settings.language, { dateStyle: "long" }).format(Number(row.dataset.at))));
+  }
+
+  function relative(at) { // "today", "tomorrow", in the calendar of this browser
+    const day = (moment) => Math.round(new Date(new Date(moment).toDateString()) / (DAY * 1000));
+    const away = day(at) - day(Date.now() + offset);
+    return Math.abs(away) > 1 ? "" : new Intl.RelativeTimeFormat(settings.language, { numeric: "auto" }).format(away, "day");
+  }
+
+  let nearEnd = true;
+  $("log").addEventListener("scroll", () => {
+    const log = $("log");
+    nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  });
+  function scrollDown() { $("log").scrollTop = $("log").scrollHeight; }
+  function keepPlace(doing) {
+    const log = $("log"), below = log.scrollHeight - log.scrollTop;
+    doing();
+    log.scrollTop = log.scrollHeight - below;
+  }
+
+  // --- hours, usual time, trouble
+
+  function learn(told) {
+    facts = { open: told.open, turns: told.turns || [], usual: told.usual };
+    offset = told.now - Date.now();
+    hours();
+  }
+
+  function hours() {
+    clearTimeout(factsTimer);
+    const now = Date.now() + offset;
+    while (facts.turns?.length && facts.turns[0] <= now) { facts.turns.shift(); facts.open = !facts.open; }
+    if (facts.open === undefined) $("hours").textContent = "";
+    else if (facts.open) $("hours").textContent = say.open_now;
+    else $("hours").textContent = facts.turns.length ? fill(say.opens, { when: moment(facts.turns[0]) }) : say.closed;
+    $("hours").className = facts.open ? "open" : "";
+    $("usual").textContent = facts.usual === undefined ? "" : facts.usual < 5 * MINUTE ? say.usual_soon : fill(say.usual, { time: lasting(facts.usual) });
+    const next = facts.turns?.[0];
+    if (next) factsTimer = setTimeout(() => { hours(); if (facts.turns.length < 2) send({ type: "facts" }); }, Math.min(next - now + 500, 2 ** 31 - 1));
+  }
+
+  function moment(at) {
+    const near = relative(at);
+    const time = clock(at);
+    if (near) return `${near} ${time}`;
+    const within = at - Date.now() - offset < 6 * DAY * 1000;
+    return new Intl.DateTimeFormat(settings.language, {
+      ...(within ? { weekday: "long" } : { day: "numeric", month: "long" }), hour: "2-digit", minute: "2-digit",
+    }).format(at);
+  }
+
+  function lasting(seconds) {
+    const [unit, one] = seconds < HOUR ? ["minute", 5 * MINUTE] : seconds < 22 * HOUR ? ["hour", HOUR] : ["day", DAY];
+    const count = Math.ceil(seconds / one) * (unit === "minute" ? 5 : 1);
+    return count === 60 && unit === "minute" ? lasting(HOUR) :
+      new Intl.NumberFormat(settings.language, { style: "unit", unit, unitDisplay: "long" }).format(count);
+  }
+
+  let silent = 0;
+  function notice(words) {
+    clearTimeout(silent);
+    if (words) { $("notice").textContent = words; silent = setTimeout(notice, 8000); }
+    else if (blocked) $("notice").textContent = say.expired;
+    else if (!welcomed && (tries > 1 || !navigator.onLine)) $("notice").textContent = say.offline;
+    else $("notice").textContent = "";
+  }
+
+  // --- writing
+
+  const box = $("text");
+  function grow() {
+    box.style.height = "auto";
+    box.style.height = `${Math.min(box.scrollHeight, 140)}px`;
+    const many = Array.from(box.value.trim()).length - MOST_TEXT;
+    if (many > 0) notice(fill(say.too_long, { n: many }));
+    $("send").disabled = many > 0 || uploads.some((file) => !file.seal) || (!box.value.trim() && !uploads.length);
+  }
+
+  function submit() {
+    grow();
+    if ($("send").disabled) return;
+    const text = box.value.trim();
+    if (editing) {
+      if (text && text !== editing.text) send({ type: "edit", id: editing.key, text });
+    } else {
+      write(text, {
+        files: uploads.splice(0).map(({ seal, name, type, size }) => ({ seal, name, type, size })),
+        reply: reply ? reply.id : "", quoted: reply ? reply.text : "",
+      });
+    }
+    box.value = "";
+    about();
+    chips();
+    box.focus();
+  }
+
+  function about(what, item) {
+    reply = what === "reply" ? item : null;
+    if (editing && what !== "edit") box.value = "";
+    editing = what === "edit" ? item : null;
+    $("about").hidden = !what;
+    $("about-what").textContent = what === "edit" ? say.editing : say.replying;
+    $("about-text").textContent = what ? (item.text || item.files?.[0]?.name || "").slice(0, 120) : "";
+    name($("send"), editing ? say.save : say.send);
+    $("attach").disabled = Boolean(editing);
+    if (editing) box.value = item.text;
+    if (what) box.focus();
+    grow();
+  }
+
+  function chips() {
+    $("files").replaceChildren(...uploads.map((file) => {
+      const label = fill(say.remove, { name: file.name });
+      const button = el("button", { type: "button", className: "round small", title: label, "aria-label": label }, icon("M6 6l12 12M18 6L6 18"));
+      button.onclick = () => { file.stop.abort(); uploads.splice(uploads.indexOf(file), 1); chips(); box.focus(); };
+      return el("li", {}, el("bdi", {}, file.name), ` · ${file.seal ? size(file.size) : say.uploading}`, button);
+    }));
+    grow();
+  }
+
+  function attach(files) {
+    for (const file of files) {
+      if (editing) return;
+      if (uploads.length >= MOST_FILES) return notice(say.too_many);
+      if (file.size > MOST_FILE) notice(fill(say.too_big, { name: file.name }));
+      else if (!file.size) notice(fill(say.empty, { name: file.name }));
+      else upload(file);
+    }
+  }
+
+  async function upload(file) {
+    const one = { name: file.name || "image.png", size: file.size, seal: "", type: file.type, stop: new AbortController() };
+    uploads.push(one);
+    chips();
+    const form = new FormData();
+    form.append("file", file, one.name);
+    try {
+      const answer = await fetch(`${settings.base}/files`, {
+        method: "POST", body: form, headers: { "X-Santral-Ticket": ticket }, signal: one.stop.signal, credentials: "omit",
+      });
+      if (!answer.ok) throw new Error(answer.status);
+      const told = await answer.json();
+      Object.assign(one, { seal: told.file, name: told.name, type: told.type, size: told.size });
+    } catch {
+      if (one.stop.signal.aborted) return;
+      uploads.splice(uploads.indexOf(one), 1);
+      notice(fill(say.not_uploaded, { name: one.name }));
+    }
+    chips();
+  }
+
+  // --- the shop's page around us
+
+  let parentOrigin = "";
+  function toPage(message) {
+    if (settings.framed && parentOrigin) parent.postMessage(message, parentOrigin);
+  }
+
+  addEventListener("message", (event) => {
+    const ours = event.origin === location.origin || settings.origins.includes(event.origin);
+    if (!settings.framed || event.source !== parent || !ours || !event.data) return;
+    parentOrigin = event.origin;
+    switch (event.data.santral) {
+      case "identity": {
+        const token = event.data.token;
+        if (event.data.anew && (!token || token === identity)) { notice(); break; }
+        const changed = token !== identity;
+        identity = token;
+        blocked = "";
+        if (changed && !event.data.anew) ticket = ""; // who was logged in may be somebody else now
+        if (socket && changed) { socket.onclose = null; socket.close(); socket = null; welcomed = false; }
+        connect();
+        break;
+      }
+      case "open":
+        shown = true;
+        scrollDown();
+        if (event.data.focus) box.focus();
+        seen();
+        break;
+      case "close": shown = false;
+    }
+  });
+
+  function leave() { if (settings.framed) toPage({ santral: "close" }); }
+
+  // --- wiring
+
+  document.documentElement.style.setProperty("--color", settings.color);
+  document.documentElement.style.setProperty("--ink", settings.ink);
+  const named = (id, words, path) => { name($(id), words); $(id).append(icon(path)); };
+  named("close", say.close, "M6 6l12 12M18 6L6 18");
+  named("about-cancel", say.cancel, "M6 6l12 12M18 6L6 18");
+  named("attach", say.attach, "M8 12.5l6-6a3.2 3.2 0 0 1 4.6 4.6l-8 8a5 5 0 0 1-7.1-7.1l7.5-7.5");
+  named("send", say.send, "M4 12l16-8-5 17-3.5-7z");
+  $("log").setAttribute("aria-label", say.log);
+  $("greeting").textContent = say.greeting;
+  $("typing-words").textContent = say.typing;
+  $("older").textContent = say.older;
+  $("drop").textContent = say.drop;
+  box.placeholder = say.placeholder;
+  box.setAttribute("aria-label", say.label);
+  $("close").hidden = !settings.framed;
+  $("close").onclick = leave;
+  $("about-cancel").onclick = () => { about(); box.focus(); };
+  $("attach").onclick = () => $("pick").click();
+  $("pick").onchange = () => { attach($("pick").files); $("pick").value = ""; };
+  $("older").onclick = () => {
+    const first = [...items.keys()].reduce((best, id) => (!best || later(best, id) ? id : best), "");
+    if (first) send({ type: "older", place: place(first) });
+  };
+  $("form").onsubmit = (event) => { event.preventDefault(); submit(); };
+  box.oninput = grow;
+  box.onkeydown = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(pointer: fine)").matches) {
+      event.preventDefault();
+      submit();
+    }
+  };
+  box.onpaste = (event) => {
+    const files = event.clipboardData?.files;
+    if (files?.length) { event.preventDefault(); attach(files); }
+  };
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.isComposing) {
+      if (!$("about").hidden) about(); else leave();
+    }
+    if (event.key === "Tab" && settings.framed) { // whoever is in the chat stays in it until they close it
+      const stops = [...document.querySelectorAll("button, textarea, a[href], audio, video, [tabindex='0']")]
+        .filter((stop) => !stop.disabled && stop.getClientRects().length);
+      const [first, last] = [stops[0], stops[stops.length - 1]];
+      const turn = event.shiftKey ? document.activeElement === first && last : document.activeElement === last && first;
+      if (turn) { event.preventDefault(); turn.focus(); }
+    }
+  });
+  let over = 0;
+  addEventListener("dragenter", () => { over++; $("drop").hidden = false; });
+  addEventListener("dragleave", () => { if (--over <= 0) { over = 0; $("drop").hidden = true; } });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    over = 0;
+    $("drop").hidden = true;
+    attach(event.dataTransfer.files);
+  });
+  addEventListener("online", again);
+  addEventListener("offline", () => { if (socket) drop(socket); notice(); });
+  addEventListener("pageshow", again);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { again(); seen(); hours(); } });
+
+  unpack();
+  $("greeting").hidden = waiting.size > 0;
+  $("chat").hidden = false;
+  about();
+  notice();
+  if (settings.framed) {
+    setTimeout(connect, 1000); // a page that never answers still has its chat
+  } else connect();
+})();

@@ -1,0 +1,141 @@
+"""How an app of Meta's is set up to call us, as WhatsApp, Messenger and Instagram ask for it and change it.
+
+Rule: asking changes nothing, and changing leaves alone what somebody else may rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Sequence
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+
+from channels.channel import Finding
+from channels.errors import Misconfigured, SendFailed
+from channels.graph import TOKEN_REFUSED, Graph, shaped, those
+from channels.values import moment
+from channels.wire import Number, Wire
+
+SOON = timedelta(days=14)  # what expires sooner is said
+
+
+class Granted(Wire, frozen=True):
+    """What a permission was given for; nothing named means for everything."""
+
+    scope: str = ""
+    target_ids: list[str] = []  # noqa: RUF012  a struct copies it
+
+
+class Token(Wire, frozen=True):
+    """What Meta tells of an access token, /docs/graph-api/reference/debug_token."""
+
+    app_id: str = ""
+    is_valid: bool = False
+    expires_at: Number = 0  # seconds since 1970; 0: never
+    scopes: list[str] = []  # noqa: RUF012
+    granular_scopes: list[msgspec.Raw] = []  # noqa: RUF012
+
+    @property
+    def grants(self) -> list[Granted]:
+        return those(self.granular_scopes, Granted)
+
+    def targets(self, *scopes: str) -> tuple[str, ...]:
+        """What these permissions were given for, each once."""
+        found = (target for grant in self.grants if grant.scope in scopes for target in grant.target_ids)
+        return tuple(dict.fromkeys(found))
+
+
+class Field(Wire, frozen=True):
+    name: str = ""
+
+
+class Subscription(Wire, frozen=True):
+    """What an app is told of one kind of object, /docs/graph-api/reference/application/subscriptions."""
+
+    object: str = ""
+    callback_url: str = ""
+    active: bool = True
+    fields: list[msgspec.Raw] = []  # noqa: RUF012
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(field.name for field in those(self.fields, Field) if field.name)
+
+
+async def inspected(graph: Graph, token: str) -> Token:
+    """Ask what an access token is good for. Raises `Retry` or `Refused`."""
+    answer = await graph.call("GET", "debug_token", query={"input_token": token}, repeatable=True)
+    found = shaped(answer.get("data"), Token)
+    if found is None or not found.is_valid:
+        raise Misconfigured(TOKEN_REFUSED, provider_code="190")
+    return found
+
+
+async def subscription(graph: Graph, app: str, thing: str) -> Subscription | None:
+    """What the app is told of `thing`: "page", "instagram". None: nothing. Raises `Retry` or `Refused`."""
+    answer = await graph.call("GET", f"{app}/subscriptions", app=app, repeatable=True)
+    rows = answer.get("data")
+    found = (shaped(row, Subscription) for row in (rows if isinstance(rows, list) else ()))
+    return next((it for it in found if it is not None and it.object == thing and it.callback_url), None)
+
+
+async def subscribe(graph: Graph, app: str, thing: str, url: str, verify_token: str, fields: Collection[str]) -> None:
+    """Have the app told of `thing` at `url`, which Meta calls at once to prove it. Raises `Retry` or `Refused`."""
+    asked = {
+        "object": thing,
+        "callback_url": url,
+        "verify_token": verify_token,
+        "fields": ",".join(sorted(fields)),
+    }
+    await graph.call("POST", f"{app}/subscriptions", app=app, data=asked, repeatable=True)
+
+
+def lacking(token: Token, scopes: Collection[str]) -> tuple[str, ...]:
+    """Of these permissions, those the token does not have."""
+    granted = {*token.scopes, *(grant.scope for grant in token.grants)}
+    return tuple(sorted(set(scopes) - granted))
+
+
+def judged(token: Token, scopes: Collection[str], channel: str, now: datetime) -> tuple[Finding, ...]:
+    """How long a valid token lasts, and what it is not allowed. `channel` is the shop's word for the channel."""
+    found = []
+    if token.expires_at <= 0:
+        found.append(Finding(ok=True, what="Meta accepts the access token, and it does not expire."))
+    else:
+        ends = moment(token.expires_at, now)
+        fix = f"Make one that does not expire (Business settings, System users) and put it into channel {channel!r}."
+        soon = ends - now < SOON
+        what = f"The access token expires on {ends:%Y-%m-%d}."
+        found.append(Finding(ok=not soon, what=what, fix=fix if soon else ""))
+    if missing := lacking(token, scopes):
+        fix = f"Make the token again with these permissions and put it into channel {channel!r}."
+        found.append(Finding(ok=False, what=f"The access token lacks: {', '.join(missing)}.", fix=fix))
+    return tuple(found)
+
+
+def delivered(target: str, url: str) -> Finding:
+    """Judge where Meta delivers to: `target` is what it has, "" for nothing, and `url` is ours, "" for none."""
+    if not url:
+        fix = "Set public_url to your https address."
+        return Finding(ok=False, what="Meta has no public address to deliver to.", fix=fix)
+    if not target:
+        who = "`santral serve` sets it" if url.startswith("https://") else "it takes https addresses only"
+        return Finding(ok=True, what=f"Meta has no webhook for this channel yet: {who}.")
+    if target != url:
+        parts = urlsplit(target)
+        what = f"Meta delivers to {parts.hostname or 'an unknown address'}{parts.path} instead of here."
+        return Finding(ok=False, what=what, fix="Start `santral serve` here: it sets the webhook itself.")
+    return Finding(ok=True, what="The webhook points here.")
+
+
+async def looked(part: Awaitable[Sequence[Finding]], channel: str) -> tuple[Finding, ...]:
+    """One part of a check, whatever becomes of it: what went wrong is what it found."""
+    try:
+        return tuple(await part)
+    except Misconfigured as error:
+        fix = f"Make a token in Meta's Business settings (System users) and put it into channel {channel!r}."
+        return (Finding(ok=False, what=str(error), fix=fix),)
+    except SendFailed as error:
+        fix = f"See that the ids and api_url of channel {channel!r} are right and Meta can be reached, then try again."
+        return (Finding(ok=False, what=str(error), fix=fix),)

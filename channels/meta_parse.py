@@ -1,0 +1,458 @@
+"""What Messenger and Instagram tell, read as what a customer did. Pure: the same bytes give the same events.
+
+Rule: one odd field never costs a message, and of a story nothing but its link is kept: Meta forbids to keep the rest.
+Pages are below https://developers.facebook.com/documentation/business-messaging.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import msgspec
+
+from channels.graph import Envelope, told_at, walked
+from channels.message import (
+    Address,
+    Attachment,
+    Edited,
+    Event,
+    Proof,
+    Reacted,
+    ReadUpTo,
+    Receipt,
+    Received,
+    SentElsewhere,
+    Status,
+    Unreadable,
+    Withdrawn,
+)
+from channels.meta_wire import (
+    Delivery,
+    Edit,
+    Item,
+    Load,
+    Message,
+    OptIn,
+    Piece,
+    Postback,
+    Reaction,
+    Read,
+    Referral,
+    ReplyTo,
+)
+from channels.values import name, on_map, shown_filename
+from channels.wire import decoded
+
+# --- facts
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What surrounds an event, and events nobody said: which of several programs may answer, payments, games.
+FRAME = words("sender recipient timestamp hop_context prior_message")
+NOT_SAID = words(
+    "pass_thread_control take_thread_control request_thread_control app_roles account_linking account_update "
+    "policy_enforcement payment pre_checkout checkout_update game_play"
+)
+APPS: Mapping[str, str] = {"263902037430900": "Page inbox"}  # /messenger-platform/conversation-routing
+THUMBS = words("369239263222822 369239343222814 369239383222810")  # the thumb in its three sizes
+MOODS: Mapping[str, str] = {
+    "smile": "😆",
+    "angry": "😠",
+    "sad": "😢",
+    "wow": "😮",
+    "love": "❤️",
+    "like": "👍",
+    "dislike": "👎",
+}
+# Media type and name of what the sender's app does not name itself.
+FILES: Mapping[str, tuple[str, str]] = {
+    "image": ("image/jpeg", "image"),
+    "sticker": ("image/png", "sticker"),
+    "video": ("video/mp4", "video"),
+    "audio": ("audio/mp4", "audio"),
+    "file": ("application/octet-stream", "file"),
+}
+SUFFIXES: Mapping[str, str] = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".wav": "audio/wav",
+    ".pdf": "application/pdf",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".doc": "application/msword",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xls": "application/vnd.ms-excel",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".zip": "application/zip",
+}
+SHARED = words("fallback share ig_reel reel ig_post")  # a link with a title
+WEB = re.compile(r"https?://[^\s<>\"]{1,4000}", re.IGNORECASE)
+INSTAGRAM = "https://www.instagram.com"  # links to reels come without it
+MOST_EDITS = 999  # people get five; what is told beyond is not believed
+
+# --- reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose events are read: a channel of ours, and the page or Instagram account that it answers for."""
+
+    channel: str
+    kind: str  # of its customers' addresses
+    object: str  # of the envelopes: "page", "instagram"
+    id: str
+
+    def address(self, id: str) -> Address:
+        """Ids of people count for one page or account only, so theirs is part of the address."""
+        return Address(kind=self.kind, value=f"{self.id}:{id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What every part of one event is read with."""
+
+    account: Account
+    at: datetime
+    body: bytes
+    customer: str = ""
+    when: datetime
+    stamp: str = ""
+    ours: bool = False  # said by the shop, not to it
+    quiet: bool = False
+
+    @property
+    def sender(self) -> Address:
+        return self.account.address(self.customer)
+
+    def unreadable(self, reason: str) -> tuple[Event, ...]:
+        return (Unreadable(channel=self.account.channel, reason=reason, raw=self.body),)
+
+    def received(self, external_id: str, *, quiet: bool = False, **said: Any) -> Received:
+        return Received(
+            channel=self.account.channel,
+            external_id=external_id,
+            sender=self.sender,
+            sent_at=self.when,
+            proof=Proof.PLATFORM,
+            retractable=True,
+            quiet=self.quiet or quiet,
+            raw=self.body,
+            **said,
+        )
+
+
+def read(account: Account, body: bytes, at: datetime) -> tuple[Event, ...]:
+    """Read a webhook. Raises `Malformed`.
+
+    Entries of other accounts are other channels'. What comes as `standby`, while another program has the talk, is
+    shown and answered by people only.
+    """
+    reading = Reading(account=account, at=at, body=body, when=at)
+
+    def told(envelope: Envelope) -> Iterator[Event]:
+        if envelope.object != account.object:
+            return
+        for entry in envelope.entries():
+            if entry is None:
+                yield from reading.unreadable("an entry that is none")
+            elif entry.account == account.id:
+                for raw in entry.messaging:
+                    yield from events(reading, raw, quiet=False)
+                for raw in entry.standby:
+                    yield from events(reading, raw, quiet=True)
+
+    return walked(body, told)
+
+
+def events(told: Reading, raw: msgspec.Raw, *, quiet: bool) -> Iterator[Event]:
+    item = decoded(raw, Item)
+    if item is None:
+        yield from told.unreadable("an event that is none")
+        return
+    parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    sender, recipient = str(item.sender.id)[:128], str(item.recipient.id)[:128]
+    ours = item.message.is_echo or sender == told.account.id
+    reading = Reading(
+        account=told.account,
+        at=told.at,
+        body=told.body,
+        customer=recipient if ours else sender,
+        when=told_at(item.timestamp, told.at),
+        stamp=name(str(item.timestamp), 32),
+        ours=ours,
+        quiet=quiet,
+    )
+    if sender and sender == recipient:
+        return  # to oneself, as one tries things out
+    for kind, part in parts.items():
+        if kind in FRAME or kind in NOT_SAID or (ours and kind != "message"):
+            continue
+        if reading.customer:
+            yield from READERS.get(kind, unknown(kind))(reading, part)
+        elif kind != "optin":  # a box ticked on a page names nobody who could be written to
+            yield from reading.unreadable("an event of nobody")
+
+
+def said(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    message = decoded(raw, Message)
+    if message is None:
+        return reading.unreadable("a message without its id")
+    if reading.ours:
+        return echoed(reading, message)
+    if message.is_deleted:
+        channel, mid = reading.account.channel, message.mid
+        return (Withdrawn(channel=channel, external_id=mid, sender=reading.sender, at=reading.when, erase=True),)
+    return (reading.received(message.mid, **content(message)),)
+
+
+def echoed(reading: Reading, message: Message) -> tuple[Event, ...]:
+    """What was sent in the shop's name; our own when it carries our id. What was taken back there is told nobody."""
+    if message.is_deleted:
+        return ()
+    channel = reading.account.channel
+    if delivery := own_id(message.metadata):
+        receipt = Receipt(
+            channel=channel, status=Status.SENT, at=reading.when, external_id=message.mid, delivery=delivery
+        )
+        return (receipt,)
+    told = content(message)
+    return (
+        SentElsewhere(
+            channel=channel,
+            external_id=message.mid,
+            to=reading.sender,
+            at=reading.when,
+            app=APPS.get(str(message.app_id), ""),
+            raw=reading.body,
+            **{key: told[key] for key in ("text", "attachments", "stub", "reply_to")},
+        ),
+    )
+
+
+def edited(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    """Edits may overtake each other within one moment, so their number is added to it."""
+    edit = decoded(raw, Edit)
+    if edit is None:
+        return reading.unreadable("an edit without its id")
+    count = str(edit.num_edit)
+    number = min(int(count[:4]), MOST_EDITS) if count.isascii() and count.isdigit() else 0
+    if not edit.text:
+        return reading.unreadable("an edit without its words") if number else ()
+    edited_at = reading.when + timedelta(microseconds=number)
+    return (Edited(message=reading.received(edit.mid, text=edit.text), edited_at=edited_at),)
+
+
+def pressed(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    press = decoded(raw, Postback)
+    if press is None:
+        return reading.unreadable("a button press that is none")
+    text = press.title or press.payload
+    external_id, stub = press.mid or unnamed(reading, "postback"), "" if text else "postback"
+    quoted = about(press.referral)
+    return (reading.received(external_id, text=text, payload=press.payload, quoted=quoted, stub=stub),)
+
+
+def referred(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    """They followed a link or an ad into a talk that is there already, and have said nothing yet."""
+    referral = decoded(raw, Referral) or Referral()
+    external_id, quoted = unnamed(reading, "referral"), about(referral)
+    return (reading.received(external_id, quiet=True, payload=referral.ref, quoted=quoted, stub="referral"),)
+
+
+def opted(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    told = decoded(raw, OptIn) or OptIn()
+    payload = told.ref or told.payload
+    return (reading.received(unnamed(reading, "optin"), quiet=True, payload=payload, stub="optin"),)
+
+
+def reacted(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    reaction = decoded(raw, Reaction)
+    if reaction is None:
+        return reading.unreadable("a reaction without its message")
+    emoji = name(reaction.emoji, 16) or MOODS.get(reaction.reaction, "❔")
+    return (
+        Reacted(
+            channel=reading.account.channel,
+            external_id=reaction.mid,
+            sender=reading.sender,
+            emoji="" if reaction.action == "unreact" else emoji,
+            at=reading.when,
+        ),
+    )
+
+
+def delivered(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    """Only by the ids it names: that everything until a moment arrived is nothing we could tell of a delivery."""
+    delivery = decoded(raw, Delivery) or Delivery()
+    return tuple(receipt(reading, Status.DELIVERED, mid) for mid in delivery.mids if mid)
+
+
+def seen(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
+    """Messenger tells until when everything was read, Instagram which message was."""
+    told = decoded(raw, Read) or Read()
+    if told.mid:
+        return (receipt(reading, Status.READ, told.mid),)
+    until = told_at(told.watermark, reading.when)
+    return (ReadUpTo(channel=reading.account.channel, reader=reading.sender, at=until),)
+
+
+def unknown(kind: str) -> Callable[[Reading, msgspec.Raw], tuple[Event, ...]]:
+    """A kind of event newer than this file: shown by its name, and kept."""
+    called = name(kind, 40) or "?"
+    return lambda reading, raw: (reading.received(unnamed(reading, called), quiet=True, stub=called),)
+
+
+READERS: Mapping[str, Callable[[Reading, msgspec.Raw], tuple[Event, ...]]] = {
+    "message": said,
+    "message_edit": edited,
+    "postback": pressed,
+    "referral": referred,
+    "optin": opted,
+    "reaction": reacted,
+    "delivery": delivered,
+    "read": seen,
+}
+
+# --- parts of a message
+
+
+def receipt(reading: Reading, status: Status, mid: str) -> Receipt:
+    return Receipt(channel=reading.account.channel, status=status, at=reading.when, external_id=mid)
+
+
+def unnamed(reading: Reading, kind: str) -> str:
+    """An id for what comes without one, the same whenever it comes again."""
+    return f"{kind}:{reading.customer}:{reading.stamp}"
+
+
+def own_id(metadata: str) -> UUID | None:
+    """The delivery of ours that an echo names, None when these are another program's words."""
+    try:
+        found = UUID(metadata)
+    except ValueError:
+        return None
+    return found if str(found) == metadata else None
+
+
+def content(message: Message) -> dict[str, Any]:
+    """Everything of `Received` that tells what was said."""
+    lines, files, stub = [message.text], [], ""
+    for number, piece in enumerate(pieces(message.attachments)):
+        told, file, kind = shown(piece, message.mid, number)
+        lines += [line for line in told.split("\n") if line not in "\n".join(lines)]
+        files += [file] if file else []
+        stub = stub or kind
+    reply, referral = message.reply_to or ReplyTo(), message.referral
+    quoted = about(referral)
+    if reply.story is not None:
+        quoted, stub = web(reply.story.url), stub or "story_reply"
+    text = "\n".join(filter(None, lines))
+    if message.is_unsupported:
+        stub = "unsupported"
+    elif not (text or files or stub):
+        stub = "empty"
+    ref = referral.ref if referral else ""
+    return {
+        "text": text,
+        "attachments": tuple(files),
+        "payload": (message.quick_reply.payload if message.quick_reply else "") or ref,
+        "reply_to": reply.mid,
+        "quoted": quoted,
+        "stub": stub,
+    }
+
+
+def pieces(raw: msgspec.Raw) -> Iterator[Piece]:
+    """Attachments come as a list, and a single one sometimes by itself."""
+    try:
+        listed = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
+    except msgspec.ValidationError:
+        listed = [raw]
+    for one in listed:
+        yield decoded(one, Piece) or Piece()
+
+
+def shown(piece: Piece, mid: str, number: int) -> tuple[str, Attachment | None, str]:
+    """The words, the file and the stub of one attachment."""
+    load = piece.payload or Load()
+    link, title = web(load.url or piece.url), name(load.title or piece.title, 300)
+    match piece.type:
+        case "image" if str(load.sticker_id) in THUMBS:
+            return "👍", None, ""
+        case "like_heart":
+            return "❤️", None, ""
+        case "story_mention":
+            return link, None, "story_mention"
+        case "location" if load.coordinates:
+            place = on_map(load.coordinates.lat, load.coordinates.long)
+            return "\n".join(filter(None, (title, place))), None, ""
+        case "image" | "video" | "audio" | "file" | "sticker" if link:
+            return "", file_at(link, piece.type, mid, number), ""
+        case kind if kind in SHARED and (link or title or load.url or piece.url):
+            return "\n".join(filter(None, (title, link or name(load.url or piece.url, 300)))), None, ""
+        case kind:
+            return title, None, name(kind, 40) or "unknown"
+
+
+def file_at(link: str, kind: str, mid: str, number: int, **told: Any) -> Attachment:
+    """A file behind a link that dies soon; the message's id brings a fresh one."""
+    media_type, called = FILES[kind]
+    filename = shown_filename(unquote(PurePosixPath(urlsplit(link).path).name))
+    suffix = PurePosixPath(filename).suffix.lower()
+    named = SUFFIXES.get(suffix, "")
+    if named and (kind == "file" or named.partition("/")[0] == media_type.partition("/")[0]):
+        media_type = named
+    ending = next((it for it, its_type in SUFFIXES.items() if its_type == media_type), "")
+    whole = {
+        "media_type": media_type,
+        "filename": filename if kind == "file" and suffix else f"{called}{ending}",
+        "ref": json.dumps({"url": link, "mid": mid, "n": number}, separators=(",", ":")),
+        "unique_ref": f"{mid}:{number}",
+    }
+    return Attachment(**whole | {key: value for key, value in told.items() if value})
+
+
+def web(told: str) -> str:
+    """A link as far as it is one: Meta also sends names of files, and reels without their host."""
+    link = f"{INSTAGRAM}{told}" if told.startswith("/") and not told.startswith("//") else told
+    if not WEB.fullmatch(link):
+        return ""
+    try:
+        return link if urlsplit(link).hostname else ""
+    except ValueError:
+        return ""
+
+
+def about(referral: Referral | None) -> str:
+    """What brought them here, in words: an ad, a product, a page."""
+    if referral is None:
+        return ""
+    if referral.ads_context_data and (title := name(referral.ads_context_data.ad_title, 300)):
+        return title
+    if ad := name(str(referral.ad_id), 64):
+        return f"ad {ad}"
+    if referral.product and (product := name(str(referral.product.id), 64)):
+        return f"product {product}"
+    return web(referral.referer_uri)
