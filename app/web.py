@@ -136,7 +136,8 @@ class Web:
         except Exception:  # noqa: BLE001 - as for webhooks
             figures.REFUSED.labels(request.match_info["name"], "handshake").inc()
             return web.Response(status=403)
-        return web.Response(text=answer)
+        kind = self._channels[request.match_info["name"]].capabilities.handshake
+        return web.Response(text=answer, content_type=kind)
 
     async def slack_events(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -13,18 +13,20 @@ from typing import Protocol, runtime_checkable
 from channels.message import Address, Attachment, Event, Letter, Outgoing, Profile, Received
 
 Measure = Callable[[str], int]
+AT_WILL = timedelta(milliseconds=50)  # between two sends at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """At most `count` sends every `per`, evenly spread."""
+    """At most `count` sends every `per`: evenly spread, or at will where the provider says when to wait (`at_will`)."""
 
     count: float
     per: timedelta = timedelta(seconds=1)
+    at_will: bool = False
 
     @property
     def spacing(self) -> timedelta:
-        return self.per / self.count
+        return AT_WILL if self.at_will else self.per / self.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Capabilities:
     links: bool = False  # files leave as `Attachment.link`, which the provider or the customer fetches from us
     echoes: bool = False  # what the shop sends elsewhere is told us
     answer: tuple[str, str] = ("", "text/plain")  # body and content type of our answer to a webhook, whatever it was
+    handshake: str = "text/plain"  # the content type of our answer to a handshake
     misses: timedelta | None = None  # how often to ask for what its webhook did not bring; see `CatchesUp`
     live: bool = False  # customers look at what is sent while it is sent: whoever shows it to them is told at once
     experimental: bool = False

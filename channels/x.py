@@ -54,7 +54,9 @@ CAPABILITIES = Capabilities(
     max_caption=10_000,
     media={media_type: most for media_type, (_, most) in CATEGORIES.items()},
     receipts=frozenset({"read"}),
-    rate=Rate(count=15, per=timedelta(minutes=15)),  # /x-api/fundamentals/rate-limits, and 1,440 a day
+    # /x-api/fundamentals/rate-limits, and 1,440 a day. X says when the fifteen are used up, and until when.
+    rate=Rate(count=15, per=timedelta(minutes=15), at_will=True),
+    handshake="application/json",
     echoes=True,
     misses=timedelta(minutes=15),
     experimental=True,
