@@ -25,13 +25,15 @@ from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
 from app.problems import ConfigProblems
 from app.triage import finding as learned_model
 from channels import registry
-from channels.channel import Checks, Finding
+from channels.channel import Approves, Channel, Checks, Finding
 from channels.errors import ChannelError, Retry
 from desk.notices import redacted
 from desk.slack import Identity, Refusal, Slack
 from inbox.store.database import Database, credentials
 from inbox.work import Failed, Wait
+from templates.approved import Approved, ApprovedTemplate
 from templates.catalog import LAST_RESORT, Catalog
+from templates.reply import BadReplies
 
 SECONDS = 10.0  # for one server to answer: a person is waiting for the result
 SLACK_AWAY = (
@@ -281,7 +283,7 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
             return (_well(f"{channel.name}: set up. Write to it once to see that a message arrives."),)
         url = f"{config.public_url}/webhooks/{channel.name}" if config.public_url else ""
         async with asyncio.timeout(2 * SECONDS):  # a check may need two answers
-            found = await adapter.check(url)
+            found = [*await adapter.check(url), *await _templates(config, channel, adapter)]
         return [replace(one, what=f"{channel.name}: {one.what}") for one in found]
     except TimeoutError:
         fix = f"Check the network, and {reached_by(channel)} of channel {channel.name!r}, then try again."
@@ -295,6 +297,33 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
         return (_wrong(f"{channel.name}: {_ended(error)}", fix),)
     finally:
         await adapter.close()
+
+
+async def _templates(config: Config, channel: ChannelConfig, adapter: Channel) -> Sequence[Finding]:
+    """Whether the provider has approved what the shop lists for this channel."""
+    listed = [made for made in _approved(config) if made.channel == channel.name]
+    if not listed or not isinstance(adapter, Approves):
+        return ()
+    states = {(name, language): state for name, language, state in await adapter.approved()}
+    wrong = []
+    for made in listed:
+        state = states.get((made.name, made.language))
+        if state is None:
+            others = sorted(language for name, language in states if name == made.name)
+            fix = f"It is approved there in: {', '.join(others)}." if others else "Have it approved, or take it out."
+            wrong.append(_wrong(f"the provider has no template {made.name} in {made.language}.", fix))
+        elif state.lower() != "approved":
+            what = f"the template {made.name} in {made.language} is {state.lower()} at the provider."
+            wrong.append(_wrong(what, "Until it is approved it cannot be sent. The provider says there why it is not."))
+    return wrong or (_well(f"all {len(listed)} templates listed for it are approved."),)
+
+
+def _approved(config: Config) -> Sequence[ApprovedTemplate]:
+    """The listed templates; what is wrong with the file itself `deciding` tells."""
+    try:
+        return Approved.load(config.shop.languages, config.templates, shop=config.shop.name).templates
+    except (BadReplies, OSError):
+        return ()
 
 
 def reached_by(channel: ChannelConfig) -> str:

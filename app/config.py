@@ -33,6 +33,7 @@ from app.config_sections import (
     ChannelConfig,
     ContactConfig,
     EmailConfig,
+    MetaConfig,
     Section,
     ShopConfig,
     SlackConfig,
@@ -116,12 +117,22 @@ class IntakeConfig(StoreConfig, PublicConfig):
         """What a channel's adapter is made with: its own keys, and what else of the configuration it has to know."""
         if isinstance(channel, TwilioConfig):  # each message it sends says where to tell what became of it
             return {**channel.settings(), "webhook_url": self.webhook_url(channel)}
+        if isinstance(channel, MetaConfig):  # Meta brings what all accounts of one app are told to one address
+            return {**channel.settings(), "siblings": self._siblings(channel)}
         if isinstance(channel, WebchatConfig):
             return {**channel.settings(), "public_url": self.public_url or ""}
         if not isinstance(channel, EmailConfig):
             return channel.settings()
         ours = [address for c in self.channels if isinstance(c, EmailConfig) for address in (c.address, *c.aliases)]
         return {**channel.settings(), "mailboxes": tuple(dict.fromkeys(ours)), "timezone": self.shop.timezone}
+
+    def _siblings(self, channel: MetaConfig) -> tuple[tuple[str, str], ...]:
+        """Account and name of every other channel of the same kind and the same app of Meta's."""
+        return tuple(
+            (str(getattr(other, other.account)), other.name)
+            for other in self.channels
+            if isinstance(other, type(channel)) and other.app_secret == channel.app_secret and other is not channel
+        )
 
 
 class Config(IntakeConfig):

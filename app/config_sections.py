@@ -382,6 +382,7 @@ class MetaConfig(ChannelSection):
     verify_token: Secret = Field(examples=["${META_VERIFY_TOKEN}"])
     api_url: Url = "https://graph.facebook.com"
     receives: ClassVar[str] = "webhook"
+    account: ClassVar[str]  # the key that names whose events these are
 
 
 class WhatsAppConfig(MetaConfig):
@@ -391,12 +392,14 @@ class WhatsAppConfig(MetaConfig):
     kind: Literal["whatsapp"]
     phone_number_id: Digits = Field(examples=["106540352242922"])
     business_account_id: Digits | None = None
+    account: ClassVar[str] = "phone_number_id"
 
 
 class MessengerConfig(MetaConfig):
     name: Name = Field(examples=["messenger"])
     kind: Literal["messenger"]
     page_id: Digits = Field(examples=["108264108264108"])
+    account: ClassVar[str] = "page_id"
 
 
 class InstagramConfig(MetaConfig):
@@ -406,6 +409,7 @@ class InstagramConfig(MetaConfig):
     page_id: Digits | None = None
     instagram_app_secret: Secret | None = None
     token_until: date | None = None
+    account: ClassVar[str] = "ig_id"
 
 
 class XConfig(ChannelSection):

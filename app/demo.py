@@ -1,4 +1,4 @@
-"""`santral demo`: the real program between emulators of Telegram, mail and Slack, with a page to play all sides.
+"""`santral demo`: the real program between emulators of every provider and Slack, with a page to play all sides.
 
 Rule: nothing is faked inside Santral. It runs as `serve`, in a process of its own, configured by a file like anyone's.
 """
@@ -26,6 +26,7 @@ from rich.console import Console
 from app.config import load
 from app.policy import policy_of
 from app.postgres import DataDirTaken, find, running
+from sandbox.lines import sections
 
 TOKEN = "4711:demo-token-of-the-emulated-telegram"  # noqa: S105 - of the emulator
 SECRET = "demo-webhook-secret"  # noqa: S105 - of the emulator
@@ -104,6 +105,15 @@ from_name = "Kumbara"
 imap = "imap://{login}@127.0.0.1:{imap}"
 smtp = "smtp://{login}@127.0.0.1:{smtp}"
 trusted_authserv = ["mx.kumbara.example"]
+
+[[channels]]
+name = "chat"
+kind = "webchat"
+title = "Kumbara"
+color = "#b8481f"
+origins = ["{page}"]
+
+{apps}
 """
 
 RULES = """\
@@ -156,7 +166,7 @@ async def _demo(port: int, browser: bool) -> None:
             config.write_text(
                 CONFIG.format(
                     app=app, port=app.rpartition(":")[2], database=database.dsn, page=page, token=TOKEN, secret=SECRET,
-                    mailbox=MAILBOX, login=f"{quote(MAILBOX, safe='')}:{MAILBOX_PASSWORD}", imap=imap, smtp=smtp,
+                    mailbox=MAILBOX, login=f"{quote(MAILBOX, safe='')}:{MAILBOX_PASSWORD}", imap=imap, smtp=smtp, apps=sections(page),
                 ),
                 encoding="utf-8",
             )  # fmt: skip
@@ -182,7 +192,7 @@ async def _demo(port: int, browser: bool) -> None:
         if stop.is_set():
             return
         console.print(f"\n  [bold]Santral is running:[/] [link={page}/]{page}/[/link]")
-        console.print("  Customers' phones and mailboxes on the left, Slack on the right.")
+        console.print("  Customers' phones, mailboxes and browsers on the left, Slack on the right.")
         console.print("  At the top right stands the shop's clock. It can be turned.")
         console.print(f"  [dim]Its log: {FOLDER / 'santral.log'}[/]")
         console.print("  Ctrl-C ends it.\n")
@@ -253,7 +263,10 @@ async def _answers(url: str, process: Process, log: Path, stop: asyncio.Event) -
 
 
 async def _connect(page: str, app: str) -> None:
-    """Point the emulated Telegram at Santral, as `serve` does by itself where it has a public https address."""
+    """Point the emulated Telegram at Santral, as `serve` does by itself where it has a public https address.
+
+    The page has told the other emulators when it started.
+    """
     url = f"{page}/telegram/bot{TOKEN}/setWebhook"
     values = {"url": f"{app}/webhooks/kumbara-bot", "secret_token": SECRET, "allowed_updates": "[]"}
     async with aiohttp.ClientSession() as session, session.post(url, data=values) as answer:

@@ -278,6 +278,18 @@ class Reconciles(Protocol):
 
 
 @runtime_checkable
+class Approves(Protocol):
+    """The provider can be asked which templates it has approved."""
+
+    async def approved(self) -> Sequence[tuple[str, str, str]]:
+        """Name, language and state ("approved", "rejected", "paused"…) of each, as the provider spells them.
+
+        Raises `Retry` or `Refused`.
+        """
+        ...
+
+
+@runtime_checkable
 class Checks(Protocol):
     """The set-up can be looked at from outside. Called by `santral check`; changes nothing anywhere."""
 

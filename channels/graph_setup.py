@@ -5,7 +5,7 @@ Rule: asking changes nothing, and changing leaves alone what somebody else may r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -114,14 +114,26 @@ def judged(token: Token, scopes: Collection[str], channel: str, now: datetime) -
     return tuple(found)
 
 
-def delivered(target: str, url: str) -> Finding:
-    """Judge where Meta delivers to: `target` is what it has, "" for nothing, and `url` is ours, "" for none."""
+def beside(url: str, names: Iterable[str]) -> dict[str, str]:
+    """The webhooks of further channels, with their names, by ours; nothing where there is none."""
+    return {f"{url.rpartition('/')[0]}/{name}": name for name in names} if url else {}
+
+
+def delivered(target: str, url: str, siblings: Iterable[str] = ()) -> Finding:
+    """Judge where Meta delivers to: `target` is what it has, "" for nothing, and `url` is ours, "" for none.
+
+    `siblings` are the channels that pass on what they are told for this one.
+    """
     if not url:
         fix = "Set public_url to your https address."
         return Finding(ok=False, what="Meta has no public address to deliver to.", fix=fix)
     if not target:
         who = "`santral serve` sets it" if url.startswith("https://") else "it takes https addresses only"
         return Finding(ok=True, what=f"Meta has no webhook for this channel yet: {who}.")
+    if (passing := beside(url, siblings).get(target)) is not None:
+        return Finding(
+            ok=True, what=f"The webhook points to channel {passing!r}, which passes on what is for this one."
+        )
     if target != url:
         parts = urlsplit(target)
         what = f"Meta delivers to {parts.hostname or 'an unknown address'}{parts.path} instead of here."

@@ -80,6 +80,7 @@ class InstagramConfig:
     instagram_app_secret: str | None = field(default=None, repr=False)  # either of the two may sign webhooks
     token_until: date | None = None  # nobody can be asked when a token of graph.instagram.com ends
     api_url: str = "https://graph.facebook.com"
+    siblings: tuple[tuple[str, str], ...] = ()  # account and channel of the app's others, told at the same address
     send_seconds: float = 10  # an answer later than this leaves the outcome in doubt
 
     @property
@@ -126,6 +127,7 @@ class Instagram:
             scopes=SCOPES,
             token=config.access_token,
             verify_token=config.verify_token,
+            siblings=tuple(channel for _, channel in config.siblings),
             asked=not config.by_itself,
         )
         self._graph = Graph(
@@ -147,7 +149,7 @@ class Instagram:
         return graph.answer(request, self.config.verify_token)
 
     def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
-        return read(self._account, request.body, at)
+        return read(self._account, request.body, at, self.config.siblings)
 
     async def send(self, message: Outgoing) -> str:
         told = meta_calls.body(message, self._account, marked=False)

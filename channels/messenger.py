@@ -77,6 +77,7 @@ class MessengerConfig:
     app_secret: str = field(repr=False)
     verify_token: str = field(repr=False)
     api_url: str = "https://graph.facebook.com"
+    siblings: tuple[tuple[str, str], ...] = ()  # page and channel of the app's others, told at the same address
     send_seconds: float = 10  # an answer later than this leaves the outcome in doubt
 
 
@@ -114,6 +115,7 @@ class Messenger:
             scopes=SCOPES,
             token=config.access_token,
             verify_token=config.verify_token,
+            siblings=tuple(channel for _, channel in config.siblings),
         )
         self._graph = Graph(
             "Messenger", config.api_url, config.access_token, config.app_secret, seconds=config.send_seconds
@@ -129,7 +131,7 @@ class Messenger:
         return graph.answer(request, self.config.verify_token)
 
     def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
-        return read(self._account, request.body, at)
+        return read(self._account, request.body, at, self.config.siblings)
 
     async def send(self, message: Outgoing) -> str:
         told = meta_calls.body(message, self._account, marked=True)

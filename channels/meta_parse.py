@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -163,13 +163,16 @@ class Reading:
         )
 
 
-def read(account: Account, body: bytes, at: datetime) -> tuple[Event, ...]:
+def read(account: Account, body: bytes, at: datetime, siblings: Iterable[tuple[str, str]] = ()) -> tuple[Event, ...]:
     """Read a webhook. Raises `Malformed`.
 
-    Entries of other accounts are other channels'. What comes as `standby`, while another program has the talk, is
-    shown and answered by people only.
+    `siblings` are the accounts of the same app that are channels too, with their names: Meta tells all of them at one
+    address, so what they are told is theirs. Entries of others are nobody's. What comes as `standby`, while another
+    program has the talk, is shown and answered by people only.
     """
     reading = Reading(account=account, at=at, body=body, when=at)
+    known = {id: replace(reading, account=replace(account, channel=name, id=id)) for id, name in siblings}
+    known[account.id] = reading
 
     def told(envelope: Envelope) -> Iterator[Event]:
         if envelope.object != account.object:
@@ -177,11 +180,11 @@ def read(account: Account, body: bytes, at: datetime) -> tuple[Event, ...]:
         for entry in envelope.entries():
             if entry is None:
                 yield from reading.unreadable("an entry that is none")
-            elif entry.account == account.id:
+            elif (here := known.get(entry.account)) is not None:
                 for raw in entry.messaging:
-                    yield from events(reading, raw, quiet=False)
+                    yield from events(here, raw, quiet=False)
                 for raw in entry.standby:
-                    yield from events(reading, raw, quiet=True)
+                    yield from events(here, raw, quiet=True)
 
     return walked(body, told)
 

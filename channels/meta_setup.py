@@ -1,7 +1,8 @@
 """How a page or an Instagram account is set up to tell us what its customers write.
 
-Rule: the app's own webhook is set only where there is none. Where it leads elsewhere, another channel or program relies
-on it, and nothing is changed: unlike WhatsApp, Meta knows one address for all pages of an app.
+Rule: the app's own webhook is set only where there is none, for Meta knows one address for all pages of an app. Where
+it leads to another channel of ours, that one passes on what is for this one; where it leads elsewhere, another program
+relies on it, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Setup:
     scopes: frozenset[str]
     token: str = field(repr=False)
     verify_token: str = field(repr=False)
+    siblings: tuple[str, ...] = ()  # channels of the same app
     asked: bool = True  # off where neither the token nor the app's webhook can be asked about
 
 
@@ -109,7 +111,7 @@ async def check(
         if token is None:
             return ()
         app = await subscription(graph, token.app_id, setup.object)
-        where = delivered(app.callback_url if app else "", url)
+        where = delivered(app.callback_url if app else "", url, setup.siblings)
         if not where.ok:
             fix = f"In the app's console, Webhooks, \"{setup.object}\", enter {url} and the channel's verify_token."
             where = replace(where, fix=fix)

@@ -6,15 +6,10 @@ RFC 5849, https://docs.x.com/fundamentals/authentication/oauth-1-0a/creating-a-s
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import parse_qsl, quote, urlsplit
-
-PORTS = {"http": 80, "https": 443}
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,41 +33,24 @@ def header(
 ) -> str:
     """The `Authorization` of one request. `query` is what is sent besides what stands in `url`.
 
-    `nonce` must not come twice. A clock more than some minutes wrong is refused.
+    `nonce` must not come twice. A clock more than some minutes wrong is refused. Raises ValueError for what is no
+    web address.
     """
-    told = {
-        "oauth_consumer_key": keys.consumer_key,
-        "oauth_nonce": nonce,
-        "oauth_signature_method": "HMAC-SHA1",
-        "oauth_timestamp": str(int(at.timestamp())),
-        "oauth_token": keys.token,
-        "oauth_version": "1.0",
-    }
-    in_url = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    told["oauth_signature"] = signature(keys, method, url, (*told.items(), *in_url, *(query or {}).items()))
-    return "OAuth " + ", ".join(f'{encoded(key)}="{encoded(value)}"' for key, value in sorted(told.items()))
+    from oauthlib.oauth1 import Client  # with the first signature: shops without X do without it
 
-
-def signature(keys: Keys, method: str, url: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """The signature over all `parameters`: those of the query, of a form, and OAuth's own."""
-    key = f"{encoded(keys.consumer_secret)}&{encoded(keys.token_secret)}"
-    digest = hmac.new(key.encode(), base_string(method, url, parameters).encode(), hashlib.sha1)
-    return base64.b64encode(digest.digest()).decode()
-
-
-def base_string(method: str, url: str, parameters: Iterable[tuple[str, str]]) -> str:
-    pairs = sorted((encoded(key), encoded(value)) for key, value in parameters)
-    listed = "&".join(f"{key}={value}" for key, value in pairs)
-    return "&".join((method.upper(), encoded(bare(url)), encoded(listed)))
-
-
-def bare(url: str) -> str:
-    """The address without query and fragment, and without the port its scheme has anyway (RFC 5849 §3.4.1.2)."""
+    client = Client(
+        keys.consumer_key,
+        client_secret=keys.consumer_secret,
+        resource_owner_key=keys.token,
+        resource_owner_secret=keys.token_secret,
+        nonce=nonce,
+        timestamp=str(int(at.timestamp())),
+    )
     parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-    host = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port and parts.port != PORTS.get(scheme) else ""
-    return f"{scheme}://{host}{port}{parts.path or '/'}"
+    # Written anew, because it takes only queries in which everything is encoded that could be.
+    told = urlencode((*parse_qsl(parts.query, keep_blank_values=True), *(query or {}).items()), errors="replace")
+    _, headers, _ = client.sign(urlunsplit(parts._replace(query=told)), method)
+    return str(headers["Authorization"])
 
 
 def encoded(text: str) -> str:

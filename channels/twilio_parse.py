@@ -30,6 +30,7 @@ from channels.message import (
     Unreadable,
 )
 from channels.opting import Wish, wish
+from channels.phones import dialled
 from channels.twilio_codes import told
 from channels.values import E164, media_type, name, on_map
 from channels.wire import clean
@@ -243,11 +244,11 @@ REFERRAL = ("ReferralHeadline", "ReferralBody", "ReferralSourceUrl")  # of the a
 
 
 def who(sender: str) -> tuple[Address, Proof] | None:
-    """Whose address this is. A number is a customer's, and the same by SMS and WhatsApp; a name or a short number is
-    a machine's, and anybody can write under a name."""
+    """Whose address this is. A number is a customer's, and the same by SMS and WhatsApp however they spell it; a name
+    or a short number is a machine's, and anybody can write under a name."""
     bare = sender.removeprefix(WHATSAPP)
     if bare.startswith("+") and E164.fullmatch(bare[1:]):
-        return Address(kind="phone", value=bare), Proof.CARRIER
+        return Address(kind="phone", value=f"+{dialled(bare[1:])}"), Proof.CARRIER
     if sender.startswith(WHATSAPP):
         return (Address(kind="whatsapp", value=bare), Proof.PLATFORM) if BSUID.fullmatch(bare) else None
     return (Address(kind="sms", value=name(bare, 20)), Proof.CLAIMED) if name(bare) else None

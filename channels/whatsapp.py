@@ -78,6 +78,7 @@ class WhatsAppConfig:
     verify_token: str = field(repr=False)
     business_account_id: str | None = None  # of the number; asked for where it is left out
     api_url: str = "https://graph.facebook.com"
+    siblings: tuple[tuple[str, str], ...] = ()  # number and channel of the app's others, maybe told at one address
     send_seconds: float = 10  # an answer later than this leaves the outcome in doubt
 
 
@@ -108,7 +109,7 @@ class WhatsApp:
         return meta.answer(request, self.config.verify_token)
 
     def parse(self, request: Request, at: datetime) -> Sequence[Event | Letter]:
-        return read(self.name, self.config.phone_number_id, request.body, at)
+        return read(self.name, self.config.phone_number_id, request.body, at, self.config.siblings)
 
     async def send(self, message: Outgoing) -> str:
         """A file is handed over first, which may be repeated; the message itself is one call."""

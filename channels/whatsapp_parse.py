@@ -1,14 +1,14 @@
 """What WhatsApp's webhooks tell, read as what a customer did. Pure: the same bytes give the same events.
 
-Rule: one odd field never costs a message, and one odd message never its neighbours. Entries about another number than
-this channel's are another channel's, and skipped.
+Rule: one odd field never costs a message, and one odd message never its neighbours. What another number was told is
+that number's channel's, and skipped where there is none.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -111,15 +111,19 @@ class Reading:
         return (Unreadable(channel=self.channel, reason=reason, raw=self.body),)
 
 
-def read(channel: str, phone_number_id: str, body: bytes, at: datetime) -> tuple[Event, ...]:
+def read(
+    channel: str, phone_number_id: str, body: bytes, at: datetime, siblings: Iterable[tuple[str, str]] = ()
+) -> tuple[Event, ...]:
     """Read every change of every entry. Raises `Malformed` when the body is none of Meta's.
 
-    Empty for what no customer said: groups, other numbers, news about the account.
+    `siblings` are the numbers of the same app that are channels too, with their names: Meta may tell all of them at one
+    address. Empty for what no customer said: groups, other numbers, news about the account.
     """
-    return walked(body, lambda envelope: changes(Reading(channel=channel, at=at, body=body), phone_number_id, envelope))
+    names = {**dict(siblings), phone_number_id: channel}
+    return walked(body, lambda envelope: changes(Reading(channel=channel, at=at, body=body), names, envelope))
 
 
-def changes(reading: Reading, phone_number_id: str, envelope: Envelope) -> Iterator[Event]:
+def changes(reading: Reading, names: Mapping[str, str], envelope: Envelope) -> Iterator[Event]:
     if envelope.object != OBJECT:
         return
     for entry in envelope.entries():
@@ -131,19 +135,21 @@ def changes(reading: Reading, phone_number_id: str, envelope: Envelope) -> Itera
             if change is None:
                 yield from reading.unreadable("a change that is none")
             elif change.field in READERS:
-                yield from of_number(reading, phone_number_id, change)
+                yield from of_number(reading, names, change)
 
 
-def of_number(reading: Reading, phone_number_id: str, change: Change) -> Iterator[Event]:
+def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Iterator[Event]:
+    """`names` are the channels by the numbers they have."""
     value = decoded(change.value, Value)
     if value is None:
         yield from reading.unreadable("a change that does not say which number it is about")
         return
-    if str(value.metadata.phone_number_id) != phone_number_id:
+    channel = names.get(str(value.metadata.phone_number_id))
+    if channel is None:
         return
     own = re.sub(r"\D", "", value.metadata.display_phone_number, flags=re.ASCII)
     here = Reading(
-        channel=reading.channel,
+        channel=channel,
         at=reading.at,
         body=reading.body,
         own=own,

@@ -36,6 +36,8 @@ class Config(Protocol):
     def verify_token(self) -> str: ...
     @property
     def business_account_id(self) -> str | None: ...
+    @property
+    def siblings(self) -> tuple[tuple[str, str], ...]: ...
 
 
 class Hooks(Wire, frozen=True):
@@ -163,7 +165,7 @@ async def check(graph: Graph, config: Config, url: str, channel: str, now: datet
     async def the_webhook() -> Sequence[Finding]:
         app = await subscription(graph, token.app_id, OBJECT) if token else None
         where = target(await number(graph, config.phone_number_id), app.callback_url if app else "")
-        found = [delivered(where, url)]
+        found = [delivered(where, url, (name for _, name in config.siblings))]
         if app and (missing := FIELDS - app.names):
             fix = "Start `santral serve` once, or tick these fields in Meta's console under WhatsApp, Configuration."
             found.append(Finding(ok=False, what=f"Meta is not asked for: {', '.join(sorted(missing))}.", fix=fix))

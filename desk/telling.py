@@ -16,6 +16,7 @@ import orjson
 from channels.channel import Capabilities
 from desk import ways
 from desk.blocks import Place, Post
+from desk.notices import Way
 from desk.slack import Gone, Rejected, Slack, Unknown
 from desk.views import CUT_OFF, Facts, Views
 from inbox.changes import place_of
@@ -98,7 +99,7 @@ class Telling:
             case _:
                 return Facts(excerpt=excerpt)
 
-    async def _ways(self, c: Connection, head: Head) -> list[ways.Way]:
+    async def _ways(self, c: Connection, head: Head) -> list[Way]:
         conversation = head.conversation
         here = place_of(conversation.channel, conversation.address_id)
         reached = await places.reached(c, conversation.id)

@@ -25,7 +25,7 @@ CATEGORIES = ("utility", "marketing", "authentication")
 LONGEST = {"name": 512, "body": 1024, "header": 60, "footer": 60}
 LONGEST_BUTTON, MOST_BUTTONS = 25, 10
 
-_NAME = re.compile(r"[a-z0-9_]+")
+_NAME = re.compile(r"[a-z0-9_]+|HX[0-9a-fA-F]{32}")  # WhatsApp's own name, or Twilio's content SID
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _PLACEHOLDER = re.compile(r"\{\{([1-9]\d*)\}\}")
 
@@ -172,7 +172,7 @@ def _keys(source: Source, section: str, table: Mapping[str, Any]) -> Iterator[Pr
 def _rules(source: Source, section: str, made: ApprovedTemplate) -> Iterator[Problem]:
     """What the provider itself refuses outside of placeholders."""
     if not _NAME.fullmatch(made.name):
-        yield source.problem(section, "name", f'"{made.name}" is not a name', "use a-z, 0-9 and _")
+        yield source.problem(section, "name", f'"{made.name}" is not a name', "use a-z, 0-9 and _, or a content SID")
     if not _LANGUAGE.fullmatch(made.language) or not is_language(normal(made.language)):
         fix = "write it as the provider does, like tr or pt_BR"
         yield source.problem(section, "language", f'"{made.language}" is not the code of a language', fix)

@@ -293,6 +293,7 @@ def test_the_version_is_one_that_lives() -> None:
         ("551133330000", "551133330000"),  # a landline has no 9
         ("905321234567", "905321234567"),
         ("5491155550100", "5491155550100"),
+        ("541155550100", "5491155550100"),  # by SMS
     ],
 )
 def test_edge_12_two_spellings_of_one_number(wa_id: str, number: str) -> None:

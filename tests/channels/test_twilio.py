@@ -277,7 +277,7 @@ NUMBERED = ((BSUID, Proof.PLATFORM),)
 ARRIVES_BY_WHATSAPP = (
     Arrives("text", (whatsapp(proofs=NUMBERED),)),
     Arrives("text_without_number", (whatsapp(sender=BSUID, proof=Proof.PLATFORM),)),
-    Arrives("text_of_brazil_without_9", (whatsapp(sender=Address(kind="phone", value="+555185550147")),)),
+    Arrives("text_of_brazil_without_9", (whatsapp(sender=Address(kind="phone", value="+5551985550147")),)),
     Arrives("image_with_caption", (whatsapp(text="böyle geldi", attachments=sent(("image/jpeg", "photo.jpg"))),)),
     Arrives("voice", (whatsapp(text="", attachments=sent(("audio/ogg", "voice.ogg"))),)),
     Arrives("sticker", (whatsapp(text="", attachments=sent(("image/webp", "sticker.webp"))),)),
@@ -346,7 +346,7 @@ def test_edge_12_the_answer_goes_to_the_very_id_they_wrote_from() -> None:
         signed(WHATSAPP.payload("text_of_brazil_without_9")), AT
     )
     config = TwilioConfig(account_sid=ACCOUNT, auth_token=TOKEN, sender="+908505550100")
-    # Joined by hand with the spelling that is dialled, and still answered where it came from.
+    # Known by the spelling that is dialled, and still answered where it came from.
     reply = replace(HELLO, to=Address(kind="phone", value="+5551985550147"), context=event.context)
     assert sending(reply, config, whatsapp=True)["to"] == "whatsapp:+555185550147"
     # The same customer by SMS: what WhatsApp told is not for there.

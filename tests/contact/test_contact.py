@@ -10,7 +10,7 @@ import pytest
 
 from channels.message import Proof
 from inbox.store.database import credentials
-from tests.contact.visitor import FILLED, HOURS, SATURDAY_NIGHT, TUESDAY, Visitor, pass_time, refused
+from tests.contact.visitor import FILLED, HOURS, SATURDAY_NIGHT, TUESDAY, Refusals, Visitor, pass_time
 from tests.scenarios.desk import answer, query, say, thread_shows
 from tests.scenarios.mail import AYSE, lines, mails_to, received, settled
 from tests.world import MAILBOX, World, eventually
@@ -72,6 +72,7 @@ async def test_a_second_click_and_a_reload_store_once_and_other_words_once_more(
 
 async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(mail_world: World) -> None:
     await mail_world.start()
+    refusals = await Refusals(mail_world).since()
     visitor = await visited(mail_world)
     hostile = '"><script>alert(1)</script>{{ shop }}'
     before = visitor.ticket
@@ -95,11 +96,12 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(m
     assert kept(mail_world) == []
     await visitor.send(email=AYSE, subject="Kargom", message="2")
     assert visitor.status == 303
-    assert await refused(mail_world, "incomplete") == 1
+    assert await refusals.now() == {"incomplete": 1}
 
 
 async def test_programs_are_told_apart_from_people_and_people_may_try_again(mail_world: World) -> None:
     await mail_world.start()
+    refusals = await Refusals(mail_world).since()
     visitor = Visitor(mail_world)
     await visitor.look(hurry=True)
     fresh = visitor.ticket
@@ -123,8 +125,7 @@ async def test_programs_are_told_apart_from_people_and_people_may_try_again(mail
     pass_time(mail_world, timedelta(minutes=1))
     await visitor.send()
     assert visitor.status == 303
-    reasons = [await refused(mail_world, reason) for reason in ("too_soon", "trap", "too_old")]
-    assert reasons == [1, 1, 4]
+    assert await refusals.now() == {"too_soon": 1, "trap": 1, "too_old": 4}
 
 
 async def test_an_advertisement_is_stored_and_said_to_be_one(mail_world: World) -> None:
@@ -140,6 +141,7 @@ async def test_an_advertisement_is_stored_and_said_to_be_one(mail_world: World) 
 
 async def test_one_mailbox_and_one_address_can_write_only_so_often(mail_world: World) -> None:
     await mail_world.start()
+    refusals = await Refusals(mail_world).since()
     visitor = await visited(mail_world, address="198.51.100.7")
     for number in range(6):
         await visitor.send(message=f"Mesaj {number}")
@@ -162,7 +164,7 @@ async def test_one_mailbox_and_one_address_can_write_only_so_often(mail_world: W
     other = await visited(mail_world, address="192.0.2.77")
     await other.send(email="jonas@post.example")
     assert other.status == 303, "nobody else is held up"
-    assert await refused(mail_world, "too_many") == 3
+    assert await refusals.now() == {"too_many": 3}
 
 
 async def test_too_many_and_too_large_files_are_said_and_leave_nothing_behind(mail_world: World) -> None:
@@ -185,6 +187,7 @@ async def test_too_many_and_too_large_files_are_said_and_leave_nothing_behind(ma
 
 async def test_what_no_form_sends_is_refused_in_words(mail_world: World) -> None:
     await mail_world.start()
+    refusals = await Refusals(mail_world).since()
     visitor = await visited(mail_world)
     for kind, body in [
         ("multipart/form-data; boundary=x", b"--x\r\nnonsense"),
@@ -204,7 +207,7 @@ async def test_what_no_form_sends_is_refused_in_words(mail_world: World) -> None
     assert visitor.status == 413
     await visitor.post_raw(b"name=Ay%C5%9Fe&message=Merhaba", "application/x-www-form-urlencoded")
     assert (visitor.status, visitor.typed("name"), visitor.typed("message")) == (422, "Ayşe", "Merhaba")
-    assert await refused(mail_world, "unreadable") == 9
+    assert await refusals.now() == {"unreadable": 9, "too_old": 1, "too_large": 1}
 
 
 async def test_while_the_database_is_away_the_page_says_so_and_keeps_what_was_typed(mail_world: World) -> None:

@@ -112,9 +112,23 @@ def pass_time(world: World, time: timedelta) -> None:
     world.clock = lambda: datetime.now(UTC) + offset
 
 
-async def refused(world: World, reason: str) -> float:
-    """How many of the form's messages were refused for this reason, as the figures say."""
-    async with aiohttp.ClientSession() as session, session.get(f"{world.url}/metrics") as answer:
-        text = await answer.text()
-    found = re.search(rf'santral_refused_total{{door="contact",reason="{reason}"}} (\S+)', text)
-    return float(found[1]) if found else 0.0
+class Refusals:
+    """How many of the form's messages were refused since, by reason. Figures are the whole process's."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._before: dict[str, float] = {}
+
+    async def since(self) -> Refusals:
+        self._before = await self._read()
+        return self
+
+    async def now(self) -> dict[str, float]:
+        found = await self._read()
+        return {why: new for why, count in found.items() if (new := count - self._before.get(why, 0))}
+
+    async def _read(self) -> dict[str, float]:
+        async with aiohttp.ClientSession() as session, session.get(f"{self._world.url}/metrics") as answer:
+            text = await answer.text()
+        found = re.findall(r'santral_refused_total\{door="contact",reason="(\w+)"\} (\S+)', text)
+        return {why: float(count) for why, count in found}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from channels import errors
 from channels.message import Proof, Span, SpanKind
 from desk import notices
-from desk.blocks import Post
+from desk.blocks import Place, Post
 from desk.cards import (
     CARD_LINES,
     PROMISES,
@@ -24,7 +24,6 @@ from desk.cards import (
     Card,
     FileState,
     Line,
-    Place,
     card,
     fits,
     lines,

@@ -53,6 +53,7 @@ class Office:
             offers=lambda: Offers(replies=Words.load(("tr",), None, shop="Kumbara")),
             catalog=Catalog.load("tr"),
             now=clock,
+            shop=clock,
         )
         return Presence(desk, now=clock)
 

@@ -3,7 +3,7 @@
 import { h, svg, patch } from "./dom.js";
 import { mark } from "./drawings.js";
 import { knowEmoji } from "./blockkit.js";
-import { drawPhone, closeMenus as closePhoneMenus } from "./phone.js";
+import { drawPhone, closeMenus as closePhoneMenus } from "./people.js";
 import { drawDesk, closeMenus as closeDeskMenus, currentChannel, followNewest } from "./desk.js";
 import { drawTravelled } from "./travelled.js";
 import { drawStories } from "./stories.js";
@@ -11,8 +11,8 @@ import { drawClock } from "./shopclock.js";
 import { clock, setClock, shopNow } from "./time.js";
 
 export const store = {
-  cast: null, telegram: null, slack: null, mail: null, health: null, clock: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
-  ui: { person: null, agent: null, channel: null, thread: null, home: false, drawer: localStorage.getItem("drawer") !== "shut", entry: null, tab: "phones" },
+  cast: null, telegram: null, slack: null, mail: null, twilio: null, meta: null, x: null, health: null, clock: null, stories: [], scene: null, log: [], delivered: {}, typing: {}, troubles: [],
+  ui: { person: null, apps: {}, agent: null, channel: null, thread: null, home: false, drawer: localStorage.getItem("drawer") !== "shut", entry: null, tab: "phones" },
 };
 
 export function chosenPerson() {
@@ -94,7 +94,8 @@ function fetcher(path, take) {
   };
 }
 
-const refresh = {
+export const refresh = {
+  ...Object.fromEntries(["twilio", "meta", "x"].map((side) => [side, fetcher(`/${side}/control/state`, (state) => (store[side] = state))])),
   telegram: fetcher("/telegram/control/state", (state) => (store.telegram = state)),
   mail: fetcher("/mail/control/state", (state) => (store.mail = state)),
   slack: fetcher("/slack/control/state", (state) => { store.slack = state; followNewest(); }),
@@ -108,7 +109,7 @@ function take(entry) {
     if (store.log.length > 1 && store.log[store.log.length - 2].at > entry.at) store.log.sort((a, b) => a.at - b.at);
   }
   if (store.log.length > 800) store.log.splice(0, store.log.length - 800);
-  if (entry.delivered) store.delivered[entry.delivered] = true;
+  for (const message of [entry.delivered || []].flat()) store.delivered[message] = true;
   if (entry.typing) {
     store.typing[entry.typing] = Date.now() + 5000;
     setTimeout(redraw, 5050);
@@ -123,6 +124,7 @@ function direct(scene) {
   const tab = { phone: "phones", desk: "desk", drawer: "travelled" }[scene.look];
   if (tab && innerWidth < 900) store.ui.tab = tab;
   if (scene.person) store.ui.person = scene.person;
+  if (scene.person && scene.app) store.ui.apps[scene.person] = scene.app;
   if (scene.agent) store.ui.agent = scene.agent;
   if (scene.channel) {
     store.ui.channel = scene.channel;
@@ -157,7 +159,7 @@ async function start() {
   const answer = await fetch("/demo/state");
   const state = await answer.json();
   const first = !store.cast;
-  Object.assign(store, { cast: state.cast, telegram: state.telegram, slack: state.slack, mail: state.mail, health: state.health, stories: state.stories, scene: state.scene, troubles: state.troubles, log: [] });
+  Object.assign(store, { cast: state.cast, telegram: state.telegram, slack: state.slack, mail: state.mail, twilio: state.twilio, meta: state.meta, x: state.x, health: state.health, stories: state.stories, scene: state.scene, troubles: state.troubles, log: [] });
   takeClock(state.clock);
   knowEmoji(state.emoji);
   for (const entry of state.log) take(entry);

@@ -5,8 +5,9 @@ import { icons } from "./drawings.js";
 import { shown } from "./time.js";
 import { store, redraw } from "./app.js";
 
-// Telegram and the mailboxes share the customers' line.
-const lines = { telegram: 26, mail: 26, santral: 92, database: 158, slack: 224 };
+// Everything customers write with shares one line.
+const customers = ["telegram", "mail", "twilio", "meta", "x"];
+const lines = { ...Object.fromEntries(customers.map((side) => [side, 26])), santral: 92, database: 158, slack: 224 };
 const width = 250;
 const here = { filter: "all", shown: 250 };
 
@@ -15,7 +16,7 @@ function arrow(entry) {
   const to = lines[entry.to];
   const kind = entry.lane;
   const state = entry.ok === false ? "failed" : entry.ok === null || entry.ok === undefined ? "open" : "";
-  const rails = Object.entries(lines).filter(([name]) => name !== "mail").map(([name, x]) => h("line", { class: `rail-${name}`, x1: x, x2: x, y1: 0, y2: 26 }));
+  const rails = Object.entries(lines).filter(([name]) => name === "telegram" || !customers.includes(name)).map(([name, x]) => h("line", { class: `rail-${name}`, x1: x, x2: x, y1: 0, y2: 26 }));
   if (from === undefined || to === undefined) return h("svg", { class: "lanes", width, height: 26, viewBox: `0 0 ${width} 26` }, rails);
   const step = to > from ? 1 : -1;
   const body = from === to
@@ -31,7 +32,7 @@ function stamp(entry) {
   return `${shown(when, "en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })}.${String(when.getMilliseconds()).padStart(3, "0")}`;
 }
 
-const words = { telegram: "Telegram", mail: "Mail", santral: "Santral", database: "PostgreSQL", slack: "Slack" };
+const words = { telegram: "Telegram", mail: "Mail", twilio: "Twilio", meta: "Meta", x: "X", santral: "Santral", database: "PostgreSQL", slack: "Slack" };
 
 function row(entry, before) {
   const gap = before && entry.at - before.at > 2;
@@ -59,7 +60,7 @@ function json(value, depth = 0) {
   return [many ? "[\n" : "{\n", ...items.flatMap(([name, one], at) => [pad, many ? "" : h("span", { class: "j-key" }, `${JSON.stringify(name)}`), many ? "" : ": ", ...json(one, depth + 1), at < items.length - 1 ? ",\n" : "\n"]), "  ".repeat(depth), many ? "]" : "}"];
 }
 
-const filters = [["all", "Everything"], ["telegram", "Telegram"], ["mail", "Mail"], ["database", "Database"], ["slack", "Slack"]];
+const filters = [["all", "Everything"], ["telegram", "Telegram"], ["mail", "Mail"], ["twilio", "Twilio"], ["meta", "Meta"], ["x", "X"], ["database", "Database"], ["slack", "Slack"]];
 
 function passes(entry) {
   return here.filter === "all" || entry.from === here.filter || entry.to === here.filter;
