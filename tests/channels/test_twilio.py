@@ -277,7 +277,15 @@ NUMBERED = ((BSUID, Proof.PLATFORM),)
 ARRIVES_BY_WHATSAPP = (
     Arrives("text", (whatsapp(proofs=NUMBERED),)),
     Arrives("text_without_number", (whatsapp(sender=BSUID, proof=Proof.PLATFORM),)),
-    Arrives("text_of_brazil_without_9", (whatsapp(sender=Address(kind="phone", value="+5551985550147")),)),
+    Arrives(
+        "text_of_brazil_without_9",
+        (
+            whatsapp(
+                sender=Address(kind="phone", value="+5551985550147"),
+                context={"to": "whatsapp:+555185550147", "message": "SM00000000000000000000000000000043"},
+            ),
+        ),
+    ),
     Arrives("image_with_caption", (whatsapp(text="böyle geldi", attachments=sent(("image/jpeg", "photo.jpg"))),)),
     Arrives("voice", (whatsapp(text="", attachments=sent(("audio/ogg", "voice.ogg"))),)),
     Arrives("sticker", (whatsapp(text="", attachments=sent(("image/webp", "sticker.webp"))),)),

@@ -236,7 +236,12 @@ async def test_a_signed_visitor_is_the_same_customer_in_every_browser(shop: Worl
             await laptop.say("Bir de fatura lazım")
             await phone.sees("Siparişim nerede?", "Bir de fatura lazım")
     found = await rows(shop, "select kind, value, proof from addresses order by kind, value")
-    assert {(row["kind"], row["proof"]) for row in found} == {("account", 4), ("email", 4), ("phone", 4), ("visitor", 2)}
+    assert {(row["kind"], row["proof"]) for row in found} == {
+        ("account", 4),
+        ("email", 4),
+        ("phone", 4),
+        ("visitor", 2),
+    }
     assert {row["value"] for row in found} >= {"chat:4711", "ayse@ornek.example", "+905320001122"}
     assert len(await rows(shop, "select from customers")) == 1
 

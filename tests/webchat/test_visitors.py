@@ -24,7 +24,9 @@ def read(token: str, secret: str = IDENTITY_SECRET, now: datetime = NOW) -> Visi
 
 
 def test_what_the_shop_says_is_read_as_it_says_it() -> None:
-    token = identity(sub=4711, exp=SECONDS + 60, name="Ayşe\nYılmaz", email=" Ayse@Ornek.example ", phone="+90 532 000 11 22")
+    token = identity(
+        sub=4711, exp=SECONDS + 60, name="Ayşe\nYılmaz", email=" Ayse@Ornek.example ", phone="+90 532 000 11 22"
+    )
     assert read(token) == Visitor(
         browser=BROWSER, account="4711", name="Ayşe Yılmaz", email="ayse@ornek.example", phone="+905320001122"
     )
@@ -72,7 +74,11 @@ def test_a_token_ends_with_a_minute_s_grace() -> None:
 @pytest.mark.parametrize("head", [{"alg": "none"}, {"alg": "HS512"}, {"alg": "RS256"}, {"alg": ["HS256"]}, {}])
 def test_a_token_does_not_choose_how_it_is_believed(head: dict[str, Any]) -> None:
     with pytest.raises(Unknown):
-        read(identity(head=head, sub="1", exp=SECONDS + 60) if head else identity(sub="1", exp=SECONDS + 60, head={"x": 1}))
+        read(
+            identity(head=head, sub="1", exp=SECONDS + 60)
+            if head
+            else identity(sub="1", exp=SECONDS + 60, head={"x": 1})
+        )
 
 
 def test_a_short_or_empty_secret_signs_nothing() -> None:
@@ -118,7 +124,9 @@ def test_a_browser_s_token_is_good_for_itself_and_its_channel_only(what: str, at
 
 
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text() | st.integers()), st.integers(-100, 100))
-def test_a_seal_is_good_for_its_purpose_until_its_time(purpose: str, other: str, value: dict[str, Any], age: int) -> None:
+def test_a_seal_is_good_for_its_purpose_until_its_time(
+    purpose: str, other: str, value: dict[str, Any], age: int
+) -> None:
     seal = visitors.sealed(KEY, purpose, value, NOW)
     opened = visitors.opened(KEY, purpose, seal, NOW + timedelta(seconds=age))
     assert opened == (value if age < 0 else None)
