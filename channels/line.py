@@ -120,7 +120,7 @@ class Line:
     ) -> AsyncIterator[bytes]:
         """Stream a file of at most so many bytes.
 
-        `credentials` are headers that go to `hosts` and what is below them over TLS, and to the host of `api_url`, but
+        `credentials` are headers that go to `hosts` and what is below them over TLS, and to `api_url`'s origin, but
         never along a redirect to anywhere else. Private addresses are refused, but for `api_url`'s own host.
         Raises `Retry` or `Refused`; of the latter `gone` below tells a link that has expired.
         """
@@ -133,14 +133,18 @@ class Line:
                 raise Refused(FORBIDDEN)
             if not trusted and is_address(host) and not is_public(host):
                 raise Refused(FORBIDDEN)
-            may_know = trusted or any(host == known or host.endswith(f".{known}") for known in hosts)
+            told = parts.scheme == "https" and any(host == known or host.endswith(f".{known}") for known in hosts)
+            may_know = told or origin(url) == origin(self.api_url)
             sent = {**(credentials or {})} if may_know else {}
             failure: SendFailed
             try:
                 session = self._plain() if trusted else self._guard()
                 async with session.get(url, headers=sent, timeout=FETCH, allow_redirects=False) as response:
                     if response.status in (301, 302, 303, 307, 308):
-                        url = urljoin(url, response.headers.get("Location", ""))
+                        onward = urljoin(url, response.headers.get("Location", ""))
+                        if origin(onward) != origin(url):
+                            credentials = None  # stores of files refuse who brings a second proof beside their link
+                        url = onward
                         continue
                     if response.status != 200:
                         raise lost(response.status, self.provider, waits(response.headers.get("Retry-After", "")))
@@ -245,6 +249,12 @@ def waits(header: str, now: datetime | None = None) -> timedelta | None:
 def near(host: str, home: str) -> bool:
     """Whether `host` is the machine that `api_url` names; all names of this very machine are one."""
     return bool(host) and (host == home or (_loopback(host) and _loopback(home)))
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """What browsers call an origin: scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port
 
 
 def _loopback(host: str) -> bool:
