@@ -283,6 +283,7 @@ async def build(
         public_url=config.public_url or "",
         health=health,
         now=clock,
+        shop=shop,
         events=events,
         signing_secret=secret,
         bolt=actions.app,

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 import structlog
-from aiohttp import BodyPartReader, WSMsgType, web
+from aiohttp import StreamReader, WSMsgType, web
 
 from app import chat_page
 from app.chat_files import HEAD, sniffed
@@ -269,21 +269,19 @@ class Chat:
         if wait := self._uploads.take(str(own), now) or self._uploads_near.take(_client(request), now):
             figures.REFUSED.labels("chat", "too_often").inc()
             return web.Response(status=429, headers={"Retry-After": str(int(wait.total_seconds()) + 1)})
-        try:
-            part = await anext(aiter(await request.multipart()), None)
-        except ValueError:
-            raise web.HTTPBadRequest from None
-        if not isinstance(part, BodyPartReader) or not part.filename:
+        too_large = web.HTTPRequestEntityTooLarge(webchat.MAX_FILE, request.content_length or webchat.MAX_FILE + 1)
+        if (request.content_length or 0) > webchat.MAX_FILE:
+            raise too_large
+        name = shown_filename(unquote(request.headers.get("X-Santral-Name", ""), errors="replace"))
+        head = b""
+        while len(head) < HEAD and (chunk := await request.content.read(HEAD - len(head))):
+            head += chunk
+        if not head:
             raise web.HTTPBadRequest
-        head = await part.read_chunk(HEAD)
         try:
-            path, size = await self._files.keep(_whole(head, part), now, webchat.MAX_FILE)
+            path, size = await self._files.keep(_whole(head, request.content), now, webchat.MAX_FILE)
         except TooLarge:
-            raise web.HTTPRequestEntityTooLarge(webchat.MAX_FILE, webchat.MAX_FILE + 1) from None
-        if not size:
-            await self._files.forget(path)
-            raise web.HTTPBadRequest
-        name = shown_filename(part.filename)
+            raise too_large from None
         found = {"path": path, "size": size, "type": sniffed(head, name), "name": name}
         seal = visitors.sealed(self._key, upload_purpose(channel.name, visitor), found, now + UPLOAD_LIFE)
         return web.json_response({"file": seal, "name": name, "type": found["type"], "size": size})
@@ -352,10 +350,9 @@ def turns(hours: Hours, now: datetime) -> Sequence[int]:
     return found
 
 
-async def _whole(head: bytes, part: BodyPartReader) -> AsyncIterator[bytes]:
-    if head:
-        yield head
-    while chunk := await part.read_chunk(64 << 10):
+async def _whole(head: bytes, rest: StreamReader) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in rest.iter_chunked(64 << 10):
         yield chunk
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 LANGUAGES = ("tr", "ru", "en", "de", "ar")
 RIGHT_TO_LEFT = frozenset({"ar"})
-ASSETS = {"chat.js": "text/javascript", "chat.css": "text/css"}
+ASSETS = {"chat.js": "text/javascript", "chat.css": "text/css", "icon.svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,9 @@ from channels.errors import Malformed
 from channels.message import Address, Attachment, Event, Receipt, Received, Status
 from channels.visitors import Visitor
 from inbox import figures
+from inbox.due import send_lane
 from inbox.intake import Away, Intake, Overloaded
-from inbox.store import chat, live
+from inbox.store import chat, live, work
 from inbox.store.chat import NEWEST, Place, Shown
 from inbox.store.database import Database, away
 
@@ -36,6 +37,7 @@ HEARTBEAT = 25.0  # seconds between two pings: proxies close what is silent for 
 RELISTEN = 1.0  # seconds between two tries to get a lost database session back
 LOOK = 15.0  # seconds between two looks whether it still stands
 OWNERS = 10_000  # addresses whose owner is remembered
+UNDONE = 4.0  # seconds between two looks whether an answer is still on its way
 FILE_LIFE = timedelta(days=1)  # of a link to a file, at least
 UPLOAD_LIFE = timedelta(days=7)  # of an upload's receipt: as long as a browser keeps what it could not send
 
@@ -54,7 +56,7 @@ class Hub:
         self._database = database
         self._open: dict[Key, set[Session]] = {}
         self._owners: dict[int, Address] = {}
-        self._hints: asyncio.Queue[str] = asyncio.Queue()
+        self._hints: asyncio.Queue[tuple[str, str]] = asyncio.Queue()  # a channel, and the id of an address or ""
         self.closing = False
 
     def __len__(self) -> int:
@@ -95,25 +97,38 @@ class Hub:
     async def _attend(self, session: asyncpg.Connection) -> None:
         try:
             await session.add_listener(live.NOTIFY, self._hear)
+            await session.add_listener(work.NOTIFY, self._overhear)
             for key in list(self._open):
                 self.wake(key)
             while not session.is_closed():
                 try:
                     async with asyncio.timeout(LOOK):
-                        place = await self._hints.get()
+                        hint = await self._hints.get()
                 except TimeoutError:
                     await session.fetchval("select true", timeout=5)
                 else:
-                    await self._pass_on(place)
+                    await self._pass_on(*hint)
         finally:
             session.terminate()
 
     def _hear(self, _session: object, _pid: int, _channel: str, place: object) -> None:
         if self._open:
-            self._hints.put_nowait(str(place))
+            channel, _, id = str(place).rpartition("/")
+            self._hints.put_nowait((channel, id))
 
-    async def _pass_on(self, place: str) -> None:
-        channel, _, id = place.rpartition("/")
+    def _overhear(self, _session: object, _pid: int, _channel: str, doors: object) -> None:
+        """Somebody's answer was written and is about to leave: as much as can be known of an agent who types."""
+        asked = set(str(doors).split(","))
+        for channel in {channel for channel, _, _ in self._open}:
+            if send_lane(channel) in asked:
+                self._hints.put_nowait((channel, ""))
+
+    async def _pass_on(self, channel: str, id: str) -> None:
+        if not id:
+            async with self._database.connection() as c:
+                for queued in await chat.queued(c, channel):
+                    self.wake((channel, queued.kind, queued.value))
+            return
         address = self._owners.get(int(id))
         if address is None:
             async with self._database.connection() as c:
@@ -303,7 +318,9 @@ class Session:
 
     async def _push(self) -> None:
         while True:
-            await self.changed.wait()
+            with suppress(TimeoutError):  # an answer that is taken back before it leaves makes no noise
+                async with asyncio.timeout(UNDONE if self._answering else None):
+                    await self.changed.wait()
             self.changed.clear()
             try:
                 shown, answering = await self._look(WINDOW)

@@ -26,7 +26,7 @@ from rich.console import Console
 from app.config import load
 from app.policy import policy_of
 from app.postgres import DataDirTaken, find, running
-from sandbox.lines import sections
+from sandbox.lines import approved, sections
 
 TOKEN = "4711:demo-token-of-the-emulated-telegram"  # noqa: S105 - of the emulator
 SECRET = "demo-webhook-secret"  # noqa: S105 - of the emulator
@@ -43,6 +43,7 @@ listen = "127.0.0.1:{port}"
 data_dir = "data"
 database_url = "{database}"
 rules = "rules.toml"
+templates = "templates"
 
 [shop]
 name = "Kumbara"
@@ -162,11 +163,14 @@ async def _demo(port: int, browser: bool) -> None:
             except DataDirTaken as error:
                 raise DemoFailed("another `santral demo` runs in this folder; stop it first") from error
             (folder / "rules.toml").write_text(RULES, encoding="utf-8")
+            (folder / "templates").mkdir(exist_ok=True)
+            (folder / "templates" / "approved.toml").write_text(approved(), encoding="utf-8")
             config = folder / "santral.toml"
             config.write_text(
                 CONFIG.format(
                     app=app, port=app.rpartition(":")[2], database=database.dsn, page=page, token=TOKEN, secret=SECRET,
-                    mailbox=MAILBOX, login=f"{quote(MAILBOX, safe='')}:{MAILBOX_PASSWORD}", imap=imap, smtp=smtp, apps=sections(page),
+                    mailbox=MAILBOX, login=f"{quote(MAILBOX, safe='')}:{MAILBOX_PASSWORD}", imap=imap, smtp=smtp,
+                    apps=sections(page),
                 ),
                 encoding="utf-8",
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """What happens on the scripted day: who the customers are, and what each of them does in which order. Pure.
 
-Rule: everything follows from the seed. A message is known again by a word of ours in it (`mark`), and a file by the same
+Rule: everything follows from the seed. A message is known again by a word of ours in it (`mark`), and a file by that
 word in its bytes.
 """
 
@@ -177,7 +177,7 @@ def mark(customer: int, number: int) -> str:
 
 def written(seed: int, messages: int, people: int) -> Script:
     """Write a day: about so many messages of so many people, who take turns in no order."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     customers = _customers(chance, people)
     turns = {customer.number: deque(_turns(chance, customer, 1)) for customer in customers}
     busy = [one for one in customers if not (one.hours or one.word or one.kinds == ("form",))]
@@ -205,9 +205,7 @@ def _customers(chance: random.Random, people: int) -> list[Customer]:
     def add(*kinds: str, hours: float = 0.0, answerable: bool = True, word: str = "") -> None:
         language = chance.choice(LANGUAGES)
         found.append(
-            Customer(
-                number=len(found), language=language, kinds=kinds, hours=hours, answerable=answerable, word=word
-            )
+            Customer(number=len(found), language=language, kinds=kinds, hours=hours, answerable=answerable, word=word)
         )
 
     for kinds, share in CROWD:

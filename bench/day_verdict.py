@@ -46,10 +46,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A Slack thread: the marks of customers' texts from top to bottom, of files, and how many are said to be lost."""
+    """A Slack thread: the marks of customers' texts from top to bottom, of files, and how many are said to be lost.
+
+    `quoted` are those that only stand in what the desk tells of an earlier message: that it was changed or taken back.
+    """
 
     ts: str
     marks: tuple[str, ...]
+    quoted: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     lost: int = 0
     stored: int | None = None  # how many messages the database holds of this conversation; None where nobody asked
@@ -69,7 +73,12 @@ class Verdict:
 
 
 LOST, DOUBLED, MISPLACED, DISORDERED, MISCOUNTED = "lost", "doubled", "misplaced", "out of order", "stored otherwise"
-FILES, ANSWERS_LOST, ANSWERS_DOUBLED, ASTRAY = "files lost silently", "answers lost", "answers doubled", "answers astray"
+FILES, ANSWERS_LOST, ANSWERS_DOUBLED, ASTRAY = (
+    "files lost silently",
+    "answers lost",
+    "answers doubled",
+    "answers astray",
+)
 UNTOLD = "refusals not told"
 NAMES = (LOST, DOUBLED, MISPLACED, DISORDERED, MISCOUNTED, FILES, ANSWERS_LOST, ANSWERS_DOUBLED, ASTRAY, UNTOLD)
 
@@ -94,7 +103,8 @@ def judge(
         gone = [one.mark for one in own if one.has_file and one.changed != "unsend" and one.mark not in thread.files]
         if len(gone) > thread.lost:
             verdict.add(FILES, *gone)
-        if thread.stored is not None and thread.stored != len(own):
+        # A word that ends what is sent to them is no message where the provider hears it first.
+        if thread.stored is not None and not sum(one.marked for one in own) <= thread.stored <= len(own):
             verdict.add(MISCOUNTED, f"customer {customer}: {thread.stored} stored, {len(own)} written")
     shown = Counter(found for thread in threads for found in thread.marks)
     for found in echoed:
@@ -116,12 +126,11 @@ def _homes(wrote: Sequence[Wrote], threads: Sequence[Shown]) -> dict[int, Shown]
     return {customer: by_ts[counted.most_common(1)[0][0]] for customer, counted in votes.items()}
 
 
-def _messages(
-    verdict: Verdict, wrote: Sequence[Wrote], threads: Sequence[Shown], homes: Mapping[int, Shown]
-) -> None:
+def _messages(verdict: Verdict, wrote: Sequence[Wrote], threads: Sequence[Shown], homes: Mapping[int, Shown]) -> None:
     shown = Counter(found for thread in threads for found in thread.marks)
+    quoted = Counter(found for thread in threads for found in thread.quoted)
     filed = Counter(found for thread in threads for found in thread.files)
-    places = {found: thread.ts for thread in threads for found in (*thread.marks, *thread.files)}
+    places = {found: thread.ts for thread in threads for found in (*thread.quoted, *thread.marks, *thread.files)}
     taken: dict[str, int] = {}
     for customer, home in sorted(homes.items()):
         if home.ts in taken:
@@ -132,6 +141,8 @@ def _messages(
             continue
         after = mark(one.customer, one.number + EDITED) if one.changed == "edit" else one.mark
         times = shown[after] if one.has_text else filed[one.mark]
+        if one.changed == "edit":  # of a message that stood there already, the thread says what it says now
+            times = times or min(1, quoted[after])
         if times > 1 or filed[one.mark] > 1:
             verdict.add(DOUBLED, one.mark)
         # What was taken back may be gone altogether, and a file without words is looked for by `_files`.
@@ -139,8 +150,8 @@ def _messages(
             verdict.add(LOST, one.mark)
         if one.changed == "edit" and shown[one.mark] > 1:
             verdict.add(DOUBLED, one.mark)
-        home = homes.get(one.customer)
-        if home is not None and places.get(after, home.ts) != home.ts:
+        own = homes.get(one.customer)
+        if own is not None and places.get(after, own.ts) != own.ts:
             verdict.add(MISPLACED, one.mark)
 
 
@@ -156,9 +167,7 @@ def _order(verdict: Verdict, own: Sequence[Wrote], thread: Shown) -> None:
             latest = one
 
 
-def _answers(
-    verdict: Verdict, answers: Sequence[Answered], heard: Mapping[tuple[int, str], Iterable[str]]
-) -> None:
+def _answers(verdict: Verdict, answers: Sequence[Answered], heard: Mapping[tuple[int, str], Iterable[str]]) -> None:
     arrived: dict[str, list[tuple[int, str]]] = {}
     for place, marks in heard.items():
         for found in marks:

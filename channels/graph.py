@@ -121,6 +121,22 @@ class Envelope(Wire, frozen=True):
         return tuple(decoded(raw, Entry) for raw in self.entry)
 
 
+def alone(envelope: Envelope, entry: Entry, slot: str, item: msgspec.Raw) -> bytes:
+    """One item of a batch as the webhook it would have been by itself, b"" for one that came so.
+
+    What is kept of a message must not hold its neighbours' words, nor a batch be kept once for each of its items.
+    """
+    if len(envelope.entry) == 1 and len(entry.changes) + len(entry.messaging) + len(entry.standby) == 1:
+        return b""
+    head = msgspec.json.encode({"id": entry.id, "time": entry.time})[:-1]
+    return b'{"object":%b,"entry":[%b,"%b":[%b]}]}' % (
+        msgspec.json.encode(envelope.object),
+        head,
+        slot.encode(),
+        bytes(item),
+    )
+
+
 def walked(body: bytes, reader: Callable[[Envelope], Iterable[Event]]) -> tuple[Event, ...]:
     """Read a webhook's body with `reader`, mended first where its text is broken. Raises `Malformed`.
 

@@ -131,9 +131,8 @@ def delivered(target: str, url: str, siblings: Iterable[str] = ()) -> Finding:
         who = "`santral serve` sets it" if url.startswith("https://") else "it takes https addresses only"
         return Finding(ok=True, what=f"Meta has no webhook for this channel yet: {who}.")
     if (passing := beside(url, siblings).get(target)) is not None:
-        return Finding(
-            ok=True, what=f"The webhook points to channel {passing!r}, which passes on what is for this one."
-        )
+        what = f"The webhook points to channel {passing!r}, which passes on what is for this one."
+        return Finding(ok=True, what=what)
     if target != url:
         parts = urlsplit(target)
         what = f"Meta delivers to {parts.hostname or 'an unknown address'}{parts.path} instead of here."

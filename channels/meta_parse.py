@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from channels.graph import Envelope, told_at, walked
+from channels.graph import Envelope, alone, told_at, walked
 from channels.message import (
     Address,
     Attachment,
@@ -181,10 +181,10 @@ def read(account: Account, body: bytes, at: datetime, siblings: Iterable[tuple[s
             if entry is None:
                 yield from reading.unreadable("an entry that is none")
             elif (here := known.get(entry.account)) is not None:
-                for raw in entry.messaging:
-                    yield from events(here, raw, quiet=False)
-                for raw in entry.standby:
-                    yield from events(here, raw, quiet=True)
+                for slot, raws in (("messaging", entry.messaging), ("standby", entry.standby)):
+                    for raw in raws:
+                        mine = replace(here, body=alone(envelope, entry, slot, raw) or body)
+                        yield from events(mine, raw, quiet=slot == "standby")
 
     return walked(body, told)
 

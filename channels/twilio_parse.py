@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -98,7 +99,16 @@ class Reading:
 
 
 def fields(body: bytes) -> list[tuple[str, str]]:
-    """The fields of a form as they were signed, blank and repeated ones too. Raises `Malformed` when it is no form."""
+    """The fields of a form as they were signed, blank and repeated ones too, or of a JSON object.
+
+    Raises `Malformed` when it is neither.
+    """
+    if body.lstrip().startswith(b"{"):  # which a form writes %7B
+        try:
+            told = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Malformed("The body is neither a form nor JSON.") from error
+        return [(key, str(value)) for key, value in told.items() if isinstance(value, str | int | float)]
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:

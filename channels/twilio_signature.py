@@ -31,15 +31,18 @@ def authentic(request: Request, config: TwilioConfig) -> bool:
     )
     algorithm = settings["algorithm"]
     tokens = (config.auth_token, config.previous_auth_token) if algorithm == "HMAC_SHA1" else config.shared_keys
-    form: list[tuple[str, str]] = []
-    digest = re.search(r"[?&]bodySHA256=([0-9a-f]{64})(?:[&#]|$)", request.url)
+    told = fields(request.body)
+    accounts = {value for key, value in told if key == "AccountSid"}
     if "json" in request.headers.get("content-type", ""):
+        digest = re.search(r"[?&]bodySHA256=([0-9a-f]{64})(?:[&#]|$)", request.url)
         if digest is None or not hmac.compare_digest(digest[1], hashlib.sha256(request.body).hexdigest()):
             return False
+        form: list[tuple[str, str]] = []  # it is in the address that is signed
+        accounts = accounts or {config.account_sid}  # not every product of theirs names it
     else:
-        form = fields(request.body)
-        if {value for key, value in form if key == "AccountSid"} != {config.account_sid}:
-            return False
+        form = told
+    if accounts != {config.account_sid}:
+        return False
     given = request.headers[SIGNATURE].encode("utf-8", "surrogatepass")
     fits = [
         hmac.compare_digest(given, signature(token, url, form, algorithm).encode())

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from channels.graph import Change, Envelope, Fault, settled, those, told_at, walked
+from channels.graph import Change, Envelope, Fault, alone, settled, those, told_at, walked
 from channels.message import (
     Address,
     AddressChanged,
@@ -131,11 +131,12 @@ def changes(reading: Reading, names: Mapping[str, str], envelope: Envelope) -> I
             yield from reading.unreadable("an entry that is none")
             continue
         for raw in entry.changes:
+            mine = replace(reading, body=alone(envelope, entry, "changes", raw) or reading.body)
             change = decoded(raw, Change)
             if change is None:
-                yield from reading.unreadable("a change that is none")
+                yield from mine.unreadable("a change that is none")
             elif change.field in READERS:
-                yield from of_number(reading, names, change)
+                yield from of_number(mine, names, change)
 
 
 def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Iterator[Event]:

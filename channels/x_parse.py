@@ -15,7 +15,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.errors import Malformed
-from channels.message import Address, Attachment, Event, Proof, ReadUpTo, Received, SentElsewhere, Unreadable
+from channels.message import (
+    Address,
+    Attachment,
+    Event,
+    Proof,
+    ReadUpTo,
+    Receipt,
+    Received,
+    SentElsewhere,
+    Status,
+    Unreadable,
+)
 from channels.values import moment, name, on_map
 from channels.wire import mended
 from channels.x_calls import digits, part, rows, text
@@ -220,7 +231,9 @@ def seen(reading: Reading, events: Iterable[object]) -> Iterator[Event]:
         if not reader:
             yield reading.unreadable("a read receipt without its reader")
         elif reader != reading.account:
-            at = told_at(event.get("created_timestamp"), reading.at)
+            at, last = told_at(event.get("created_timestamp"), reading.at), digits(event.get("last_read_event_id"))
+            if last:  # by its id it is found even when it was read before our own send returned
+                yield Receipt(channel=reading.channel, status=Status.READ, at=at, external_id=last)
             yield ReadUpTo(channel=reading.channel, reader=address(reader), at=at)
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from channels.message import Proof, Receipt, Received, SentElsewhere, Status
 from inbox import changes, due
 from inbox.changes import Conversation, FollowUp, Put
+from inbox.clock import later
 from inbox.store import arrivals, deliveries, echoes, receipts, work
 from inbox.store.arrivals import key
 from inbox.store.database import Connection, Database
@@ -41,7 +42,7 @@ async def arrived(c: Connection, echo: SentElsewhere, now: datetime) -> list[Put
             channel=echo.channel, external_id=echo.external_id, sender=echo.to, sent_at=echo.at, proof=Proof.PLATFORM
         )
         known = (await arrivals.find_or_create(c, {sender: stranger}))[sender]
-    return [settling(echo, now + GRACE)] if await echoes.park(c, echo, known.address_id) else []
+    return [settling(echo, later(now + GRACE, now))] if await echoes.park(c, echo, known.address_id) else []
 
 
 def _receipt(echo: SentElsewhere, delivery: UUID) -> Receipt:

@@ -11,6 +11,7 @@ import sys
 from aiohttp import web
 
 from sandbox import cast
+from sandbox.lines import sections
 from sandbox.mail.__main__ import main as mail_alone
 from sandbox.page import Options, application
 
@@ -48,6 +49,7 @@ def main() -> None:
         f"Slack's api_url:     {options.base}/slack/api/\n"
         f"The Slack channels:  {', '.join(cast.TEAM_CHANNELS)}\n"
         f"The mailbox:         {cast.MAILBOX} at imap://{host}:{options.imap_port}, smtp://{host}:{options.smtp_port}\n"
+        f"The apps, for santral.toml:\n\n{sections(options.base)}"
     )
     sys.stdout.flush()
     web.run_app(

@@ -27,12 +27,14 @@ X_LINE = "2244994945"
 RETRIES = "#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"  # else Twilio repeats nothing
 HURRY = 0.05  # of the time Meta waits before it delivers again
 X_EVENTS = ("dm.received", "dm.sent", "dm.read", "dm.indicate_typing")
-TEMPLATE = "order_update"
-# What Meta approved, by language. {{1}} is what it is about.
+TEMPLATE = "answer_ready"
+# What Meta approved, by language. {{1}} is the customer's name.
 TEMPLATES = {
-    "en": "Hello! There is news about {{1}}. Answer this message and we tell you more. Kumbara",
-    "tr": "Merhaba! {{1}} hakkında bir haberimiz var. Ayrıntılar için bu mesajı yanıtlamanız yeterli. Kumbara",
-    "de": "Guten Tag! Es gibt Neues zu {{1}}. Antworten Sie einfach auf diese Nachricht. Kumbara",
+    "en": "Hello {{1}}, we have an answer to your question. Write back and we send it at once.",
+    "tr": "Merhaba {{1}}, sorunuzun yanıtı hazır. Bu mesajı yanıtlarsanız hemen gönderiyoruz.",
+    "de": "Guten Tag {{1}}, die Antwort auf Ihre Frage liegt bereit. Schreiben Sie kurz zurück, dann schicken wir sie.",
+    "ru": "Здравствуйте, {{1}}! Ответ на ваш вопрос готов. Напишите нам, и мы сразу его отправим.",
+    "ar": "مرحبًا {{1}}، الرد على سؤالك جاهز. راسلنا وسنرسله إليك فورًا.",
 }
 
 
@@ -137,4 +139,13 @@ def sections(base: str) -> str:
         f'[[channels]]\nname = "{APPS[kind].channel}"\nkind = "{kind}"\n'
         + "".join(f'{key} = "{value}"\n' for key, value in values.items())
         for kind, values in written.items()
+    )
+
+
+def approved() -> str:
+    """Write the `approved.toml` that lists the same templates."""
+    return "\n".join(
+        f'[[approved]]\nchannel = "{APPS["whatsapp"].channel}"\nname = "{TEMPLATE}"\nlanguage = "{language}"\n'
+        f'category = "utility"\nbody = "{body}"\nvariables = ["customer"]\n'
+        for language, body in TEMPLATES.items()
     )

@@ -267,6 +267,17 @@ class Stage:
 
         return await self.until("the window", window)
 
+    def window(self, id: str) -> str:
+        """Everything an open window says."""
+        view = self.slack.views.get(id)
+        return json.dumps(view.body, ensure_ascii=False) if view else ""
+
+    async def picks(self, agent: Agent, window: str, action_id: str) -> None:
+        """Pick the first entry of a menu in a window."""
+        elements = [one for block in self.slack.views[window].body["blocks"] for one in block.get("elements", [])]
+        menu = next(one for one in elements if one.get("action_id") == action_id)
+        await self.slack.press(agent.id, action_id, view_id=window, value=menu["options"][0]["value"])
+
     async def submits(self, agent: Agent, window: str, values: Json) -> None:
         """Fill in a window and submit it. `values` by block."""
         await self.slack.submit(agent.id, window, values)

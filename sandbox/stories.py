@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sandbox import cast
 from sandbox.deciding import corrected, night
+from sandbox.reaching import elsewhere, joined, stop, window
 from sandbox.stage import WALK_INS, Stage, Stuck, marker, words_of
 
 AWAY = 12.0  # seconds Slack is down: a minute in a hurry
@@ -362,6 +363,28 @@ STORIES = (
         about="Four customers write in four languages while the shop is closed",
         steps=13,
         play=night,
+    ),
+    Story(
+        id="joined",
+        title="One customer, three channels",
+        about="Instagram, WhatsApp and SMS: who is the same person, and by what proof",
+        steps=7,
+        play=joined,
+    ),
+    Story(
+        id="window",
+        title="The window closes",
+        about="An answer comes a day too late for WhatsApp",
+        steps=8,
+        play=window,
+    ),
+    Story(id="stop", title="Stop means stop", about="A customer texts STOP, and later START", steps=6, play=stop),
+    Story(
+        id="elsewhere",
+        title="Answered elsewhere",
+        about="Somebody answers from the shop's phone",
+        steps=3,
+        play=elsewhere,
     ),
     Story(
         id="three",

@@ -45,6 +45,7 @@ KEYS = re.findall(
     mention raise_priority move_to first_answer next_answer resolution enabled long_wait per_minute id skills
     kind token receive secret address imap smtp trusted_authserv account_sid auth_token sender messaging_service_sid
     phone_number_id access_token app_secret verify_token page_id ig_id consumer_secret user_id origins identity_secret
+    page form channel previous_auth_token shared_keys business_account_id color title side
     """,
 )
 

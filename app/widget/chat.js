@@ -497,6 +497,7 @@
 
   const box = $("text");
   function grow() {
+    box.dir = box.value ? "auto" : ""; // what is typed goes its own way, the words before it go the page's
     box.style.height = "auto";
     box.style.height = `${Math.min(box.scrollHeight, 140)}px`;
     const many = Array.from(box.value.trim()).length - MOST_TEXT;
@@ -560,11 +561,10 @@
     const one = { name: file.name || "image.png", size: file.size, seal: "", type: file.type, stop: new AbortController() };
     uploads.push(one);
     chips();
-    const form = new FormData();
-    form.append("file", file, one.name);
     try {
       const answer = await fetch(`${settings.base}/files`, {
-        method: "POST", body: form, headers: { "X-Santral-Ticket": ticket }, signal: one.stop.signal, credentials: "omit",
+        method: "POST", body: file, signal: one.stop.signal, credentials: "omit",
+        headers: { "X-Santral-Ticket": ticket, "X-Santral-Name": encodeURIComponent(one.name) },
       });
       if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();

@@ -39,7 +39,7 @@
   let frame = null, ready = false, shown = false, unread = 0;
   let identity = script.dataset.identity || null; // a token, or a function that gives one
   const host = document.createElement("santral-chat");
-  const root = host.attachShadow({ mode: "closed" });
+  const root = host.attachShadow({ mode: "open" });
   const button = document.createElement("button");
   const badge = document.createElement("span");
   const panel = document.createElement("div");

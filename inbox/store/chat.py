@@ -156,6 +156,18 @@ async def answering(c: Connection, channel: str, addresses: Sequence[Address]) -
     )
 
 
+async def queued(c: Connection, channel: str) -> list[Address]:
+    """Whom an answer is on its way to."""
+    rows = await c.fetch(
+        """
+        select distinct a.kind, a.value from deliveries d join addresses a on a.id = d.address_id
+        where d.channel = $1 and d.status = 0 and d.due_at > now() - interval '1 minute'
+        """,
+        channel,
+    )
+    return [Address(kind=row["kind"], value=row["value"]) for row in rows]
+
+
 async def used_by_others(c: Connection, channel: str, browser: str, account: str) -> bool:
     """Whether a browser belongs to a customer with an account in this channel that is not this one ("": none is)."""
     return bool(

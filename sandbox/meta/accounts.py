@@ -54,6 +54,11 @@ TOKEN_LIFE = 60 * DAY  # of an Instagram user's token
 PERSON_FACTS = {"phone", "username", "bsuid", "hidden", "on_whatsapp", "reachable", "profile", "no_marketing", "avatar"}
 
 
+# Webhooks that a number or a WABA may have brought elsewhere; all others go to the app's own address.
+# developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
+OVERRIDDEN = frozenset({"messages", "message_echoes", "smb_message_echoes", "smb_app_state_sync", "history"})
+
+
 @dataclass(slots=True, kw_only=True)
 class Subscription:
     """What one kind of object tells the app. `object` is page, instagram or whatsapp_business_account."""
@@ -78,6 +83,7 @@ class Accounts:
     templates: dict[str, list[Template]] = field(default_factory=dict)  # by WABA
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by object
     subscribed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by account; a WABA has no fields
+    callbacks: dict[str, str] = field(default_factory=dict)  # by WABA, where its events go instead
 
     @property
     def app_token(self) -> str:
@@ -180,6 +186,17 @@ class Accounts:
             return line.page in self.subscribed
         fields = self.subscribed.get(line.account)
         return fields is not None and (line.kind is Kind.WHATSAPP or bool(names.intersection(fields)))
+
+    def callback(self, line: Line, field: str) -> str:
+        """Where an event goes: to the number's own address, else to its account's, else to the app's; "" nowhere."""
+        if (
+            line.kind is Kind.WHATSAPP
+            and field in OVERRIDDEN
+            and (own := line.callback or self.callbacks.get(line.waba))
+        ):
+            return own
+        subscription = self.subscriptions.get(OBJECTS[line.kind])
+        return subscription.callback_url if subscription else ""
 
     def subscribe(self, line: Line, fields: Iterable[str] = ()) -> None:
         """Subscribe the app to a line's account, to every field unless some are named."""

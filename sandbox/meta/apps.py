@@ -122,10 +122,7 @@ async def subscribe(call: Call, id: str) -> Json:
     fields = _names(call, "fields")
     if unknown := set(fields) - {*FIELDS[object], "message_edits", "history", "smb_app_state_sync"}:
         raise invalid(f"Param fields must be valid subscription fields of {object}: {', '.join(sorted(unknown))}")
-    parts = urlsplit(url)
-    here = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if parts.scheme != "https" and not here:
-        raise invalid("Param callback_url must be an https address")
+    _web_address(url, "callback_url")
     await handshake(call, url, token)
     call.world.accounts.subscriptions[object] = Subscription(
         object=object, callback_url=url, verify_token=token, fields=fields or FIELDS[object]
@@ -192,15 +189,21 @@ async def subscribed_apps(call: Call, id: str) -> Json:
         return {"data": []}
     app = {"link": "https://shop.example/", "name": "Shop", "id": call.world.accounts.app_id}
     if kind is Kind.WHATSAPP:
-        return {"data": [{"whatsapp_business_api_data": app}]}
+        elsewhere = call.world.accounts.callbacks.get(id)
+        hook = {"override_callback_uri": elsewhere} if elsewhere else {}
+        return {"data": [{"whatsapp_business_api_data": app, **hook}]}
     return {"data": [app | {"subscribed_fields": list(fields)}]}
 
 
 async def subscribe_account(call: Call, id: str) -> Json:
-    """POST /{page|waba|ig}/subscribed_apps; a WABA takes no fields, the others need them."""
+    """POST /{page|waba|ig}/subscribed_apps; a WABA takes no fields but an address, the others need fields."""
     kind = _account(call, id)
     fields = _names(call, "subscribed_fields")
-    if kind is not Kind.WHATSAPP:
+    if kind is Kind.WHATSAPP:
+        elsewhere = await _elsewhere(call, call.values)
+        call.world.accounts.callbacks.pop(id, None)  # a call without an address goes back to the app's
+        call.world.accounts.callbacks |= {id: elsewhere} if elsewhere else {}
+    else:
         known = {*PAGE_FIELDS} if kind is Kind.MESSENGER else {*FIELDS["instagram"], "message_edits"}
         if not fields:
             raise invalid("The parameter subscribed_fields is required.")
@@ -214,4 +217,32 @@ async def unsubscribe_account(call: Call, id: str) -> Json:
     """DELETE /{page|waba|ig}/subscribed_apps."""
     _account(call, id)
     call.world.accounts.subscribed.pop(id, None)
+    call.world.accounts.callbacks.pop(id, None)
     return {"success": True}
+
+
+async def configure_number(call: Call, id: str) -> Json:
+    """POST /{phone_number_id}: bring this number's events elsewhere, or, with an empty address, back to the usual."""
+    line, given = call.line(id), call.object("webhook_configuration")
+    if "override_callback_uri" not in given:
+        raise invalid("The parameter webhook_configuration is required.")
+    if line.waba not in call.world.accounts.subscribed:
+        raise ApiError(100, "(#100) The app has to be subscribed to the WhatsApp Business Account first")
+    line.callback = await _elsewhere(call, given)
+    return {"success": True}
+
+
+async def _elsewhere(call: Call, given: Json) -> str:
+    """The address of an override, once it has proved itself; "" where none is given."""
+    url = str(given.get("override_callback_uri") or "")
+    if url:
+        _web_address(url, "override_callback_uri")
+        await handshake(call, url, str(given.get("verify_token") or ""))
+    return url
+
+
+def _web_address(url: str, name: str) -> None:
+    parts = urlsplit(url)
+    here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme != "https" and not here:
+        raise invalid(f"Param {name} must be an https address")

@@ -51,6 +51,7 @@ EDGES: dict[tuple[str, str, str], Answer] = {
     ("DELETE", "app", "subscriptions"): apps.unsubscribe,
     ("GET", "waba", "message_templates"): templates.listed,
     ("GET", "waba", "phone_numbers"): nodes.phone_numbers,
+    ("POST", "whatsapp", ""): apps.configure_number,
     ("POST", "whatsapp", "messages"): whatsapp.messages,
     ("POST", "whatsapp", "media"): media.upload,
     **{

@@ -56,7 +56,13 @@ async def phone_numbers(call: Call, id: str) -> Json:
 
 
 def _number(call: Call, line: Line) -> Json:
-    subscription = call.world.accounts.subscriptions.get("whatsapp_business_account")
+    accounts = call.world.accounts
+    app = accounts.subscriptions.get("whatsapp_business_account")
+    hooks = {
+        "phone_number": line.callback,
+        "whatsapp_business_account": accounts.callbacks.get(line.waba, ""),
+        "application": app.callback_url if app else "",
+    }
     return {
         "id": line.id,
         "display_phone_number": line.display,
@@ -69,7 +75,7 @@ def _number(call: Call, line: Line) -> Json:
         "is_on_biz_app": line.coexistence,
         "messaging_limit_tier": "TIER_1K",
         "throughput": {"level": "STANDARD"},
-        "webhook_configuration": {"application": subscription.callback_url} if subscription else {},
+        "webhook_configuration": {level: url for level, url in hooks.items() if url},
     }
 
 

@@ -51,6 +51,7 @@ class Event:
     number: int
     line: Line
     account: str  # entry[].id
+    topic: str  # the webhook field
     slot: str
     item: Json
     about: str
@@ -100,6 +101,7 @@ class Post:
             number=self.newest,
             line=line,
             account=account or line.account,
+            topic="" if account else field,
             slot=slot,
             item=item,
             about=about,
@@ -181,8 +183,7 @@ class Post:
             head = world.rng.choice(ready) if world.settings.order else ready[0]
             chosen = [head]
             if world.settings.batch:
-                kind = (head.line.kind, head.line.login)
-                chosen = [event for event in ready if (event.line.kind, event.line.login) == kind][:MOST]
+                chosen = [event for event in ready if self._way(event) == self._way(head)][:MOST]
                 if world.settings.order:
                     world.rng.shuffle(chosen)
             delivered = await self._attempt(chosen)
@@ -195,6 +196,10 @@ class Post:
                     event.due = time.monotonic() + retry_delay(event.tries) * world.settings.retry_scale
                 if (delivered or self._given_up(event)) and event in lane.events:
                     lane.events.remove(event)
+
+    def _way(self, event: Event) -> tuple[Kind, str, str]:
+        """What is equal for events that can share a POST."""
+        return event.line.kind, event.line.login, self._world.accounts.callback(event.line, event.topic)
 
     def _given_up(self, event: Event) -> bool:
         """Note a failure. True when the event is too old to be tried again."""
@@ -209,7 +214,7 @@ class Post:
         """Post some events of one object. True when the shop answered 200."""
         world, started = self._world, time.monotonic()
         line = events[0].line
-        subscription = world.accounts.subscriptions.get(OBJECTS[line.kind])
+        target = world.accounts.callback(line, events[0].topic)
         payload = envelope(OBJECTS[line.kind], events, world.settings.timestamps == "other")
         raw = body(payload)
         own = line.kind is Kind.INSTAGRAM and line.login == "instagram"
@@ -221,11 +226,11 @@ class Post:
             "X-Hub-Signature-256": signature(secret, raw),
         }
         status, error = 0, "no subscription"
-        if subscription is not None:
+        if target:
             timeout = aiohttp.ClientTimeout(total=world.settings.webhook_timeout)
             try:
                 async with world.session().post(
-                    subscription.callback_url, data=raw, headers=headers, timeout=timeout, allow_redirects=False
+                    target, data=raw, headers=headers, timeout=timeout, allow_redirects=False
                 ) as response:
                     await response.read()
                     status = response.status
@@ -241,6 +246,7 @@ class Post:
             datetime.now(UTC),
             {
                 "object": OBJECTS[line.kind],
+                "url": target,
                 "events": [event.number for event in events],
                 "body": payload,
                 "status": status,

@@ -167,6 +167,7 @@ class Line:
     quality: str = "GREEN"
     verification: str = "VERIFIED"
     coexistence: bool = False  # the number also runs in the phone app
+    callback: str = ""  # where a WhatsApp number's events go instead of where its account's or the app's go
     standby: bool = False  # another app owns the threads
     taken: set[str] = field(default_factory=set)  # people whose thread was taken over all the same
     failures: list[int] = field(default_factory=list)  # codes the next messages fail with after they were accepted

@@ -53,6 +53,7 @@ def control_routes(world: World) -> list[web.RouteDef]:
         "hold": lambda body: world.hold(**body),
         "release": lambda body: world.release(**body),
         "check": lambda body: world.check(**body),
+        "trick": lambda body: world.trick(**body),
         "settings": world.settle,
         "trouble": side.trouble,
         "reset": lambda body: world.reset(**body),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -234,6 +234,27 @@ class Courier:
             answer = None
         right = isinstance(answer, dict) and answer.get("response_token") in good
         return "right" if right else "wrong"
+
+    async def trick(self, webhook: Webhook, body: bytes) -> Json:
+        """Do as a stranger who has no secret: get a body signed by asking for it as a challenge, and post that body.
+
+        `signed` is whether the webhook was so obliging, `status` what it answered to the post.
+        """
+        answer, _ = await self._request("GET", webhook.url, params={"crc_token": body.decode()})
+        try:
+            seal = orjson.loads(answer)["response_token"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            seal = ""
+        headers = {"Content-Type": "application/json", "x-twitter-webhooks-signature": str(seal)}
+        _, status = await self._request("POST", webhook.url, data=body, headers=headers)
+        return {"signed": bool(seal), "status": status}
+
+    async def _request(self, method: str, url: str, **what: Any) -> tuple[bytes, int]:
+        timeout = aiohttp.ClientTimeout(total=self._world.settings.webhook_timeout)
+        async with self._world.session().request(
+            method, self._reached(url), timeout=timeout, allow_redirects=False, **what
+        ) as response:
+            return await response.read(), response.status
 
     # replay
 

@@ -25,8 +25,10 @@ from channels.message import (
     Profile,
     Proof,
     ReadUpTo,
+    Receipt,
     Received,
     SentElsewhere,
+    Status,
     Unreadable,
 )
 from channels.registry import make
@@ -118,7 +120,11 @@ def unreadable(reason: str) -> Unreadable:
     return Unreadable(channel="x", reason=reason, raw=b"")
 
 
-HAS_READ = ReadUpTo(channel="x", reader=AYSE, at=SENT_AT + timedelta(minutes=1))
+READ_AT = SENT_AT + timedelta(minutes=1)
+HAS_READ = (
+    Receipt(channel="x", status=Status.READ, at=READ_AT, external_id="2000000000000000009"),
+    ReadUpTo(channel="x", reader=AYSE, at=READ_AT),
+)
 IN_TOWN = "https://www.openstreetmap.org/?mlat=41.008238&mlon=28.978359"
 ENCRYPTED = "chat:e4f4d3fc-8bbf-4928-92eb-e5058d6bb6f6"
 
@@ -199,8 +205,8 @@ ARRIVES = (
     Arrives("to_oneself", ()),
     Arrives("between_others", ()),
     Arrives("message_that_is_not_there", (unreadable("an event of the kind 'dm.received' without its message"),)),
-    Arrives("read", (HAS_READ,)),
-    Arrives("read_told_flat", (HAS_READ,)),
+    Arrives("read", HAS_READ),
+    Arrives("read_told_flat", HAS_READ),
     Arrives("read_by_us", ()),
     Arrives("read_by_nobody", (unreadable("a read receipt without its reader"),)),
     Arrives("typing", ()),
@@ -211,7 +217,7 @@ ARRIVES = (
     Arrives("encrypted_without_ids", (unreadable("an encrypted message without its ids"),)),
     Arrives("legacy_text", (said(text="Merhaba, kargom nerede?"),)),
     Arrives("legacy_sent_by_a_program", (elsewhere(text="Bugün yolda.", app="Kampanyacı"),)),
-    Arrives("legacy_read", (HAS_READ,)),
+    Arrives("legacy_read", HAS_READ),
     Arrives("legacy_typing", ()),
     Arrives("legacy_of_another_account", ()),
     Arrives(

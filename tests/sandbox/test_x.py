@@ -543,6 +543,15 @@ async def test_a_webhook_lives_by_its_answers(
     assert receiver.texts()[-1] == "Orada mısınız?"
 
 
+async def test_whoever_signs_any_challenge_signs_a_strangers_message(sandbox: Sandbox, receiver: Receiver) -> None:
+    await sandbox.connect(receiver, "dm.received")
+    body = {"for_user_id": SHOP, "direct_message_events": []}
+    assert await sandbox.tell("trick", body=body) == {"signed": True, "status": 200}
+    assert receiver.got == [body]
+    receiver.answer_challenge = lambda token: web.Response(status=403)
+    assert not (await sandbox.tell("trick", body=body))["signed"]
+
+
 async def test_a_webhook_must_be_https_without_a_port_and_not_twice(sandbox: Sandbox, receiver: Receiver) -> None:
     origin, _, _ = receiver.url.rpartition("/")
     await sandbox.tell("settings", local_urls=False, reach={"https://shop.example": origin})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from channels.channel import Checks
 from sandbox.meta.values import Entry, Line, Person
 from sandbox.meta.world import World as Meta
 from sandbox.telegram.kinds import picture
-from tests.providers import INSTAGRAM, NUMBER_ID, PAGE
 from tests.scenarios.desk import query
 from tests.world import AYSE, SUPPORT, World, eventually
 
@@ -70,9 +70,8 @@ async def quiet(world: World) -> None:
     """Until every webhook was answered and no work is due."""
 
     async def look() -> bool:
-        waiting = await query(
-            world, "select kind from work where kind <> 'pull' and (lease is not null or run_at < now() + interval '5 s')"
-        )
+        due = "select kind from work where kind <> 'pull' and (lease is not null or run_at < now() + interval '5 s')"
+        waiting = await query(world, due)
         return not waiting and not meta(world).post.waiting
 
     await eventually(look)
@@ -106,4 +105,35 @@ def calls(world: World, name: str) -> list[Json]:
     return meta(world).journal.calls(0, name)
 
 
-__all__ = ["INSTAGRAM", "NUMBER_ID", "PAGE"]
+async def due(world: World, kind: str) -> list[float]:
+    """In how many seconds each piece of work of a kind runs."""
+    rows = await query(
+        world, "select extract(epoch from run_at - now())::float as wait from work where kind = $1", kind
+    )
+    return [row["wait"] for row in rows]
+
+
+async def hurry(world: World) -> None:
+    """Let every wait be over."""
+    await query(world, "update lanes set free_at = now()")
+    await query(world, "update work set run_at = now() where lease is null")
+
+
+async def spoil(world: World, **rule: Any) -> None:
+    """Bring trouble over Meta's calls."""
+    meta(world).troubles.add([rule])
+
+
+def notes(world: World) -> list[str]:
+    """What a careful reviewer at Meta would say."""
+    return sorted(meta(world).notes)
+
+
+async def checked(world: World, channel: str) -> dict[str, bool]:
+    """What `santral check` says of a channel, and whether it is content with it."""
+    assert world.app is not None
+    made = world.app.channels[channel]
+    assert isinstance(made, Checks)
+    found = await made.check(f"{world.url}/webhooks/{channel}")
+    assert all(finding.ok or finding.fix for finding in found)
+    return {finding.what: finding.ok for finding in found}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import aiohttp
@@ -136,10 +137,13 @@ class Visit:
         await self.until(lambda: self.texts() == list(texts))
 
     async def upload(self, data: bytes, name: str = "foto.png", **headers: str) -> aiohttp.ClientResponse:
-        form = aiohttp.FormData(quote_fields=False)  # as browsers do
-        form.add_field("file", data, filename=name, content_type="application/x-anything")
-        sent = {"Origin": self.origin, "X-Santral-Ticket": self.welcome.get("ticket", ""), **headers}
-        return await self._session.post(f"{self.world.url}/chat/chat/files", data=form, headers=sent)
+        sent = {
+            "Origin": self.origin,
+            "X-Santral-Ticket": self.welcome.get("ticket", ""),
+            "X-Santral-Name": quote(name),
+        }
+        url = f"{self.world.url}/chat/chat/files"
+        return await self._session.post(url, data=data, headers={**sent, **headers})
 
     async def fetch(self, path: str) -> aiohttp.ClientResponse:
         return await self._session.get(f"{self.world.url}/chat/chat/{path}")

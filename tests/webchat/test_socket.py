@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -131,6 +132,19 @@ async def test_a_visitor_edits_and_takes_back_their_own_words_only(shop: World) 
         assert [item.get("gone") for item in stranger.items.values()] == [None]
 
 
+async def test_an_answer_that_is_about_to_leave_shows_as_somebody_typing(world: World) -> None:
+    world.more = [CHANNEL]
+    world.team |= {"undo_seconds": 1}
+    await world.start()
+    async with Visit(world) as tab:
+        await tab.say("Merhaba")
+        await answer(world, await world.card_with("Merhaba"), "Buyurun")
+        await tab.until(lambda: any(frame.get("answering") for frame in tab.frames))
+        assert tab.texts() == ["Merhaba"]
+        await tab.sees("Merhaba", "Buyurun")
+        assert tab.frames[-1]["answering"] is False
+
+
 async def test_notes_and_other_channels_are_not_in_the_chat(shop: World) -> None:
     async with Visit(shop) as tab:
         await tab.say("Merhaba")
@@ -156,6 +170,13 @@ async def test_a_file_goes_both_ways_and_is_called_what_it_is(shop: World) -> No
         assert (await tab.fetch(file["url"][:-2] + "xx")).status == 404
         card = await shop.card_with("Kırık geldi")
         await thread_shows(shop, card["ts"], "kırık.html")
+
+
+async def test_a_file_that_is_too_large_or_empty_is_not_kept(shop: World) -> None:
+    async with Visit(shop) as tab:
+        assert (await tab.upload(b"x" * ((20 << 20) + 1))).status == 413
+        assert (await tab.upload(b"")).status == 400
+    assert not list((shop.folder / "var").rglob("*/*/*/*"))
 
 
 async def test_an_upload_is_nobody_else_s_to_send(shop: World) -> None:
@@ -191,36 +212,21 @@ async def test_what_a_browser_could_run_is_never_handed_out_as_such(
 
 async def test_older_messages_are_read_when_they_are_wanted(shop: World) -> None:
     async with Visit(shop) as tab:
-        tab.hello["language"] = "tr"
-        for first in range(0, 60, 10):
-            await asyncio.gather(*(_patient(tab, f"{number:03}") for number in range(first, first + 10)))
+        for number in range(60):
+            shop.clock = partial(later, 3 * number)  # by which the limits count
+            await tab.say(f"{number:03}")
         token = tab.token
     async with Visit(shop, token=token) as tab:
         assert len(tab.items) == 50
         assert tab.welcome["more"] is True
-        first = min(tab.items, key=place)
-        await tab.send(type="older", place=place(first))
+        await tab.send(type="older", place=min(map(place, tab.items)))
         await tab.until(lambda: tab.told("older"))
-        assert sorted(tab.texts()) == [f"{number:03}" for number in range(60)]
+        assert tab.texts() == [f"{number:03}" for number in range(60)]
         assert tab.told("older")[0]["more"] is False
 
 
-async def _patient(tab: Visit, text: str) -> None:
-    """Say something as the widget does: again when it is asked to wait. The clock of the limits is turned instead."""
-    id = str(uuid4())
-    while True:
-        tab.world.clock = _later(tab.world.clock)
-        await tab.send(type="say", id=id, text=text)
-        await tab.until(lambda: any(f.get("id") == id for f in tab.frames if f["type"] in ("stored", "later")))
-        if any(f["type"] == "stored" and f["id"] == id for f in tab.frames):
-            return
-        tab.frames = [f for f in tab.frames if f.get("id") != id]
-
-
-def _later(clock: Any) -> Any:
-    from datetime import timedelta
-
-    return lambda: clock() + timedelta(seconds=3)
+def later(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 # --- who it is
@@ -236,12 +242,7 @@ async def test_a_signed_visitor_is_the_same_customer_in_every_browser(shop: Worl
             await laptop.say("Bir de fatura lazım")
             await phone.sees("Siparişim nerede?", "Bir de fatura lazım")
     found = await rows(shop, "select kind, value, proof from addresses order by kind, value")
-    assert {(row["kind"], row["proof"]) for row in found} == {
-        ("account", 4),
-        ("email", 4),
-        ("phone", 4),
-        ("visitor", 2),
-    }
+    assert {row["kind"]: row["proof"] for row in found} == {"account": 4, "email": 4, "phone": 4, "visitor": 2}
     assert {row["value"] for row in found} >= {"chat:4711", "ayse@ornek.example", "+905320001122"}
     assert len(await rows(shop, "select from customers")) == 1
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +21,15 @@ KEY = bytes(range(32))
 BROWSER = "AbCdEfGhIjKlMnOpQrSt_-"
 
 
+WAYS: dict[str, Any] = {"email": " Ayse@Ornek.example ", "phone": "+90 532 000 11 22"}
+
+
 def read(token: str, secret: str = IDENTITY_SECRET, now: datetime = NOW) -> Visitor:
     return visitors.identified(secret, token, BROWSER, now)
 
 
 def test_what_the_shop_says_is_read_as_it_says_it() -> None:
-    token = identity(
-        sub=4711, exp=SECONDS + 60, name="Ayşe\nYılmaz", email=" Ayse@Ornek.example ", phone="+90 532 000 11 22"
-    )
+    token = identity(sub=4711, exp=SECONDS + 60, name="Ayşe\nYılmaz", **WAYS)
     assert read(token) == Visitor(
         browser=BROWSER, account="4711", name="Ayşe Yılmaz", email="ayse@ornek.example", phone="+905320001122"
     )
@@ -41,6 +44,16 @@ def test_a_token_that_another_program_has_signed() -> None:
     )
     with pytest.raises(Unknown):
         read(token)
+
+
+def test_the_guide_s_own_example_signs_what_is_believed() -> None:
+    guide = (Path(__file__).parents[2] / "docs/channels/webchat.md").read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", guide, re.S)[0]
+    there: dict[str, Any] = {}
+    exec(example, there)
+    token = there["santral_token"](IDENTITY_SECRET, {"sub": "4711", "name": "Ayşe Yılmaz"})
+    found = read(token, now=datetime.now(UTC))
+    assert (found.account, found.name) == ("4711", "Ayşe Yılmaz")
 
 
 @pytest.mark.parametrize(

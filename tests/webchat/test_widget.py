@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,6 @@ class Shop:
     context: BrowserContext
     page: Page
     wrong: list[str] = field(default_factory=list)
-    csp: str = ""
 
     @property
     def chat(self) -> FrameLocator:
@@ -45,7 +46,7 @@ class Shop:
 
     @property
     def bubble(self) -> Locator:
-        return self.page.locator("santral-chat > button, santral-chat button").first
+        return self.page.locator("santral-chat button")
 
     @property
     def log(self) -> Locator:
@@ -81,7 +82,8 @@ async def shop(world: World) -> AsyncIterator[Shop]:
     async def page(request: web.Request) -> web.Response:
         signed = identity(sub=request.query["sub"], name="Ayşe") if "sub" in request.query else ""
         text = f"""<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width">
-            <title>Kumbara</title><style>button, iframe, div {{ display: none !important; color: lime }}
+            <title>Kumbara</title><link rel=icon href="data:,">
+            <style>button, iframe, div {{ display: none !important; color: lime }}
             body {{ font: 16px Georgia; padding: 2em }}</style><h1>Kumbara</h1><p>El yapımı kumbaralar.
             <a href="#top" id="before">Ürünler</a></p>
             <script src="{world.url}/chat/chat/widget.js" data-language="{request.query.get("lang", "tr")}"
@@ -96,6 +98,7 @@ async def shop(world: World) -> AsyncIterator[Shop]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
         context = await browser.new_context(viewport={"width": 1000, "height": 760}, timezone_id="Europe/Istanbul")
+        context.set_default_timeout(10_000)
         made = Shop(world, url, context, await context.new_page())
         watch(made, made.page)
         yield made
@@ -164,7 +167,7 @@ async def test_what_people_write_is_never_markup(shop: Shop) -> None:
 async def test_the_page_and_the_chat_cannot_script_each_other(shop: Shop) -> None:
     await shop.open()
     with pytest.raises(Exception, match="cross-origin"):
-        await shop.page.evaluate("frames[0].document.title")
+        await shop.page.locator("santral-chat iframe").evaluate("held => held.contentWindow.document.title")
     frame = shop.page.frames[1]
     with pytest.raises(Exception, match="cross-origin"):
         await frame.evaluate("parent.document.title")
@@ -173,7 +176,7 @@ async def test_the_page_and_the_chat_cannot_script_each_other(shop: Shop) -> Non
 async def test_a_file_is_chosen_sent_and_shown(shop: Shop) -> None:
     await shop.open()
     await shop.chat.locator("#pick").set_input_files(
-        files=[{"name": 'kırık "kumbara".png', "mimeType": "image/png", "buffer": PICTURE}]
+        files={"name": 'kırık "kumbara".png', "mimeType": "image/png", "buffer": PICTURE}
     )
     await expect(shop.chat.locator("#files li")).to_contain_text('kırık "kumbara".png')
     await expect(shop.chat.locator("#send")).to_be_enabled()
@@ -182,10 +185,24 @@ async def test_a_file_is_chosen_sent_and_shown(shop: Shop) -> None:
     await expect(picture).to_have_js_property("naturalWidth", 5)
     card = await shop.world.card_with("Kırık geldi")
     await thread_shows(shop.world, card["ts"], "kumbara")
-    file = {"name": "kılavuz.txt", "mimetype": "text/plain", "content": "Kullanma kılavuzu".encode()}
+    file = ("kılavuz.txt", "text/plain", "Kullanma kılavuzu".encode())
     await answer(shop.world, card, "Kılavuz ekte", files=[file])
     await expect(shop.chat.locator(".theirs a.file")).to_contain_text("kılavuz.txt")
     await shop.picture("tr-files")
+
+
+async def test_the_hours_are_told_in_the_visitor_s_own_time(shop: Shop) -> None:
+    await shop.world.stop()
+    shop.world.team |= {"hours": "Mo-Fr 09:00-18:00"}
+    await shop.world.start()
+    await shop.world.turn(datetime(2026, 11, 28, 12, 0, tzinfo=UTC))  # a Saturday
+    browser = shop.context.browser
+    assert browser is not None
+    for zone, words in {"Europe/Istanbul": "Back Monday 09:00", "Europe/Berlin": "Back Monday 07:00"}.items():
+        page = await (await browser.new_context(timezone_id=zone)).new_page()
+        watch(shop, page)
+        await page.goto(f"{shop.world.url}/chat/chat?lang=en")
+        await expect(page.locator("#hours")).to_have_text(re.compile(words.replace(" ", ".{1,4}")))
 
 
 async def test_what_is_written_without_a_line_waits_and_is_sent_once(shop: Shop) -> None:
@@ -214,8 +231,8 @@ async def test_an_unread_answer_is_counted_on_the_bubble_and_all_tabs_agree(shop
     other = await shop.context.new_page()
     watch(shop, other)
     await shop.visit(page=other)
-    await expect(other.locator("santral-chat button").first).to_contain_text("1")
-    await other.locator("santral-chat button").first.click()
+    await expect(other.locator("santral-chat button")).to_contain_text("1")
+    await other.locator("santral-chat button").click()
     await expect(other.frame_locator("iframe").locator("#items .text")).to_have_text(["Merhaba", "Buyurun"])
     await expect(shop.bubble).to_have_attribute("aria-label", "Sohbeti aç")
 
@@ -228,7 +245,7 @@ async def test_a_customer_who_is_logged_in_finds_their_chat_in_another_browser(s
     page = await (await shop.context.browser.new_context()).new_page()  # type: ignore[union-attr]
     watch(shop, page)
     await shop.visit(page=page, more="&sub=4711")
-    await page.locator("santral-chat button").first.click()
+    await page.locator("santral-chat button").click()
     await expect(page.frame_locator("iframe").locator("#items .text")).to_have_text(["Benim siparişim"])
 
 
