@@ -40,7 +40,7 @@ from routing.policy import Policy
 HELLO = 10.0  # seconds in which a socket has to say who it is
 TICKET_LIFE = timedelta(hours=12)
 SOCKETS = 60  # of one internet address at once; whole offices and mobile networks share one
-CONNECTS = (30, timedelta(seconds=2))
+CONNECTS = (60, timedelta(seconds=1))  # all of an office come back at once after a restart
 UPLOADS = (10, timedelta(seconds=6))  # of one visitor
 UPLOADS_NEAR = (40, timedelta(seconds=2))
 USUAL = timedelta(minutes=10)  # for which a usual time is remembered
@@ -330,6 +330,7 @@ class Chat:
 
     def _own_page(self, request: web.Request, channel: Webchat) -> None:
         """Refuse what no page of ours or the shop's has sent: browsers name the page, and pages cannot lie about it."""
+        # Without a public_url Host is what we have: a page can set neither of the two in a visitor's browser.
         origin = request.headers.get("Origin", "").lower()
         ours = _origin(channel.config.public_url) or f"{request.scheme}://{request.host}".lower()
         if origin != ours and origin not in set(map(_origin, channel.config.origins)):

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from bench import machine
 from bench.burst import burst
+from bench.day import day
 from bench.desk import desk
 from bench.intake import intake, memory
 from bench.mail import mail
@@ -41,8 +42,9 @@ PARTS: dict[str, tuple[str, Measure]] = {
     "quotes": ("Quoted pasts", quotes),
     "triage": ("Understanding messages", triage),
     "burst": ("Burst into one Slack channel", burst),
+    "day": ("A day over every channel", day),
 }
-ON_DEMAND = frozenset({"burst"})  # two minutes of waiting by its nature
+ON_DEMAND = frozenset({"burst", "day"})  # minutes of waiting by their nature
 
 
 def main() -> int:

@@ -40,6 +40,7 @@ class Place:
     x: x_sandbox.World
     url: str
     lines: Mapping[str, str]
+    urls: Mapping[str, str] = field(default_factory=dict)  # where the emulators are reached, for the configuration
     slack_channel: str = "C0SUPPORT1"
     agents: tuple[str, ...] = ("U0AYSE0001", "U0MEHMET01")
 

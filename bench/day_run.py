@@ -127,14 +127,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """A day that is over. `delays` are seconds from a message to its post, of those that were not kept back."""
+    """A day that is over. `delays` are seconds from a message to its post, by kind, where nothing kept it back."""
 
     verdict: Verdict
     kept: Kept
     wrote: Sequence[Wrote]
     answers: Sequence[Answered]
     seconds: float
-    delays: Sequence[float]
+    delays: Mapping[str, Sequence[float]]
     troubles: Mapping[str, int]  # files that were kept from coming, by how
     lost_files: int  # that the desk was told are lost
 
@@ -263,8 +263,7 @@ class Day:
         if turn.last:
             await self._taken(customer)
         word = mark(customer.number, last.number + ANSWER)
-        # What was kept back meanwhile may come at any moment, and answers go where somebody wrote last.
-        near = {one.kind for one in self._wrote if one.customer == customer.number and (one.late or one is last)}
+        near = {one.kind for one in self._wrote if one.customer == customer.number and self._near(one, last)}
         silent = turn.last or not customer.answerable
         near = {"email"} if near == {"form"} else near
         answer = Answered(customer=customer.number, mark=word, kinds=frozenset() if silent else frozenset(near))
@@ -281,6 +280,12 @@ class Day:
         for each in phones:
             await each.read()
         await self._after(customer, turn, last, word)
+
+    def _near(self, one: Wrote, last: Wrote) -> bool:
+        """Whether a message may have come after the last one that was written: answers go where somebody wrote last."""
+        if one is last or one.late:
+            return True
+        return self._board.seen.get(one.mark, one.at + VISIBLE) >= last.at
 
     async def _after(self, customer: Customer, turn: Turn, last: Wrote, word: str) -> None:
         app = self._phones[customer.number, last.kind]
@@ -345,14 +350,17 @@ class Day:
             wrote=self._wrote,
             answers=self._answers,
             seconds=seconds,
-            delays=[
-                self._board.seen[one.mark] - one.at
-                for one in self._wrote
-                if not one.late and one.mark in self._board.seen and not one.has_file
-            ],
+            delays=self._delays(),
             troubles=self._troubles,
             lost_files=sum(thread.lost for thread in threads),
         )
+
+    def _delays(self) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for one in self._wrote:
+            if not one.late and one.mark in self._board.seen:
+                found.setdefault(one.kind, []).append(self._board.seen[one.mark] - one.at)
+        return found
 
     def _taken_at(self) -> dict[str, float]:
         """When each message was first acknowledged, by its mark; of mail, which is fetched, when it was shown."""

@@ -10,13 +10,14 @@ import random
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MARK = re.compile(r"zq[0-9]+x[0-9]+z")
 EDITED, ANSWER, ECHO = 3_000, 5_000, 8_000  # what is added to a message's number, for what becomes of it
 HELD = 6  # messages that a provider keeps back before it brings them late
 LATE, BROKEN = 0.05, 0.02  # shares of the messages, and of the files
 EVERY = 5  # message of a day that an agent answers
+TROUBLES = ("500", "404", "expired", "gone")  # of files, the last for good
 HOLDING = ("telegram", "twilio", "meta", "x")  # the emulators that keep webhooks back
 
 # Who there is: the channels of one person, and how many of a hundred persons are like that. Only proof joins channels:
@@ -191,7 +192,7 @@ def written(seed: int, messages: int, people: int) -> Script:
         turns[customer.number].append(turn)
     order = [number for number, own in turns.items() for _ in own]
     chance.shuffle(order)
-    mixed: list[Turn | Hold] = [turns[number].popleft() for number in order]
+    mixed: list[Turn | Hold] = list(_broken(chance, [turns[number].popleft() for number in order]))
     holds = max(len(HOLDING), round(messages * LATE / HELD))
     for place in range(holds):
         at = (place + 1) * len(mixed) // (holds + 1)
@@ -249,7 +250,7 @@ def _turn(chance: random.Random, customer: Customer, first: int, count: int) -> 
 
 
 def _deed(chance: random.Random, customer: Customer, number: int, kind: str, *, plain: bool = False) -> Deed:
-    what, trouble, then = "text", "", ""
+    what, then = "text", ""
     drawn = chance.random()
     if not plain and kind in PICTURES and drawn < 0.15:
         what = "picture"
@@ -259,11 +260,26 @@ def _deed(chance: random.Random, customer: Customer, number: int, kind: str, *, 
         then = "edit"
     elif not plain and kind in UNSENDS and drawn < 0.30:
         then = "unsend"
-    if what != "text" and WORLD[kind] in HOLDING and chance.random() < BROKEN * 2:  # of a file in two, one can break
-        trouble = chance.choice(("500", "404", "expired", "gone"))
     twice = kind in ("telegram", "email", "webchat", "form") and chance.random() < 0.05
     text = chance.choice(TEXTS[customer.language])
-    return Deed(number=number, kind=kind, text=text, what=what, trouble=trouble, then=then, twice=twice)
+    return Deed(number=number, kind=kind, text=text, what=what, then=then, twice=twice)
+
+
+def _broken(chance: random.Random, turns: Sequence[Turn]) -> Sequence[Turn]:
+    """Let some of the files that are fetched not come: a share of them, and each trouble at least once."""
+    files = [
+        (at, place)
+        for at, turn in enumerate(turns)
+        for place, deed in enumerate(turn.deeds)
+        if deed.what in ("picture", "voice") and WORLD[deed.kind] in HOLDING
+    ]
+    chosen = chance.sample(files, min(len(files), max(len(TROUBLES), round(len(files) * BROKEN))))
+    found = list(turns)
+    for number, (at, place) in enumerate(chosen):
+        deeds = list(found[at].deeds)
+        deeds[place] = replace(deeds[place], trouble=TROUBLES[number % len(TROUBLES)])
+        found[at] = replace(found[at], deeds=tuple(deeds))
+    return found
 
 
 def _first_known(steps: Sequence[Turn | Hold], customers: Sequence[Customer]) -> list[Turn | Hold]:

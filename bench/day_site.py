@@ -62,6 +62,7 @@ class Tab:
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[str, asyncio.Future[Json]] = {}
         self._items: dict[str, Json] = {}
+        self._news = asyncio.Event()
         self._said = 0
         self.taken: dict[str, float] = {}  # when each message was acknowledged, by its mark
 
@@ -97,6 +98,11 @@ class Tab:
         return id
 
     async def edit(self, id: str, text: str) -> None:
+        """Change what was said, once it stands in the chat: before that there is nothing to press."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(item.get("key") == id for item in self._items.values()):
+                self._news.clear()
+                await self._news.wait()
         await self._stored({"type": "edit", "id": id, "text": text})
 
     async def unsend(self, id: str) -> None:
@@ -142,6 +148,7 @@ class Tab:
             frame = json.loads(told.data)
             for item in frame.get("items", ()):
                 self._items[item["id"]] = item
+            self._news.set()
             key = frame["type"] if frame["type"] == "welcome" else frame.get("id", "")
             waiting = self._waiting.pop(key, None)
             if waiting is not None and not waiting.done():

@@ -176,7 +176,8 @@ def _answers(verdict: Verdict, answers: Sequence[Answered], heard: Mapping[tuple
         places = arrived.get(answer.mark, [])
         right = [place for place in places if place[0] == answer.customer and place[1] in answer.kinds]
         if len(right) < len(places):
-            verdict.add(ASTRAY, answer.mark)
+            went = ", ".join(f"{kind} of {customer}" for customer, kind in places)
+            verdict.add(ASTRAY, f"{answer.mark} ({went}; wanted {', '.join(sorted(answer.kinds)) or 'nowhere'})")
         if len(right) > 1:
             verdict.add(ANSWERS_DOUBLED, answer.mark)
         if answer.kinds and not places:

@@ -159,7 +159,8 @@ class Sms:
         since = min(datetime.fromisoformat(after), now) - OVERLAP if after else now - FIRST
         ours = identity(self.config.sender, whatsapp=self.whatsapp) if self.config.sender else None
         events: list[Event] = []
-        for one in sorted(await client.since(since, ours), key=lambda one: one.at or now):
+        listed = reversed(await client.since(since, ours))  # their times are whole seconds
+        for one in sorted(listed, key=lambda one: one.at or now):
             service = self.config.messaging_service_sid
             if one.direction != "inbound" or not one.sid or (service and one.service != service):
                 continue

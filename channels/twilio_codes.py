@@ -16,6 +16,7 @@ from channels.values import name
 LEAST = 10_000  # a smaller number is an HTTP status that stands where a code would
 GAVE_UP = "gave_up"  # the desk's word for what may be sent again when the way is free
 PAUSE = timedelta(minutes=2)  # before the next try where a queue of Twilio's is full: it empties at a message a second
+TOO_MANY_CALLS = 20429  # at once, which is over as soon as one of them is answered
 
 CODES: Mapping[int, tuple[type[SendFailed], str]] = {
     # Our access and set-up: nothing can be sent until that is mended.
@@ -107,7 +108,8 @@ def refusal(answer: Answered, *, repeatable: bool = False) -> SendFailed:
     if kind is None:
         return outcome(answer, shown(str(words)), code=str(code), repeatable=repeatable)
     if issubclass(kind, Retry):
-        return kind(ours, after=answer.after or PAUSE, whole_channel=code in (20429, 21611), provider_code=str(code))
+        after = answer.after or (None if code == TOO_MANY_CALLS else PAUSE)
+        return kind(ours, after=after, whole_channel=code in (TOO_MANY_CALLS, 21611), provider_code=str(code))
     return kind(ours, provider_code=str(code))
 
 

@@ -75,7 +75,7 @@ class Setup:
         """Content SID, language and status at WhatsApp of each template."""
         found = await self.client.ask(self.client.rest.content.v1.content_and_approvals.list_async(limit=MOST))
         return [
-            (str(it.sid), str(it.language or ""), str(parts(it.approval_requests).get("status") or "unsubmitted"))
+            (str(it.sid), str(it.language or ""), str(asked(it.approval_requests).get("status") or "unsubmitted"))
             for it in found
         ]
 
@@ -217,6 +217,11 @@ async def _templates(setup: Setup) -> list[Finding]:
         fix = "Make one under Content Template Builder in the Twilio console and submit it to WhatsApp."
         return [Finding(ok=False, what=what, fix=fix)]
     return [Finding(ok=True, what=f"{good} of {len(listed)} templates are approved.")]
+
+
+def asked(told: Any) -> Mapping[str, Any]:
+    """What WhatsApp was asked for a template: told by itself, or among what other apps were asked."""
+    return parts(parts(told).get("whatsapp")) or parts(told)
 
 
 def parts(told: Any) -> Mapping[str, Any]:

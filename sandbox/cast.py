@@ -228,7 +228,7 @@ THEO = Person(
     hint="Hello, does the money box open without a hammer?",
     look=Look(sky=("#d8f0e3", "#5fa98a"), skin="#f3cdb2", hair="crop", tint="#8a4a26", shirt="#4a4f63"),
 )
-PEOPLE = (AYSE, ELIF, DMITRY, EMILY, JONAS, OMAR, NINA, THEO)
+PEOPLE = (AYSE, DMITRY, EMILY, JONAS, ELIF, OMAR, NINA, THEO)
 
 ZEYNEP = Writer(
     key="zeynep",

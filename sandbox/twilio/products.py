@@ -137,6 +137,16 @@ async def templates(call: Call) -> web.Response:
     return answer(200, resources.new_list("contents", shown, call.query, call.base + call.path))
 
 
+async def templates_and_approvals(call: Call) -> web.Response:
+    """List content with what WhatsApp says of it, which stands there without the app's name around it."""
+    own = [one for one in call.ledger.templates.values() if one.account == call.account.sid]
+    shown = [
+        content.shown(one, call.base) | {"approval_requests": content.approval(one, call.base)["whatsapp"]}
+        for one in own
+    ]
+    return answer(200, resources.new_list("contents", shown, call.query, call.base + call.path))
+
+
 async def template_create(call: Call) -> web.Response:
     body = call.body()
     language, samples = str(body.get("language") or ""), body.get("variables") or {}

@@ -54,6 +54,7 @@ ROUTES: tuple[tuple[str, str, str, Deed], ...] = (
     ("POST", "/v2/Channels/Senders/{sender}", "senders.update", products.sender_update),
     ("POST", "/{version:v2|v3}/Indicators/Typing.json", "typing", products.typing),
     ("GET", "/v1/Content", "content.list", products.templates),
+    ("GET", "/v1/ContentAndApprovals", "content.approvals", products.templates_and_approvals),
     ("POST", "/v1/Content", "content.create", products.template_create),
     ("GET", _CONTENT, "content.fetch", products.template),
     ("DELETE", _CONTENT, "content.delete", products.template_delete),

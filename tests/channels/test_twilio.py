@@ -498,7 +498,7 @@ SENDS_BY_SMS = (
         HELLO,
         post(To=AYSE.value, Body="Merhaba"),
         answer=no(20429, "Too Many Requests", 429),
-        outcome=Retry(after=timedelta(minutes=2), whole_channel=True, provider_code="20429"),
+        outcome=Retry(whole_channel=True, provider_code="20429"),
     ),
     leaves(
         "a wrong token",

@@ -153,7 +153,7 @@ TEMPLATES = Answer(
     body={
         "contents": [
             {"sid": "HX1", "language": "tr", "approval_requests": {"status": "approved"}},
-            {"sid": "HX2", "language": "tr", "approval_requests": {"status": "rejected"}},
+            {"sid": "HX2", "language": "tr", "approval_requests": {"whatsapp": {"status": "rejected"}}},
         ],
         "meta": {"key": "contents"},
     }

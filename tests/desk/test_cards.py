@@ -30,6 +30,7 @@ from desk.cards import (
     moved,
     take_fitting,
 )
+from desk.notices import Ended, Out, Way
 from templates.catalog import Catalog
 from tests.desk import limits
 from tests.desk.test_words import hostile
@@ -72,6 +73,7 @@ line = st.builds(
     stub=hostile,
     edited=st.booleans(),
     withdrawn=st.booleans(),
+    erased=st.booleans(),
     id=st.sampled_from(["", "17"]),
     hidden=st.booleans(),
     automatic=st.booleans(),
@@ -205,6 +207,11 @@ def test_a_card_is_within_slacks_limits_whatever_a_customer_does(
         due_state="warned",
         reasons=(other, name),
         came_from=THERE,
+        blocked=bool(name),
+        ended=other,
+        answers_by=other,
+        closes_at=AT,
+        closed=not shown,
     )
     assert broken(card(view, say)) == []
     assert broken(moved(view, THERE, say)) == []
@@ -335,6 +342,13 @@ PROMISED = {
     "mention": ["U0MEHMET01", "S0GROUP001", "<!channel>"],
 }
 
+
+def ways_out(text: str) -> Out:
+    """Everything a failure can offer, and more ways than stand beside each other."""
+    ways = tuple(Way(place=f"c/{number}", label=text) for number in range(9))
+    return Out(arrived=1, parts=3, again="d-1", template="17", message="4", ways=ways)
+
+
 Build = Callable[[str, Any], Post]
 NOTICES: dict[str, Build] = {
     "doubt": lambda text, say: notices.doubt("d-1", text, text, text, say),
@@ -346,6 +360,22 @@ NOTICES: dict[str, Build] = {
     "withdrawn": lambda text, say: notices.withdrawn(text, AT, text, say),
     "blocked": lambda text, say: notices.blocked(text, text, say),
     "unblocked": lambda text, say: notices.unblocked(text, text, say),
+    "opted out": lambda text, say: notices.opted_out(text, text, Ended(word=text), say),
+    "opted out for good": lambda text, say: notices.opted_out(text, text, Ended(for_good=True), say),
+    "erased": lambda text, say: notices.erased(text, AT, say),
+    "moved on": lambda text, say: notices.moved_on(text, text, text, text, say),
+    "moved onto": lambda text, say: notices.moved_onto(text, text, text, text, text, THERE, say),
+    "moved onto nowhere": lambda text, say: notices.moved_onto(text, text, text, text, text, None, say),
+    "closing": lambda text, say: notices.closing(text, text, AT, text, say),
+    "came after all": lambda text, say: notices.came_after_all(text, say, arrived=True),
+    "came not": lambda text, say: notices.came_after_all(text, say, arrived=False),
+    "sent another way": lambda text, say: notices.sent_another_way(text, text, say),
+    "failure with ways out": lambda text, say: notices.failure(
+        "window_closed", text, text, say, excerpt=text, out=ways_out(text)
+    ),
+    "failure by their own wish": lambda text, say: notices.failure(
+        "unreachable", text, text, say, out=replace(ways_out(text), ended=Ended(word=text, for_good=True))
+    ),
     "refuses_us": lambda text, say: notices.refuses_us(text, "email", text, say),
     "undone": lambda _, say: notices.undone(say),
     "too_late": lambda _, say: notices.too_late(say),

@@ -16,7 +16,7 @@ from desk.blocks import Post
 from desk.cards import LONG, Line, fits, lines, take_fitting
 from desk.originals import Original, window
 from desk.teams import Team
-from desk.views import Views
+from desk.views import Facts, Views
 from desk.words import WORD_JOINER, pieces, topic
 from inbox.changes import Conversation
 from inbox.store.slack import Head, Said
@@ -189,7 +189,7 @@ def test_an_empty_file_is_named_as_such_and_not_promised(why: str) -> None:
 
 def failed(**more: Any) -> str:
     notice = {"notice": "failure", "channel": "support", "code": "file_too_big", "message": 7, **more}
-    return VIEWS.notice(HEAD, notice, "The form").text
+    return VIEWS.notice(HEAD, notice, Facts(excerpt="The form")).text
 
 
 @pytest.mark.parametrize("lang", CATALOG.languages)
@@ -369,7 +369,7 @@ def test_a_complaint_reads_the_same_as_an_event_and_as_an_opt_out() -> None:
 
 def failure(code: str, detail: str = "", channel: str = "support") -> Post:
     notice = {"notice": "failure", "channel": channel, "code": code, "detail": detail, "message": 4, "delivery": "d"}
-    return VIEWS.notice(HEAD, notice, "Your order has left")
+    return VIEWS.notice(HEAD, notice, Facts(excerpt="Your order has left"))
 
 
 def test_a_bounce_says_what_happened_what_the_server_said_and_what_can_be_done() -> None:

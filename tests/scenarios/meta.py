@@ -107,9 +107,8 @@ def calls(world: World, name: str) -> list[Json]:
 
 async def due(world: World, kind: str) -> list[float]:
     """In how many seconds each piece of work of a kind runs."""
-    rows = await query(
-        world, "select extract(epoch from run_at - now())::float as wait from work where kind = $1", kind
-    )
+    waits = "select extract(epoch from run_at - now())::float as wait from work where kind = $1 and lease is null"
+    rows = await query(world, waits, kind)
     return [row["wait"] for row in rows]
 
 

@@ -260,7 +260,7 @@ async def test_outside_the_window_an_approved_template_is_filled_and_sent_letter
     (menu,) = (block for block in view.body["blocks"] if block.get("block_id") == "template")
     (option,) = menu["elements"][0]["options"]
     await world.slack.press(AYSE, "template_choice", view_id=view.id, value=option["value"])
-    box = await eventually(lambda: next((x for x in view.body["blocks"] if x["type"] == "input"), None))
+    box: Json = await eventually(lambda: next((dict(x) for x in view.body["blocks"] if x["type"] == "input"), {}))
     typed = {box["block_id"]: "TR-1042"}
     await world.slack.submit(AYSE, view.id, typed)
     whole = "Merhaba Ayşe Yılmaz, TR-1042 numaralı siparişiniz yola çıktı."

@@ -340,7 +340,7 @@ async def test_edge_08_a_stop_that_only_twilio_heard_is_learnt_from_its_21610(wo
 
 
 async def test_carriers_words_that_mean_an_order_are_shown_as_what_they_are(world: World) -> None:
-    """ "Cancel" ends SMS at Twilio, whatever the customer meant: the agent reads it, and that no answer gets through."""
+    """ "Cancel" ends SMS at Twilio whatever the customer meant: the agent reads it, and that no answer arrives."""
     await begun(world, "sms")
     await says(world, SMS, "I ordered two vases")
     card = await world.card_with("two vases")

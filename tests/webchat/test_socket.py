@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -311,6 +312,15 @@ async def test_a_flood_is_told_to_wait_and_nothing_of_it_is_lost(shop: World) ->
         await tab.until(lambda: len(tab.told("stored")) + len(tab.told("later")) == 14)
         assert 9 <= len(tab.told("stored")) <= 12
         assert all(0 < frame["after"] <= 10 for frame in tab.told("later"))
+
+
+async def test_one_internet_address_cannot_open_sockets_without_end(shop: World) -> None:
+    async with AsyncExitStack() as tabs:
+        for _ in range(60):
+            await tabs.enter_async_context(Visit(shop))
+        one_more = await tabs.enter_async_context(Visit(shop))
+        assert one_more.closed == 4429
+        assert not one_more.welcome
 
 
 @pytest.mark.parametrize(

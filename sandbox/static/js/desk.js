@@ -167,8 +167,10 @@ export function followNewest() {
 }
 
 // The other side follows when another phone is taken up.
-export function openThreadOf(person) {
-  const found = teamRoots().findLast(([, one]) => one.bot_id && JSON.stringify([one.text, one.blocks]).includes(person.name));
+export function openThreadOf(person, app) {
+  const known = (text) => text.includes(person.name) || (person.phone && text.replace(/[\s()-]/g, "").includes(person.phone));
+  const theirs = teamRoots().filter(([, one]) => one.bot_id && known(JSON.stringify([one.text, one.blocks])));
+  const found = theirs.findLast(([, one]) => app && (one.text || "").split(":")[0].includes(app)) || theirs.at(-1);
   if (found && follows()) show(...found);
 }
 

@@ -69,7 +69,7 @@ function dock(person, current) {
 function turn(person, app) {
   store.ui.apps[person.key] = app;
   forget();
-  openThreadOf(person);
+  openThreadOf(person, store.cast.apps[app].name);
   redraw();
 }
 
@@ -93,8 +93,9 @@ function people(current) {
         },
       },
       tabindex: person.key === current.key ? "0" : "-1",
-    }, svg(portrait(person.look, 36), { class: "person-face" }), h("span", { class: "person-name", dir: "auto" }, person.first_name),
-      h("span", { class: "person-apps" }, appsOf(person).map((app) => svg(appGlyph(app, 13), { key: app }))),
+    }, svg(portrait(person.look, 38), { class: "person-face" }),
+      h("span", { class: "person-apps" }, appsOf(person).map((app) => svg(appGlyph(app, 14), { key: app }))),
+      h("span", { class: "person-name", dir: "auto" }, person.first_name),
       unread > 0 ? h("span", { class: "badge", "aria-label": `${unread} new` }, unread) : null);
   }));
 }
@@ -106,7 +107,7 @@ function forget() {
 function choose(person) {
   forget();
   store.ui.person = person.key;
-  openThreadOf(person);
+  openThreadOf(person, store.cast.apps[appOf(person)]?.name);
   redraw();
 }
 

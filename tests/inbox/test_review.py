@@ -1,0 +1,230 @@
+"""What a review found: order inside one commit, words that come back after they were forgotten, races at addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from channels.message import (
+    Address,
+    AddressChanged,
+    Attachment,
+    Edited,
+    Event,
+    OptedOut,
+    Proof,
+    Receipt,
+    Received,
+    Status,
+    Withdrawn,
+)
+from inbox.files import Files
+from inbox.intake import Intake
+from inbox.media import Media
+from inbox.store import deliveries, receipts
+from inbox.store.database import Database
+from inbox.store.work import Piece
+
+from .test_elsewhere import AT, PHONE, SECRET, USER_ID, echo, follow_up, intake, one, rows, said, sending, settle, unsent
+
+__all__ = ["intake"]
+NEW = Address(kind="phone", value="+905550009999")
+
+
+def edited(id: str, text: str) -> Edited:
+    return Edited(message=said(id, text=text, raw=text.encode()), edited_at=AT + timedelta(seconds=1))
+
+
+async def words(database: Database) -> str:
+    return str(await rows(database, "select text, body, received, convert_from(raw, 'utf8') from messages"))
+
+
+# --- erased words
+
+
+async def test_a_late_edit_does_not_bring_back_what_was_unsent(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1", text=SECRET)])
+    await intake.receive([unsent("1")])
+    await intake.receive([edited("1", SECRET + "!")])
+    assert SECRET not in await words(database)
+
+
+async def test_an_edit_that_comes_first_of_all_does_not_bring_back_what_was_unsent(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([unsent("1")])
+    await intake.receive([edited("1", SECRET)])
+    assert SECRET not in await words(database)
+
+
+async def test_a_file_that_was_unsent_while_it_was_fetched_is_not_kept(
+    database: Database, intake: Intake, tmp_path: Path
+) -> None:
+    photo = Attachment(media_type="image/jpeg", filename="card.jpg", ref="x")
+    await intake.receive([said("1", text="my card", attachments=(photo,))])
+
+    class Source:
+        async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
+            await intake.receive([unsent("1")])
+            yield b"the card"
+
+    files = Files.in_folder(tmp_path)
+    media = Media(database, files, {"wa": Source()}, follow_up=follow_up, now=lambda: AT)
+    id = await one(database, "select id from attachments")
+    await media.run(
+        Piece(kind="media", key=str(id), lane="", priority=2, generation=1, attempts=1, lease=uuid4(), since=AT)  # type: ignore[arg-type]
+    )
+    assert await rows(database, "select state, path from attachments") == [("failed", "")]
+
+
+# --- order inside one commit
+
+
+async def test_who_says_stop_a_second_time_stays_silenced(database: Database, intake: Intake) -> None:
+    def stop(id: str, seconds: int) -> list[Event]:
+        at = AT + timedelta(seconds=seconds)
+        return [said(id, text="STOP", sent_at=at), OptedOut(channel="wa", sender=PHONE, at=at, why="STOP")]
+
+    await intake.receive(stop("1", 0))
+    assert await one(database, "select silenced_at is not null from addresses")
+    await intake.receive(stop("2", 9))
+    assert await one(database, "select silenced_at is not null from addresses")
+
+
+async def test_who_writes_after_stop_in_one_batch_is_heard(database: Database, intake: Intake) -> None:
+    later = AT + timedelta(seconds=9)
+    await intake.receive(
+        [
+            said("1", text="STOP"),
+            OptedOut(channel="wa", sender=PHONE, at=AT, why="STOP"),
+            said("2", text="where is my parcel?", sent_at=later),
+        ]
+    )
+    assert not await one(database, "select silenced_at is not null from addresses")
+
+
+async def test_who_said_stop_by_sms_and_writes_elsewhere_can_be_answered_there(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([said("1", channel="sms")])
+    await intake.receive([OptedOut(channel="sms", sender=PHONE, at=AT, why="STOP", lasting=True)])
+    await intake.receive([said("2", channel="wa", text="where is my parcel?", sent_at=AT + timedelta(seconds=9))])
+    async with database.connection() as c:
+        target = await deliveries.target(c, await one(database, "select id from conversations"))
+    assert target is not None and (target.channel, target.silenced) == ("wa", False)
+
+
+async def test_a_number_that_changes_and_writes_in_one_batch_is_one_customer(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([said("1")])
+    await intake.receive([AddressChanged(channel="wa", old=PHONE, new=NEW, at=AT), said("2", NEW)], line="one")
+    assert await one(database, "select count(*) from customers") == 1
+
+
+async def test_an_id_that_changes_right_after_a_message_is_answered_at_the_new_one(
+    database: Database, intake: Intake
+) -> None:
+    new = Address(kind="whatsapp", value="TR.new")
+    await intake.receive([said("0", USER_ID)])
+    await intake.receive(
+        [said("1", USER_ID), AddressChanged(channel="wa", old=USER_ID, new=new, at=AT, keeps=True)], line="one"
+    )
+    found = "select a.value from conversations c join addresses a on a.id = c.address_id"
+    assert await one(database, found) == "TR.new"
+
+
+# --- races
+
+
+async def test_a_number_that_changes_while_its_first_message_is_stored_is_not_lost(
+    database: Database, intake: Intake
+) -> None:
+    """The first message from the new number is in another transaction that commits just then."""
+    await intake.receive([said("1")])
+    async with database.transaction() as c:
+        await c.execute(
+            """
+            with made as (insert into customers default values returning id),
+                 spoken as (insert into conversations (customer_id) select id from made)
+            insert into addresses (customer_id, kind, value, proof) select id, 'phone', $1, 1 from made
+            """,
+            NEW.value,
+        )
+        changing = asyncio.create_task(intake.receive([AddressChanged(channel="wa", old=PHONE, new=NEW, at=AT)]))
+        async with database.connection() as watching:
+            while not await watching.fetchval("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"):
+                await asyncio.sleep(0)
+    await changing
+    assert await rows(database, "select reason, detail from quarantine") == []
+    assert await rows(database, "select notice ->> 'notice' from notices") == [("moved_onto",)]
+
+
+async def test_a_receipt_that_comes_while_its_send_is_written_counts(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1")])
+    delivery = await sending(database)
+    failed = Receipt(channel="wa", status=Status.FAILED, at=AT, external_id="m1", code="131026")
+    async with database.transaction() as sender, database.connection() as hook:
+        await deliveries.settle(sender, delivery, Status.SENT, external_id="m1")
+        receiving = asyncio.create_task(receipts.receive(hook, failed))
+        async with database.connection() as watching:
+            for _ in range(50):
+                if receiving.done() or await watching.fetchval(
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                ):
+                    break
+    await receiving
+    assert await rows(database, "select status, code from deliveries") == [(9, "131026")]
+
+
+# --- echoes
+
+
+async def test_an_echo_without_words_settles_no_doubt_about_a_file(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1")])
+    delivery = await sending(database, status=1, text="")
+    await intake.receive([echo(text="")])
+    await settle(database)
+    assert await rows(database, "select id, status from deliveries") == [(delivery, 1)]
+
+
+# --- privacy
+
+
+async def test_a_claimed_alias_takes_nobody_s_later_messages(database: Database, intake: Intake) -> None:
+    liar = Address(kind="visitor", value="x")
+    await intake.receive([said("1", liar, proofs=((PHONE, Proof.CLAIMED),))])
+    await intake.receive([said("2", PHONE)])
+    assert await one(database, "select count(*) from customers") == 2
+
+
+async def test_a_number_given_to_somebody_else_does_not_lead_into_its_former_owner_s_conversation(
+    database: Database, intake: Intake
+) -> None:
+    """The carrier gave the number to a stranger, whose WhatsApp id is another one."""
+    stranger = Address(kind="whatsapp", value="TR.stranger")
+    await intake.receive([said("1", PHONE, proofs=((USER_ID, Proof.PLATFORM),))])
+    await intake.receive([said("2", PHONE, proofs=((stranger, Proof.PLATFORM),))])
+    assert await one(database, "select count(distinct conversation_id) from messages") == 2
+
+
+async def test_two_accounts_that_used_one_browser_are_two_customers(database: Database, intake: Intake) -> None:
+    browser = Address(kind="visitor", value="b")
+    for number, account in enumerate(["chat:ada", "chat:bob"]):
+        await intake.receive(
+            [
+                said(
+                    str(number),
+                    Address(kind="account", value=account),
+                    proof=Proof.VERIFIED,
+                    proofs=((browser, Proof.PLATFORM),),
+                )
+            ]
+        )
+    assert await one(database, "select count(*) from customers") == 2
