@@ -83,8 +83,9 @@ def voice(mark: str) -> Paper:
 
 
 def marks_in(data: bytes | None) -> list[str]:
-    """The marks of a file's bytes."""
-    return [found.decode() for found in _IN_BYTES.findall(data or b"")]
+    """The mark of a file that came as it was sent; none when a byte of it is another."""
+    found = [word.decode() for word in _IN_BYTES.findall(data or b"")]
+    return [word for word in found if data in (picture(word).data, voice(word).data)]
 
 
 class Phone(Protocol):

@@ -13,6 +13,7 @@ import json
 import re
 import time
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
@@ -25,7 +26,7 @@ CHAT = "chat"
 IDENTITY_SECRET = "a secret of the shop and of Santral, 32 bytes at least"
 PATIENCE = 30.0  # seconds for one answer of the socket
 READS = 1.0  # seconds until a form that was sent too soon is sent again: people take longer to fill it in
-TAKEN, TOO_SOON = 303, 422
+TAKEN, TOO_SOON, TOO_MANY = 303, 422, 429
 TICKET = re.compile(r'name="ticket" value="([^"]+)"')
 
 Json = dict[str, Any]
@@ -126,12 +127,15 @@ class Tab:
             await asyncio.sleep(answer["after"])
 
     async def _uploaded(self, file: Paper) -> str:
-        form = aiohttp.FormData(quote_fields=False)
-        form.add_field("file", file.data, filename=file.name, content_type=file.media_type)
-        headers = {**self._headers, "X-Santral-Ticket": self._ticket}
-        async with self._session.post(f"{self._url}/files", data=form, headers=headers) as answer:
-            answer.raise_for_status()
-            return str((await answer.json())["file"])
+        named = {"X-Santral-Ticket": self._ticket, "X-Santral-Name": quote(file.name)}
+        while True:
+            async with self._session.post(
+                f"{self._url}/files", data=file.data, headers={**self._headers, **named}
+            ) as answer:
+                if answer.status != TOO_MANY:
+                    answer.raise_for_status()
+                    return str((await answer.json())["file"])
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
 
     async def _ask(self, key: str, told: Json) -> Json:
         self._waiting[key] = asyncio.get_running_loop().create_future()

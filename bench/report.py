@@ -51,7 +51,7 @@ def verdict(parts: Sequence[Part]) -> str:
     missed = sum(1 for row in judged if not row.met)
     said = f"{len(judged) - missed} of {len(judged)} budgets met."
     if failed := sum(part.failed for part in parts):
-        said += f" {failed} of {len(parts)} parts could not be measured."
+        said += f" {failed} of {len(parts)} parts failed."
     busy = [part.others for part in parts if part.others is not None and part.others > BUSY]
     if busy:
         said += f" Others used up to {max(busy):.1f} cores: run it again on a quiet machine before believing a miss."

@@ -156,7 +156,7 @@ class Instagram:
         if message.attachment is not None:
             told["message"].pop("text", None)
             told["message"]["attachment"] = linked(message.attachment)
-        return await meta_calls.send(self._graph, self.config.node, json=told)
+        return await meta_calls.send(self._graph, self.config.node, json=told, late="tag" in told)
 
     async def typing(self, message: Outgoing) -> None:
         person = meta_calls.recipient(message.to, self._account)

@@ -236,6 +236,7 @@ class Receipt:
     code: str = ""
     detail: str = ""
     unreachable: bool = False
+    earlier: bool = False  # read, and so is everything that went to the same address before
     letter: str = ""  # external_id of the letter that told it; set aside when it is about nothing of ours
 
 

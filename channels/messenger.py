@@ -136,12 +136,12 @@ class Messenger:
     async def send(self, message: Outgoing) -> str:
         told = meta_calls.body(message, self._account, marked=True)
         if message.attachment is None:
-            return await meta_calls.send(self._graph, self.config.page_id, json=told)
+            return await meta_calls.send(self._graph, self.config.page_id, json=told, late="tag" in told)
         data = message.attachment.data
         if not data:
             raise Refused("The file is empty.")
         form = upload(told, message.attachment, data)
-        return await meta_calls.send(self._graph, self.config.page_id, data=form, size=len(data))
+        return await meta_calls.send(self._graph, self.config.page_id, data=form, size=len(data), late="tag" in told)
 
     async def typing(self, message: Outgoing) -> None:
         person = meta_calls.recipient(message.to, self._account)

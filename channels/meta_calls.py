@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels.errors import InDoubt, Refused, WindowClosed
+from channels.errors import InDoubt, Misconfigured, Refused, WindowClosed
 from channels.graph import Graph
 from channels.line import gone
 from channels.message import Address, Attachment, Author, Outgoing
@@ -33,6 +33,7 @@ MAX_FILE = 25 << 20  # bytes, /send-messages#sending-attachments
 NO_PROFILE = frozenset(
     {"100/2018218", "2018218", "2018247", "100/33", "230"}
 )  # /identity/user-profile: nobody we may know
+FORBIDDEN = re.compile(r"(10|2[0-9][0-9])(/[0-9]+)?")  # permissions, as in `graph.CODES`
 FILES_OF = "attachments{mime_type,name,size,image_data,video_data,file_url}"
 
 # --- what leaves
@@ -79,8 +80,16 @@ def recipient(address: Address, account: Account) -> str:
     return person
 
 
-async def send(graph: Graph, node: str, *, json: Any = None, data: Any = None, size: int = 0) -> str:
-    answer = await graph.call("POST", f"{node}/messages", json=json, data=data, size=size)
+async def send(
+    graph: Graph, node: str, *, json: Any = None, data: Any = None, size: int = 0, late: bool = False
+) -> str:
+    """`late` is under the one tag there is, which not every app may use: to those the window is closed by then."""
+    try:
+        answer = await graph.call("POST", f"{node}/messages", json=json, data=data, size=size)
+    except Misconfigured as error:
+        if late and FORBIDDEN.fullmatch(error.provider_code):
+            raise WindowClosed(error.detail, provider_code=error.provider_code) from error
+        raise
     external_id = answer.get("message_id")
     if not isinstance(external_id, str) or not external_id:
         raise InDoubt

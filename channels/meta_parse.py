@@ -313,10 +313,10 @@ def delivered(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
 
 
 def seen(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
-    """Messenger tells until when everything was read, Instagram which message was."""
+    """Messenger tells until when everything was read, Instagram which message was the last."""
     told = decoded(raw, Read) or Read()
     if told.mid:
-        return (receipt(reading, Status.READ, told.mid),)
+        return (replace(receipt(reading, Status.READ, told.mid), earlier=True),)
     until = told_at(told.watermark, reading.when)
     return (ReadUpTo(channel=reading.account.channel, reader=reading.sender, at=until),)
 

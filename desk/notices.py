@@ -397,15 +397,13 @@ def erased(customer: str, at: datetime, say: Voice) -> Post:
 def moved_on(customer: str, channel: str, old: str, new: str, say: Voice) -> Post:
     """The provider tells that a customer is reached elsewhere from now on."""
     post = sentence(say, "customer.moved_on", customer=customer, channel=say.word("channel", channel))
-    return post + small(say, "customer.moved_from_to", old=Code(text=old), new=Code(text=new))
+    return post + small(say, "customer.moved_from_to", old=_id(old), new=_id(new))
 
 
 def moved_onto(customer: str, channel: str, old: str, new: str, other: str, thread: Place | None, say: Voice) -> Post:
     """As `moved_on`, but the new address is another customer's: somebody has to look, and nobody is joined."""
-    post = sentence(
-        say, "customer.moved_onto", customer=customer, channel=say.word("channel", channel), new=Code(text=new)
-    )
-    post += small(say, "customer.moved_from_to", old=Code(text=old), new=Code(text=new))
+    post = sentence(say, "customer.moved_onto", customer=customer, channel=say.word("channel", channel), new=_id(new))
+    post += small(say, "customer.moved_from_to", old=_id(old), new=_id(new))
     link = Link(url=thread.url, label=say("card.thread")) if thread is not None else "–"
     return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
 
@@ -467,6 +465,11 @@ def note_modal(conversation: str, customer: str, say: Voice) -> dict[str, Any]:
             context(plain_text(say("modal.note_hint"))),
         ],
     }
+
+
+def _id(value: str) -> Code:
+    """A number or id as its platform writes it."""
+    return Code(text=one_line(value, 80))
 
 
 def _fitting(say: Voice, key: str, kind: str) -> str:

@@ -263,7 +263,8 @@ class Intake:
                 group.described.append((found_address, row.message))
             for address, proof in row.message.proofs:
                 await self._prove(c, found_address, address, proof, group)
-            if found_address.fresh and not found_address.name and row.message.channel in self._asked:
+            new = found_address.fresh or start[row.conversation_id].last_in_at is None  # as after an echo to a stranger
+            if new and not found_address.name and row.message.channel in self._asked:
                 group.puts.append(profiles.asking(row.message.channel, found_address.address_id))
         for event in buried.values():
             await withdrawals.withdraw(c, event)

@@ -118,6 +118,8 @@ async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
             await letters.set_aside(c, event.channel, event.letter, "receipt")
         return
     group.puts.append(due.marks(told.message_id))
+    if event.earlier:
+        group.puts += map(due.marks, await receipts.earlier_read(c, told.delivery))
     if not told.failed_late:
         return
     # Whoever answered believes it arrived: they are told. Anybody can write that an address is dead, so that it is

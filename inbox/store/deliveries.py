@@ -294,7 +294,8 @@ async def settle(
             -- A bounce by our own id may be here before the send has returned: what it says stays.
             code = coalesce((select code from best where status = 9), case when status > $2 then code else $4 end),
             detail = coalesce((select detail from best where status = 9), case when status > $2 then detail else $5 end),
-            sent_at = case when $2 = 2 then coalesce(sent_at, now()) else sent_at end, settled_at = now(),
+            -- When it began to be sent: the provider dates it before its answer is here.
+            sent_at = case when $2 = 2 then coalesce(sent_at, sending_at, now()) else sent_at end, settled_at = now(),
             -- of a doubt it stays: it spaces the next send. Otherwise an edit would look like a send under way.
             sending_at = case when $2 = 1 then sending_at end
         where id = $1

@@ -44,7 +44,7 @@ async def receive(c: Connection, event: Receipt) -> Told | None:
             select d.id, d.status from deliveries d join named using (id) for no key update of d
         )
         update deliveries d set status = greatest(d.status, $3), settled_at = now(),
-            sent_at = case when $3 between 2 and 4 then coalesce(d.sent_at, now()) else d.sent_at end,
+            sent_at = case when $3 between 2 and 4 then coalesce(d.sent_at, d.sending_at, now()) else d.sent_at end,
             sending_at = case when d.status = 1 then null else d.sending_at end,
             external_id = case when d.external_id is null and $1 <> '' and not exists (
                 select from deliveries o where o.channel = $2 and o.external_id = $1) then $1 else d.external_id end,
@@ -80,6 +80,19 @@ async def receive(c: Connection, event: Receipt) -> Told | None:
             event.at,
         )
     return None
+
+
+async def earlier_read(c: Connection, delivery: UUID) -> list[int]:
+    """Mark what went to the same place before a delivery as read. Answers the messages."""
+    rows = await c.fetch(
+        """
+        update deliveries d set status = 4 from deliveries last
+        where last.id = $1 and d.channel = last.channel and d.address_id = last.address_id and d.line < last.line
+          and d.status in (2, 3) returning d.message_id
+        """,
+        delivery,
+    )
+    return [row["message_id"] for row in rows]
 
 
 async def silence(c: Connection, address_id: int, why: str, at: datetime) -> None:

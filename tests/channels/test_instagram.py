@@ -149,7 +149,7 @@ ARRIVES = (
         (said(external_id=f"referral:{PERSON}:1767225600123", payload="k7Jd", stub="referral", quiet=True),),
     ),
     Arrives("reaction", (Reacted(channel="insta", external_id="m_9", sender=OLGA, emoji="🔥", at=SENT_AT),)),
-    Arrives("seen", (Receipt(channel="insta", status=Status.READ, at=SENT_AT, external_id="m_9"),)),
+    Arrives("seen", (Receipt(channel="insta", status=Status.READ, at=SENT_AT, external_id="m_9", earlier=True),)),
     Arrives("echo", (elsewhere(),)),
     Arrives("echo_of_the_inbox", (elsewhere(app="Page inbox"),)),
     Arrives("to_oneself", ()),

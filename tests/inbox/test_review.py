@@ -31,6 +31,11 @@ from inbox.store import deliveries, receipts
 from inbox.store.database import Database
 from inbox.store.work import Piece
 
+from tests.providers import INSTAGRAM
+from tests.scenarios.desk import query, say, thread_shows
+from tests.scenarios.meta import meta, person, quiet
+from tests.world import World
+
 from .test_elsewhere import AT, PHONE, SECRET, USER_ID, echo, follow_up, intake, one, rows, said, sending, settle, unsent
 
 __all__ = ["intake"]
@@ -228,3 +233,29 @@ async def test_two_accounts_that_used_one_browser_are_two_customers(database: Da
             ]
         )
     assert await one(database, "select count(*) from customers") == 2
+
+
+async def test_what_was_unsent_stands_in_no_table(world: World) -> None:
+    await world.add_channels("instagram")
+    await world.start()
+    person(world, "ayse")
+    await meta(world).say("ayse", INSTAGRAM, "Merhaba")
+    card = await world.card_with("Merhaba")
+    id = await meta(world).say("ayse", INSTAGRAM, SECRET)
+    await thread_shows(world, card["ts"], SECRET)
+    await meta(world).unsend("ayse", INSTAGRAM, id)
+    await thread_shows(world, card["ts"], say("line.erased"))
+    await quiet(world)
+    assert await standing(world, SECRET) == []
+
+
+async def standing(world: World, words: str) -> list[str]:
+    """The tables in which words still stand, in whatever column."""
+    tables = await query(world, "select tablename as name from pg_tables where schemaname = 'public'")
+    hexed = words.encode().hex()
+    found = []
+    for table in tables:
+        sql = f'select count(*) as n from "{table["name"]}" t where strpos(t::text, $1) > 0 or strpos(t::text, $2) > 0'  # noqa: S608
+        if (await query(world, sql, words, hexed))[0]["n"]:
+            found.append(table["name"])
+    return sorted(found)

@@ -87,12 +87,12 @@ async def said(world: World, card: Json, text: str, **more: Any) -> str:
 async def files_in(world: World, ts: str, count: int) -> list[bytes]:
     """The files of a thread, once there are so many."""
 
-    async def look() -> list[bytes] | None:
+    async def look() -> tuple[list[bytes]] | None:
         root = next(root for root in await world.roots() if root["ts"] == ts)
         found = [file for message in (root, *root["replies"]) for file in message["files"]]
-        return [world.slack.files[file["id"]].data or b"" for file in found] if len(found) == count else None
+        return ([world.slack.files[file["id"]].data or b"" for file in found],) if len(found) == count else None
 
-    return await eventually(look) or []
+    return (await eventually(look) or ([],))[0]
 
 
 async def later(world: World, **span: float) -> None:

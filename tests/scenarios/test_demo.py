@@ -1,4 +1,4 @@
-"""`make demo` as a visitor meets it: the real program, both emulators, and a real browser."""
+"""`make demo` as a visitor meets it: the real program, all emulators, and a real browser."""
 
 from __future__ import annotations
 
@@ -145,4 +145,66 @@ async def test_an_agent_sets_a_wrong_tag_right(demo: Demo) -> None:
     await page.locator("[data-channel]", has_text="support").click()
     await expect(page.locator("#channel-list")).to_contain_text("product-question")
     await expect(page.locator("#channel-list")).to_contain_text("Low")
+    assert demo.wrong == []
+
+
+@pytest.mark.parametrize("story", ["joined", "window", "stop", "elsewhere"])
+async def test_the_stories_of_channels_play_to_their_end(demo: Demo, story: str) -> None:
+    await play(demo, story)
+    assert demo.wrong == []
+
+
+APPS = [
+    ("emily", "sms"),
+    ("omar", "whatsapp-twilio"),
+    ("jonas", "whatsapp"),
+    ("nina", "messenger"),
+    ("ayse", "instagram"),
+    ("nina", "x"),
+]
+
+
+async def test_every_app_reaches_the_desk_and_is_answered(demo: Demo) -> None:
+    page = demo.page
+
+    async def take_up(person: str, app: str) -> None:
+        await page.click(f"[data-person={person}]")
+        await page.click(f".dock-app[data-app={app}]")
+
+    for person, app in APPS:
+        await take_up(person, app)
+        await page.fill("#phone-text", f"A question about K-{app}")
+        await page.press("#phone-text", "Enter")
+    for person, app in APPS:
+
+        async def opened(person: str = person, app: str = app) -> bool:
+            await take_up(person, app)  # its thread opens beside it, once there is one
+            return f"K-{app}" in await page.locator("#thread-list").inner_text()
+
+        await eventually(opened, within=60)
+        await page.fill("#sl-thread textarea", f"An answer about K-{app}")
+        await page.press("#sl-thread textarea", "Enter")
+    for person, app in APPS:
+        await take_up(person, app)
+        await expect(page.locator("#phone-chat .theirs").last).to_contain_text(f"about K-{app}", timeout=SECONDS)
+    assert demo.wrong == []
+
+
+async def test_the_shops_site_has_a_chat_and_a_contact_page(demo: Demo) -> None:
+    page = demo.page
+    await page.click("[data-person=theo]")
+    box = await page.locator(".br-frame[data-page=shop]").bounding_box()
+    assert box is not None
+    bubble = page.frame_locator(".br-frame[data-page=shop]").locator("santral-chat")
+    await expect(bubble).to_be_attached(timeout=SECONDS)
+    await page.mouse.click(box["x"] + box["width"] - 48, box["y"] + box["height"] - 48)
+    await eventually(lambda: any("/chat/chat/frame" in frame.url for frame in page.frames), within=30)
+    frame = next(frame for frame in page.frames if "/chat/chat/frame" in frame.url)
+    await frame.locator("textarea").fill("Does Kule open without a hammer?")
+    await frame.locator("textarea").press("Enter")
+    await expect(page.locator("#channel-list")).to_contain_text("without a hammer", timeout=SECONDS)
+    await page.click(".br-tab[data-page=contact]")
+    contact = page.frame_locator(".br-frame[data-page=contact]")
+    for way in ("Text message", "WhatsApp", "Messenger", "Instagram", "Telegram", "X"):
+        await expect(contact.locator(".ways")).to_contain_text(way, timeout=SECONDS)
     assert demo.wrong == []

@@ -299,7 +299,7 @@ async def source_of_post(c: Connection, slack_channel: str, ts: str) -> Source |
 async def conversation_of_work(c: Connection, kind: str, key: str) -> int | None:
     """The conversation a piece of work is about, if it is about one."""
     match kind:
-        case "mirror" | "card":
+        case "mirror" | "card" | "closing":
             return int(key)
         case "marks":
             found = await c.fetchval("select conversation_id from messages where id = $1", int(key))

@@ -39,7 +39,9 @@ export function fromShop(person, app) {
 async function act(app, path, body) {
   const { world, name } = facts(app);
   try {
-    return await post(`/${world}/control/${path}`, body);
+    const done = await post(`/${world}/control/${path}`, body);
+    refresh[world](); // not everything that people do is told by the stream
+    return done;
   } catch (error) {
     say(`${name}: ${error.message}`);
     return null;
