@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 # WhatsApp goes on spelling mobile numbers as they were dialled when an account was made: Mexico with the 1 that was
-# given up in 2019, Brazil without the 9 that has stood before mobile numbers since 2016. Argentina's mobile numbers have
-# a 9 for calls from abroad and on WhatsApp, and none for SMS.
+# given up in 2019, Brazil without the 9 that has stood before mobile numbers since 2016. Argentina's mobile numbers
+# have a 9 for calls from abroad and on WhatsApp, and none for SMS.
 MEXICO = re.compile(r"521([0-9]{10})", re.ASCII)
 BRAZIL = re.compile(r"(55[1-9][0-9])([6-9][0-9]{7})", re.ASCII)
 ARGENTINA = re.compile(r"54([1-3][0-9]{9})", re.ASCII)

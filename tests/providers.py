@@ -58,7 +58,7 @@ class Providers:
         self.x.add_line(
             id=X_USER, name="Kumbara", username="kumbara", access_token=X_TOKEN[0], access_secret=X_TOKEN[1]
         )
-        await self.x.settle({"local_urls": True, "rate_limits": False})
+        await self.x.settle({"local_urls": True, "rate_limits": False, "ton_url": self.x_url})
 
     async def close(self) -> None:
         for world in (self.twilio, self.meta, self.x):

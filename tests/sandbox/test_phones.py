@@ -32,8 +32,9 @@ PAIRS = [
 
 
 def chat(seen: Visit, person: cast.Person, app: str) -> list[dict[str, Any]]:
-    world = {"twilio": seen.demo.twilio, "meta": seen.demo.meta, "x": seen.demo.x}[lines.APPS[app].world]
-    found: list[dict[str, Any]] = world.state()["chats"].get(f"{lines.APPS[app].line}|{person_in(app, person)}", [])
+    states = {"twilio": seen.demo.twilio.state, "meta": seen.demo.meta.state, "x": seen.demo.x.state}
+    chats = states[lines.APPS[app].world]()["chats"]
+    found: list[dict[str, Any]] = chats.get(f"{lines.APPS[app].line}|{person_in(app, person)}", [])
     return found
 
 

@@ -205,6 +205,6 @@ async def test_the_shops_site_has_a_chat_and_a_contact_page(demo: Demo) -> None:
     await expect(page.locator("#channel-list")).to_contain_text("without a hammer", timeout=SECONDS)
     await page.click(".br-tab[data-page=contact]")
     contact = page.frame_locator(".br-frame[data-page=contact]")
-    for way in ("Text message", "WhatsApp", "Messenger", "Instagram", "Telegram", "X"):
+    for way in ("E-mail", "Text message", "WhatsApp", "Messenger", "Instagram", "X"):
         await expect(contact.locator(".ways")).to_contain_text(way, timeout=SECONDS)
     assert demo.wrong == []

@@ -101,10 +101,8 @@ async def test_an_answer_leaves_with_its_file_and_rises_to_read(world: World, ki
     words, file = [entry for entry in chat(world, line) if entry.author == "shop"]
     assert words.text == "Fotoğraf burada" and file.kind == "image"
     assert file.file is not None and file.file.data == data
+    await marked(world, ts, ARRIVED if kind == "messenger" else SENT)
     await meta(world).read("ayse", line)
-    await quiet(world)
-    print([dict(r) for r in await query(world, "select status, external_id, sent_at, sending_at, address_id from deliveries")])
-    print([a["body"] for a in meta(world).journal.attempts(0)][-1])
     await marked(world, ts, READ)
     await quiet(world)
     assert await texts(world, "out") == ["Fotoğraf burada"] and notes(world) == []

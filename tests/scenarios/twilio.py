@@ -16,7 +16,8 @@ from tests.world import AYSE, SUPPORT, World, eventually
 Json = dict[str, Any]
 
 PHONE = "+905550001001"
-PHOTO: Json = {"data": picture(120, 90), "media_type": "image/png", "filename": "kutu.png"}
+PICTURE: bytes = picture(120, 90)
+PHOTO: Json = {"data": PICTURE, "media_type": "image/png", "filename": "kutu.png"}
 
 
 def twilio(world: World) -> Twilio:
