@@ -103,7 +103,7 @@ def rows(played: Played) -> list[Row]:
         _none("work given up", kept.parked),
         _none("work left over", kept.left),
         told("files told to be lost", f"{played.lost_files}"),
-        told("answers written", f"{len(played.answers)}", note=f"{silent} of them must not arrive, and did not"),
+        told("answers written", f"{len(played.answers)}", note=f"{silent} of them must not arrive"),
         told("until the last was visible", f"{played.seconds:.0f} s", note=f"{count / played.seconds:.1f} messages/s"),
     ]
     if ranked:

@@ -21,6 +21,7 @@ from bench.day_script import (
     ECHO,
     EDITED,
     HELD,
+    LATE,
     MARK,
     WORLD,
     Customer,
@@ -199,7 +200,8 @@ class Day:
 
     async def _hold(self, name: str) -> None:
         """Keep an emulator's webhooks back until enough have gathered, then let them go in any order."""
-        if name in self._holding:
+        late = sum(one.late for one in self._wrote)
+        if name in self._holding or late >= LATE * self._script.messages:
             return
         world, before, until = self._place.holding[name], self._said[name], time.monotonic() + HOLDS
         self._holding.add(name)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 MARK = re.compile(r"zq[0-9]+x[0-9]+z")
 EDITED, ANSWER, ECHO = 3_000, 5_000, 8_000  # what is added to a message's number, for what becomes of it
 HELD = 6  # messages that a provider keeps back before it brings them late
+GATHERED = 3.5  # that gather on a slow machine before its patience ends; elsewhere the last holds are not needed
 LATE, BROKEN = 0.05, 0.02  # shares of the messages, and of the files
 EVERY = 5  # message of a day that an agent answers
 TROUBLES = ("500", "404", "expired", "gone")  # of files, the last for good
@@ -193,7 +194,7 @@ def written(seed: int, messages: int, people: int) -> Script:
     order = [number for number, own in turns.items() for _ in own]
     chance.shuffle(order)
     mixed: list[Turn | Hold] = list(_broken(chance, [turns[number].popleft() for number in order]))
-    holds = max(len(HOLDING), round(messages * LATE / HELD))
+    holds = max(len(HOLDING), round(messages * LATE / GATHERED))
     for place in range(holds):
         at = (place + 1) * len(mixed) // (holds + 1)
         mixed.insert(at, Hold(world=HOLDING[place % len(HOLDING)]))

@@ -20,7 +20,7 @@ from app.config import (
     slack_calls,
     without_secrets,
 )
-from app.config_sections import KINDS, TelegramConfig
+from app.config_sections import KINDS, MetaConfig, TelegramConfig
 from app.config_values import Listen
 from app.policy import policy_of
 from app.problems import ConfigProblems, Wrong
@@ -274,6 +274,37 @@ def test_an_adapter_is_made_from_its_section(written):
         "secret": bot.secret.get_secret_value(),
         "api_url": "https://api.telegram.org",
     }
+
+
+def test_channels_of_one_app_of_metas_know_each_other(written):
+    second = """
+[[channels]]
+name = "ikinci"
+kind = "messenger"
+page_id = "109"
+access_token = "geheim-12"
+app_secret = "geheim-5"
+verify_token = "geheim-6"
+
+[[channels]]
+name = "ucuncu"
+kind = "messenger"
+page_id = "110"
+access_token = "geheim-13"
+app_secret = "geheim-14"
+verify_token = "geheim-6"
+"""
+    config = load(written('public_url = "https://s.example"\n' + ALL_KINDS + second), ENVIRON)
+    siblings = {c.name: config.settings_of(c)["siblings"] for c in config.channels if isinstance(c, MetaConfig)}
+    assert siblings == {
+        "whatsapp": (),
+        "messenger": (("109", "ikinci"),),
+        "instagram": (),
+        "ikinci": (("108", "messenger"),),
+        "ucuncu": (),
+    }
+    for channel in config.channels:
+        make(channel.kind, channel.name, config.settings_of(channel))
 
 
 def test_the_kinds_that_exist_are_those_with_an_adapter():

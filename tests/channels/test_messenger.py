@@ -41,7 +41,7 @@ from channels.message import (
 )
 from channels.messenger import FIELDS, SCOPES, Messenger, MessengerConfig
 from channels.meta_calls import AGENT_WINDOW, HUMAN, REPLY_WINDOW, RESPONSE, occasion, plain_filename
-from channels.meta_parse import Account
+from channels.meta_parse import Account, read
 from channels.registry import make
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
@@ -837,3 +837,16 @@ async def test_check_without_a_public_address() -> None:
         await made.close()
     assert [it.ok for it in found] == [True, True, True, False]
     assert found[-1].what == "Meta has no public address to deliver to."
+
+
+def test_what_another_page_of_the_app_was_told_is_passed_on_to_its_channel() -> None:
+    here = json.loads(SUBJECT.payload("text"))["entry"][0]
+    there = json.loads(json.dumps(here).replace(here["id"], "777"))
+    there["messaging"][0]["message"] |= {"mid": "m_there", "text": "Oradaki"}
+    body = json.dumps({"object": "page", "entry": [here, there]}).encode()
+    account = Account(channel="fb", kind="messenger", object="page", id=here["id"])
+    first, second = read(account, body, AT, (("777", "ikinci"),))
+    assert isinstance(first, Received) and isinstance(second, Received)
+    assert (first.channel, second.channel, second.text) == ("fb", "ikinci", "Oradaki")
+    assert second.sender.value.startswith("777:") and b"Oradaki" not in first.raw
+    assert len(read(account, body, AT)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ from channels.message import (
 )
 from channels.registry import make
 from channels.whatsapp import CAPABILITIES, MAX_FILE, WhatsApp, receiver, shown_as
+from channels.whatsapp_parse import read
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
 
@@ -1075,3 +1077,20 @@ async def test_a_known_account_is_not_asked_for() -> None:
         made = channel(canned.url, business_account_id=ACCOUNT)
         assert await made.approved() == (("hello", "tr", "APPROVED"),)
         await made.close()
+
+
+def test_what_another_number_of_the_app_was_told_is_passed_on_to_its_channel() -> None:
+    """A batch over two numbers, and each event keeps only what its own number was told."""
+    here, there = (json.loads(SUBJECT.payload("text"))["entry"][0] for _ in range(2))
+    there["changes"][0]["value"]["metadata"]["phone_number_id"] = "777"
+    there["changes"][0]["value"]["messages"][0] |= {"id": "wamid.THERE", "text": {"body": "Oradaki"}}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [here, there]}).encode()
+    number = here["changes"][0]["value"]["metadata"]["phone_number_id"]
+    first, second = read("whatsapp", number, body, AT, (("777", "ikinci"),))
+    assert isinstance(first, Received) and isinstance(second, Received)
+    assert (first.channel, second.channel, second.text) == ("whatsapp", "ikinci", "Oradaki")
+    assert b"Oradaki" not in first.raw and b"Oradaki" in second.raw
+    assert read("ikinci", "777", second.raw, AT) == (second,)
+    assert [event.channel for event in read("whatsapp", number, body, AT) if isinstance(event, Received)] == [
+        "whatsapp"
+    ]

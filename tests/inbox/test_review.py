@@ -4,42 +4,69 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import pytest
-
+from channels.errors import Refused
+from channels.line import Line
 from channels.message import (
     Address,
     AddressChanged,
     Attachment,
     Edited,
     Event,
+    OptedIn,
     OptedOut,
     Proof,
     Receipt,
-    Received,
+    Span,
+    SpanKind,
     Status,
-    Withdrawn,
 )
+from inbox.changes import Decision
 from inbox.files import Files
 from inbox.intake import Intake
 from inbox.media import Media
-from inbox.store import deliveries, receipts
-from inbox.store.database import Database
+from inbox.store import arrivals, deliveries, receipts
+from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
-
 from tests.providers import INSTAGRAM
 from tests.scenarios.desk import query, say, thread_shows
 from tests.scenarios.meta import meta, person, quiet
 from tests.world import World
 
-from .test_elsewhere import AT, PHONE, SECRET, USER_ID, echo, follow_up, intake, one, rows, said, sending, settle, unsent
+from .test_elsewhere import (
+    AT,
+    PHONE,
+    SECRET,
+    USER_ID,
+    echo,
+    follow_up,
+    intake,
+    one,
+    rows,
+    said,
+    sending,
+    settle,
+    unsent,
+)
 
 __all__ = ["intake"]
 NEW = Address(kind="phone", value="+905550009999")
+
+
+def another(database: Database) -> Intake:
+    """The intake of a second process."""
+    return Intake(database, decide=lambda facts: Decision(), follow_up=follow_up, now=lambda: AT)
+
+
+async def waiting(watching: Connection, count: int, doing: asyncio.Task[None]) -> None:
+    """Until so many sessions wait for a lock, or it is done."""
+    sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    while not doing.done() and await watching.fetchval(sql) < count:
+        await asyncio.sleep(0)
 
 
 def edited(id: str, text: str) -> Edited:
@@ -100,6 +127,30 @@ async def test_who_says_stop_a_second_time_stays_silenced(database: Database, in
     assert await one(database, "select silenced_at is not null from addresses")
     await intake.receive(stop("2", 9))
     assert await one(database, "select silenced_at is not null from addresses")
+
+
+async def test_a_stop_that_is_told_twice_counts_once(database: Database, intake: Intake) -> None:
+    stop = OptedOut(channel="wa", sender=PHONE, at=AT, why="STOP")
+    await intake.receive([said("1", text="STOP"), stop])
+    await intake.receive([said("2", text="where is my parcel?", sent_at=AT + timedelta(hours=1))])
+    await intake.receive([said("1", text="STOP"), stop])
+    assert not await one(database, "select silenced_at is not null from addresses")
+
+
+async def test_a_start_that_is_told_twice_does_not_end_a_later_stop(database: Database, intake: Intake) -> None:
+    start = OptedIn(channel="sms", sender=PHONE, at=AT)
+    stop = OptedOut(channel="sms", sender=PHONE, at=AT + timedelta(hours=1), why="STOP", lasting=True)
+    await intake.receive([said("1", channel="sms")])
+    for event in (start, stop, start):
+        await intake.receive([event])
+    assert await one(database, "select silenced_at is not null from addresses")
+
+
+async def test_a_stop_on_whatsapp_does_not_shorten_one_by_sms(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1", channel="sms")])
+    await intake.receive([OptedOut(channel="sms", sender=PHONE, at=AT, why="STOP", lasting=True)])
+    await intake.receive([OptedOut(channel="wa", sender=PHONE, at=AT + timedelta(hours=1), why="STOP")])
+    assert await one(database, "select opted_out from addresses")
 
 
 async def test_who_writes_after_stop_in_one_batch_is_heard(database: Database, intake: Intake) -> None:
@@ -164,8 +215,7 @@ async def test_a_number_that_changes_while_its_first_message_is_stored_is_not_lo
         )
         changing = asyncio.create_task(intake.receive([AddressChanged(channel="wa", old=PHONE, new=NEW, at=AT)]))
         async with database.connection() as watching:
-            while not await watching.fetchval("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"):
-                await asyncio.sleep(0)
+            await waiting(watching, 1, changing)
     await changing
     assert await rows(database, "select reason, detail from quarantine") == []
     assert await rows(database, "select notice ->> 'notice' from notices") == [("moved_onto",)]
@@ -179,11 +229,7 @@ async def test_a_receipt_that_comes_while_its_send_is_written_counts(database: D
         await deliveries.settle(sender, delivery, Status.SENT, external_id="m1")
         receiving = asyncio.create_task(receipts.receive(hook, failed))
         async with database.connection() as watching:
-            for _ in range(50):
-                if receiving.done() or await watching.fetchval(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                ):
-                    break
+            await waiting(watching, 1, receiving)
     await receiving
     assert await rows(database, "select status, code from deliveries") == [(9, "131026")]
 
@@ -197,6 +243,25 @@ async def test_an_echo_without_words_settles_no_doubt_about_a_file(database: Dat
     await intake.receive([echo(text="")])
     await settle(database)
     assert await rows(database, "select id, status from deliveries") == [(delivery, 1)]
+
+
+async def test_an_echo_of_what_a_person_said_to_have_arrived_is_not_shown_again(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([said("1")])
+    delivery = await sending(database, status=1)
+    async with database.connection() as c:
+        assert await deliveries.decide_doubt(c, delivery, arrived=True)
+    await intake.receive([echo()])
+    await settle(database)
+    assert await one(database, "select count(*) from messages where direction = 'out'") == 1
+
+
+async def test_an_answer_given_elsewhere_keeps_its_form(database: Database, intake: Intake) -> None:
+    bold = Span(kind=SpanKind.BOLD, start=0, end=3)
+    await intake.receive([said("1"), replace(echo(), spans=(bold,), raw=b"{}")])
+    await settle(database)
+    assert await one(database, "select body -> 'spans' from messages where direction = 'out'") is not None
 
 
 # --- privacy
@@ -219,6 +284,13 @@ async def test_a_number_given_to_somebody_else_does_not_lead_into_its_former_own
     assert await one(database, "select count(distinct conversation_id) from messages") == 2
 
 
+async def test_one_person_known_as_two_customers_is_told_to_somebody(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1", PHONE, channel="sms"), said("2", USER_ID)])
+    await intake.receive([said("3", PHONE, proofs=((USER_ID, Proof.PLATFORM),))])
+    assert await one(database, "select count(*) from customers") == 2
+    assert await one(database, "select count(*) from notices") == 1
+
+
 async def test_two_accounts_that_used_one_browser_are_two_customers(database: Database, intake: Intake) -> None:
     browser = Address(kind="visitor", value="b")
     for number, account in enumerate(["chat:ada", "chat:bob"]):
@@ -233,6 +305,31 @@ async def test_two_accounts_that_used_one_browser_are_two_customers(database: Da
             ]
         )
     assert await one(database, "select count(*) from customers") == 2
+
+
+async def test_what_is_unsent_while_it_is_being_stored_is_forgotten(database: Database, intake: Intake) -> None:
+    """One process stores the message while another is told that it was taken back."""
+    other = another(database)
+    await intake.receive([said("1")])
+    async with database.transaction() as holding, database.connection() as watching:
+        await holding.execute("select from work where kind = 'mirror' for update")  # what the first will need last
+        storing = asyncio.create_task(intake.receive([said("2", text=SECRET, raw=SECRET.encode())]))
+        await waiting(watching, 1, storing)
+        forgetting = asyncio.create_task(other.receive([unsent("2")]))
+        await waiting(watching, 2, forgetting)
+    await asyncio.gather(storing, forgetting)
+    assert SECRET not in await words(database)
+
+
+async def test_a_withdrawal_locks_in_the_order_everybody_does(database: Database, intake: Intake) -> None:
+    await intake.receive([said("1")])
+    async with database.transaction() as c, database.connection() as watching:
+        await c.execute("set local deadlock_timeout = '20ms'")
+        await arrivals.find(c, [("phone", PHONE.value)])
+        forgetting = asyncio.create_task(intake.receive([unsent("1")]))
+        await waiting(watching, 1, forgetting)
+        await c.execute("update messages set marks = '{}' where external_id = '1'")
+    await forgetting
 
 
 async def test_what_was_unsent_stands_in_no_table(world: World) -> None:
@@ -255,7 +352,29 @@ async def standing(world: World, words: str) -> list[str]:
     hexed = words.encode().hex()
     found = []
     for table in tables:
-        sql = f'select count(*) as n from "{table["name"]}" t where strpos(t::text, $1) > 0 or strpos(t::text, $2) > 0'  # noqa: S608
+        sql = f'select count(*) as n from "{table["name"]}" t where strpos(t::text, $1) > 0 or strpos(t::text, $2) > 0'
         if (await query(world, sql, words, hexed))[0]["n"]:
             found.append(table["name"])
     return sorted(found)
+
+
+# --- the line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "１２７.0.0.1", "127。0。0。1", "①②⑦.0.0.1"])
+async def test_no_spelling_of_a_private_address_is_connected_to(host: str) -> None:
+    called = []
+
+    async def listening(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.append(host)
+        writer.close()
+
+    server = await asyncio.start_server(listening, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    line = Line("Acme", "https://api.acme.example")
+    with pytest.raises(Refused):
+        async for _ in line.fetch(f"https://{host}:{port}/card.jpg", at_most=1000):
+            pass
+    await line.close()
+    server.close()
+    assert called == []

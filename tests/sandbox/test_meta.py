@@ -285,6 +285,41 @@ async def test_the_handshake_decides_about_a_subscription(sandbox: Sandbox, shop
     assert answer["data"][0]["subscribed_fields"] == ["messages", "standby"]
 
 
+async def test_a_number_or_its_account_may_be_told_elsewhere(sandbox: Sandbox, shop: Shop) -> None:
+    """The number's own address comes first, then its account's, then the app's; templates are the app's alone."""
+    world = sandbox.world
+
+    def led(url: str, word: str = "verify-me") -> Json:
+        return {"override_callback_uri": url, "verify_token": word}
+
+    async def heard() -> str:
+        await world.say("ayse", NUMBER, "Merhaba")
+        await world.idle()
+        return str(world.journal.attempts(0)[-1]["url"]).removeprefix(shop.url)
+
+    async def told(**given: Any) -> int:
+        return (await sandbox.call("POST", NUMBER, token="T-WA", webhook_configuration=given))[0]
+
+    async def wanted() -> Json:
+        answer = (await sandbox.call("GET", NUMBER, token="T-WA", fields="webhook_configuration"))[1]
+        return dict(answer["webhook_configuration"])
+
+    assert await heard() == "" and await wanted() == {"application": shop.url}
+    account = {**led(f"{shop.url}?of=account")}
+    assert (await sandbox.call("POST", f"{WABA}/subscribed_apps", token="T-WA", **account))[0] == 200
+    assert await heard() == "?of=account"
+    assert await told(**led(f"{shop.url}?of=number", "wrong")) == 400
+    assert await told(**led(f"{shop.url}?of=number")) == 200
+    assert await heard() == "?of=number"
+    assert (await wanted())["phone_number"] == f"{shop.url}?of=number"
+    await world.change_template(WABA, "order_ready", "tr", "PAUSED")
+    await world.idle()
+    assert world.journal.attempts(0)[-1]["url"] == shop.url
+    assert await told(override_callback_uri="") == 200
+    assert (await sandbox.call("POST", f"{WABA}/subscribed_apps", token="T-WA"))[0] == 200
+    assert await heard() == ""
+
+
 async def test_a_batch_carries_entries_of_several_accounts(sandbox: Sandbox, shop: Shop) -> None:
     world = sandbox.world
     world.add_page(id="20000000002", name="Second", token="T-PAGE2")

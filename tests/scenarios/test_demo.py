@@ -193,6 +193,7 @@ async def test_every_app_reaches_the_desk_and_is_answered(demo: Demo) -> None:
 async def test_the_shops_site_has_a_chat_and_a_contact_page(demo: Demo) -> None:
     page = demo.page
     await page.click("[data-person=theo]")
+    await page.locator("[data-channel]", has_text="support").click()
     box = await page.locator(".br-frame[data-page=shop]").bounding_box()
     assert box is not None
     bubble = page.frame_locator(".br-frame[data-page=shop]").locator("santral-chat")

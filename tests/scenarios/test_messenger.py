@@ -11,7 +11,7 @@ import pytest
 from channels.channel import Registers
 from channels.errors import WindowClosed
 from channels.message import Address, Author, Outgoing
-from tests.providers import INSTAGRAM, PAGE
+from tests.providers import INSTAGRAM, PAGE, PAGE_TOKEN
 from tests.scenarios.desk import card_shows, marked, query, say, start_of, thread_shows
 from tests.scenarios.meta import (
     PHOTO,
@@ -489,3 +489,37 @@ async def test_two_accounts_of_one_app_share_an_address_and_each_keeps_its_own(w
     rows = await query(world, "select channel, text from messages where direction = 'in' order by text")
     assert [(row["channel"], row["text"]) for row in rows] == [(kind, "Birinciye"), ("ikinci", "İkinciye")]
     await quiet(world)
+
+
+@both
+async def test_santral_check_names_each_part_that_is_wrong_and_serve_mends_it_once(world: World, kind: str) -> None:
+    await world.add_channels(kind)
+    await world.start()
+    assert world.app is not None
+    phone, url = meta(world), f"{world.url}/webhooks/{kind}"
+    adapter = world.app.channels[kind]
+    assert isinstance(adapter, Registers)
+    assert all((await checked(world, kind)).values())
+
+    async def wrong() -> str:
+        return " ".join(what for what, ok in (await checked(world, kind)).items() if not ok)
+
+    token = phone.accounts.tokens[PAGE_TOKEN]
+    scopes, token.scopes = token.scopes, ()
+    assert "lacks: " in await wrong() and "pages_manage_metadata" in await wrong()
+    token.scopes = scopes
+    await phone.unsubscribe(LINES[kind])
+    assert "The app is not told of: " in await wrong()
+    app = phone.accounts.subscriptions["page" if kind == "messenger" else "instagram"]
+    app.fields = ("messages",)
+    assert "Meta is not asked for: " in await wrong()
+    await adapter.register(url)
+    assert await wrong() == ""
+    before = len(calls(world, ""))
+    await adapter.register(url)
+    assert {call["verb"] for call in calls(world, "")[before:]} == {"GET"}
+    app = phone.accounts.subscriptions["page" if kind == "messenger" else "instagram"]
+    app.callback_url = "https://elsewhere.example/hook"
+    assert "Meta delivers to elsewhere.example/hook instead of here." in await wrong()
+    await adapter.register(url)
+    assert app.callback_url == "https://elsewhere.example/hook"  # somebody relies on it

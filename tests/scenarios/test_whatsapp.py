@@ -522,3 +522,33 @@ async def test_setting_up_changes_nothing_the_second_time(world: World) -> None:
     await adapter.register(f"{world.url}/webhooks/whatsapp")
     again = meta(world).journal.calls(0, "")[before:]
     assert again and {call["verb"] for call in again} == {"GET"}
+
+
+async def test_santral_check_names_each_part_that_is_wrong(world: World) -> None:
+    await world.add_channels("whatsapp")
+    await world.start()
+    accounts = meta(world).accounts
+    assert all((await checked(world, "whatsapp")).values())
+
+    async def wrong() -> str:
+        return " ".join(what for what, ok in (await checked(world, "whatsapp")).items() if not ok)
+
+    accounts.line(NUMBER_ID).quality = "RED"
+    assert "is rated low by customers" in await wrong()
+    accounts.line(NUMBER_ID).quality = "GREEN"
+    token = accounts.tokens[accounts.line(NUMBER_ID).token]
+    scopes, token.scopes = token.scopes, token.scopes[:1]
+    assert "lacks: whatsapp_business_messaging" in await wrong()
+    token.scopes = scopes
+    subscribed = accounts.subscribed.pop(BUSINESS_ID)
+    assert "The app is not told" in await wrong()
+    accounts.subscribed[BUSINESS_ID] = subscribed
+    app = accounts.subscriptions["whatsapp_business_account"]
+    ours, app.callback_url = app.callback_url, "https://elsewhere.example/hook"
+    assert "Meta delivers to elsewhere.example/hook instead of here." in await wrong()
+    app.callback_url, fields, app.fields = ours, app.fields, ("messages",)
+    assert "Meta is not asked for: smb_message_echoes" in await wrong()
+    app.fields = fields
+    meta(world).add_template(BUSINESS_ID, name="teklif", language="tr", body="Merhaba", status="REJECTED")
+    assert any("teklif (tr): REJECTED" in what for what in await checked(world, "whatsapp"))
+    assert await wrong() == ""
