@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -126,7 +126,7 @@ class Line:
         """
         home = self._home()
         for _ in range(REDIRECTS + 1):
-            parts = urlsplit(url)
+            parts = parted(url)
             host = (parts.hostname or "").lower()
             trusted = near(host, home)
             if not host or (parts.scheme != "https" and not (trusted and parts.scheme == "http")):
@@ -249,6 +249,16 @@ def waits(header: str, now: datetime | None = None) -> timedelta | None:
 def near(host: str, home: str) -> bool:
     """Whether `host` is the machine that `api_url` names; all names of this very machine are one."""
     return bool(host) and (host == home or (_loopback(host) and _loopback(home)))
+
+
+def parted(url: str) -> SplitResult:
+    """The parts of an address. Raises `Refused` where it is none: anybody may have written it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is read only now
+    except ValueError:
+        raise Refused(FORBIDDEN) from None
+    return parts
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

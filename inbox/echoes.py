@@ -21,7 +21,6 @@ from inbox.store.work import Piece
 from inbox.work import Ran
 
 GRACE = timedelta(seconds=3)  # what a provider takes at most between its echo and its answer, as a rule
-PATIENCE = timedelta(minutes=5)  # then it is shown although something is still on its way
 ECHO = "echo"
 
 
@@ -70,7 +69,7 @@ class Echoes:
                 return Ran()
             echo, address_id = waiting
             found = await echoes.sends(c, echo, address_id)
-            if found.under_way and not found.ours and now < piece.since + PATIENCE:
+            if found.under_way and not found.ours:
                 return Ran(again=now + GRACE)
             await echoes.drop(c, channel, external_id)
             if found.ours:

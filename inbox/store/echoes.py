@@ -14,6 +14,8 @@ from inbox.store import arrivals, messages
 from inbox.store.database import Connection
 from inbox.text import storable
 
+PATIENCE = 5  # minutes in which a send that is under way may still turn out to be an echo's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sends:
@@ -30,7 +32,7 @@ async def sends(c: Connection, echo: SentElsewhere, address_id: int | None) -> S
         """
         select exists (select from deliveries where channel = $1 and external_id = $2) as ours,
             exists (select from deliveries where channel = $1 and address_id = $3 and status = 0
-                    and sending_at is not null) as under_way,
+                    and sending_at > now() - make_interval(mins => $5)) as under_way,
             (select id from deliveries where channel = $1 and address_id = $3 and status = 1 and external_id is null
                and body ->> 'text' = $4 and created_at > now() - interval '1 day' order by line limit 1) as doubt
         """,
@@ -38,6 +40,7 @@ async def sends(c: Connection, echo: SentElsewhere, address_id: int | None) -> S
         echo.external_id,
         address_id,
         storable(echo.text),
+        PATIENCE,
     )
     return Sends(ours=row["ours"], under_way=row["under_way"], doubt=row["doubt"])
 

@@ -176,6 +176,9 @@ async def test_credentials_stay_at_home_when_a_stranger_names_the_address() -> N
         "/relative",
         "https://",
         "https://localhost/x",
+        "https://[",
+        "https://example.com:port/x",
+        "https://example.com:99999/x",
     ],
 )
 async def test_private_and_plain_addresses_are_refused(url: str) -> None:

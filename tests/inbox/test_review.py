@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from channels.errors import Refused
 from channels.line import Line
@@ -62,7 +65,7 @@ def another(database: Database) -> Intake:
     return Intake(database, decide=lambda facts: Decision(), follow_up=follow_up, now=lambda: AT)
 
 
-async def waiting(watching: Connection, count: int, doing: asyncio.Task[None]) -> None:
+async def waiting(watching: Connection, count: int, doing: asyncio.Task[Any]) -> None:
     """Until so many sessions wait for a lock, or it is done."""
     sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     while not doing.done() and await watching.fetchval(sql) < count:
@@ -196,7 +199,32 @@ async def test_an_id_that_changes_right_after_a_message_is_answered_at_the_new_o
     assert await one(database, found) == "TR.new"
 
 
+async def test_a_change_of_number_that_is_told_twice_counts_once(database: Database, intake: Intake) -> None:
+    """They went back to the old number meanwhile."""
+    there, back = (AddressChanged(channel="wa", old=o, new=n, at=AT) for o, n in ((PHONE, NEW), (NEW, PHONE)))
+    await intake.receive([said("1")])
+    for event in (there, replace(back, at=AT + timedelta(days=1)), there):
+        await intake.receive([event])
+    assert await one(database, "select value from addresses") == PHONE.value
+
+
 # --- races
+
+
+async def test_two_processes_that_hear_of_failures_do_not_wait_in_a_circle(database: Database, intake: Intake) -> None:
+    """Each group holds one conversation, and a receipt that failed late touches the other's."""
+    await intake.receive([said("1", USER_ID)])
+    first = await sending(database, status=2, external_id="d1")
+    await rows(database, "update deliveries set address_id = (select id from addresses)")
+    await intake.receive([said("2", PHONE)])
+    async with database.transaction() as c, database.connection() as watching:
+        await c.execute("set local deadlock_timeout = '20ms'")
+        await arrivals.find(c, [("whatsapp", USER_ID.value)])
+        failed = Receipt(channel="wa", external_id="d1", delivery=first, status=Status.FAILED, at=AT)
+        receiving = asyncio.create_task(intake.receive([said("3", PHONE), failed], line="one"))
+        await waiting(watching, 1, receiving)
+        await arrivals.find(c, [("phone", PHONE.value)])
+    await receiving
 
 
 async def test_a_number_that_changes_while_its_first_message_is_stored_is_not_lost(
