@@ -181,7 +181,7 @@ def right_part(path: Path, environ: Mapping[str, str]) -> IntakeConfig | None:
     Teams and agents keep their places; one whose name is wrong has the name "". None where too little is right.
     """
     try:
-        reading = _Reading(_read(path), environ, IntakeConfig, KINDS)
+        reading = _Reading(_read(path), environ, IntakeConfig)
     except ConfigProblems:
         return None
     reading.config(path.absolute().parent)

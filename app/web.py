@@ -112,7 +112,8 @@ class Web:
             return _later(error)
         except Exception as error:  # noqa: BLE001 - whatever a verifier stumbles over, the request is refused
             figures.REFUSED.labels(name, "unverified").inc()
-            log.info("webhook.refused", channel=name, error=type(error).__name__)
+            # Providers sign the address they called: where that is not the one we believe in, nothing else tells.
+            log.info("webhook.refused", channel=name, error=type(error).__name__, url=told.url[:300])
             return self._answered(name, 401, "not signed by the provider\n")
         try:
             arrived = channel.parse(told, self._shop())
