@@ -211,19 +211,18 @@ async def test_a_change_of_number_that_is_told_twice_counts_once(database: Datab
 # --- races
 
 
-async def test_two_processes_that_hear_of_failures_do_not_wait_in_a_circle(database: Database, intake: Intake) -> None:
-    """Each group holds one conversation, and a receipt that failed late touches the other's."""
-    await intake.receive([said("1", USER_ID)])
-    first = await sending(database, status=2, external_id="d1")
-    await rows(database, "update deliveries set address_id = (select id from addresses)")
-    await intake.receive([said("2", PHONE)])
+async def test_a_failure_that_comes_with_a_message_locks_in_order(database: Database, intake: Intake) -> None:
+    """The message is in a later conversation than the delivery that failed."""
+    await intake.receive([said("1", PHONE)])
+    await sending(database, status=2, external_id="d1")
+    await intake.receive([said("2", USER_ID)])
+    failed = Receipt(channel="wa", external_id="d1", status=Status.FAILED, at=AT)
     async with database.transaction() as c, database.connection() as watching:
         await c.execute("set local deadlock_timeout = '20ms'")
-        await arrivals.find(c, [("whatsapp", USER_ID.value)])
-        failed = Receipt(channel="wa", external_id="d1", delivery=first, status=Status.FAILED, at=AT)
-        receiving = asyncio.create_task(intake.receive([said("3", PHONE), failed], line="one"))
-        await waiting(watching, 1, receiving)
         await arrivals.find(c, [("phone", PHONE.value)])
+        receiving = asyncio.create_task(intake.receive([said("3", USER_ID), failed], line="one"))
+        await waiting(watching, 1, receiving)
+        await arrivals.find(c, [("whatsapp", USER_ID.value)])
     await receiving
 
 
@@ -406,3 +405,19 @@ async def test_no_spelling_of_a_private_address_is_connected_to(host: str) -> No
     await line.close()
     server.close()
     assert called == []
+
+
+# --- windows
+
+
+async def test_a_late_message_does_not_close_the_window_that_a_newer_one_opened(
+    database: Database, intake: Intake
+) -> None:
+    await intake.receive([said("2", text="are you there?", sent_at=AT)])
+    await intake.receive([said("1", text="hello", sent_at=AT - timedelta(hours=25))])
+    async with database.connection() as c:
+        conversation, address = (
+            await one(database, "select id from conversations"),
+            await one(database, "select id from addresses"),
+        )
+        assert await deliveries.heard_at(c, conversation, "wa", address) == AT
