@@ -35,12 +35,7 @@ from inbox.media import Media
 from inbox.store import arrivals, deliveries, receipts
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
-from tests.providers import INSTAGRAM
-from tests.scenarios.desk import query, say, thread_shows
-from tests.scenarios.meta import meta, person, quiet
-from tests.world import World
-
-from .test_elsewhere import (
+from tests.inbox.test_elsewhere import (
     AT,
     PHONE,
     SECRET,
@@ -55,6 +50,10 @@ from .test_elsewhere import (
     settle,
     unsent,
 )
+from tests.providers import INSTAGRAM
+from tests.scenarios.desk import query, say, thread_shows
+from tests.scenarios.meta import meta, person, quiet
+from tests.world import World
 
 __all__ = ["intake"]
 NEW = Address(kind="phone", value="+905550009999")
