@@ -47,6 +47,7 @@ from desk.teams import UPDATE_LANE, Team, Teams, post_lane
 from desk.telling import Telling
 from desk.views import Views
 from inbox import due, figures
+from inbox.burying import BURY, Burying
 from inbox.changes import Priority, Put
 from inbox.delivery import Sender
 from inbox.due import send_lane
@@ -222,6 +223,7 @@ async def build(
         Kind(name="media", run=media.run, tries=FETCH_TRIES),
         Kind(name="forget", run=Forgotten(files).run, tries=60),
         Kind(name="read", run=letters.run, tries=0),
+        Kind(name=BURY, run=Burying(database, follow_up=teams.follow_up).run),
         Kind(name=ECHO, run=echoes.run),
         Kind(name=PROFILE, run=profiles.run),
         Kind(name="deliver", run=sender.run),

@@ -408,6 +408,13 @@ def moved_onto(customer: str, channel: str, old: str, new: str, other: str, thre
     return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
 
 
+def same_person(customer: str, new: str, other: str, thread: Place | None, say: Voice) -> Post:
+    """A message proved an address that is another customer's: most likely one person, whom only people may join."""
+    post = sentence(say, "customer.same_person", customer=customer, new=_id(new))
+    link = Link(url=thread.url, label=say("card.thread")) if thread is not None else "–"
+    return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
+
+
 def closing(customer: str, channel: str, at: datetime, agent: str, say: Voice) -> Post:
     """Soon the customer, who waits, can no longer be answered freely. It rings for the agent who has them."""
     post = sentence(say, "closing.what", customer=customer, channel=say.word("channel", channel), at=at)

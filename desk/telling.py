@@ -85,7 +85,7 @@ class Telling:
                 found = await self._ways(c, head) if fate is not None and code in CUT_OFF else []
                 templates = code == "window_closed" and channel == head.conversation.channel and self._approved(channel)
                 return Facts(excerpt=excerpt, fate=fate, ways=tuple(found), templates=templates)
-            case "moved_onto":
+            case "moved_onto" | "same_person":
                 other = await table.whose(c, str(told.get("kind", "")), str(told.get("detail", "")))
                 if other is None:
                     return Facts()

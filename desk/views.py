@@ -238,6 +238,8 @@ class Views:
             case "moved_onto":
                 old = str(notice.get("old", ""))
                 return notices.moved_onto(name, kind, old, detail, facts.other, facts.thread, say)
+            case "same_person":
+                return notices.same_person(name, detail, facts.other, facts.thread, say)
             case "closing":
                 at, agent = datetime.fromisoformat(str(notice["closes"])), str(notice.get("agent", ""))
                 return notices.closing(name, kind, at, agent, say)

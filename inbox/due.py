@@ -45,6 +45,11 @@ def unshare(slack_file: str) -> Put:
     return Put(kind="unshare", key=slack_file)
 
 
+def bury(channel: str, external_id: str, at: datetime) -> Put:
+    """Look once more whether a message is there that was taken back."""
+    return Put(kind="bury", key=f"{channel}:{external_id}", due=at)
+
+
 def reading(channel: str) -> Put:
     """Read what letters a channel has kept."""
     return Put(kind="read", key=channel)

@@ -20,4 +20,5 @@ class Group:
     touched: set[int] = field(default_factory=set)
     described: list[tuple[Known, Received]] = field(default_factory=list)
     named: list[tuple[str, int, int]] = field(default_factory=list)  # id, message, conversation
+    proven: list[arrivals.Proven] = field(default_factory=list)
     overtaken: set[arrivals.Name] = field(default_factory=set)  # first told of by an edit in this group

@@ -38,7 +38,7 @@ from channels.message import (
 from inbox import changes, due, figures, identity, profiles, tidings
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded, State
 from inbox.group import Group
-from inbox.store import arrivals, live, withdrawals
+from inbox.store import arrivals, deliveries, live, withdrawals
 from inbox.store import identity as identities
 from inbox.store.arrivals import Known, Row, key
 from inbox.store.database import Connection, Database, away
@@ -48,6 +48,8 @@ GROUP = 128  # events at most in one transaction
 TRIES = 5  # of one event whose transaction the database gave up in favour of another
 PATIENCE = 10.0  # seconds a database that has stopped answering may take; then the provider is asked to come again
 WAITING = 20_000  # events that may queue before we ask providers to come back later
+
+TURNING = (AddressChanged, OptedOut, OptedIn)  # events that mean another thing a message earlier or later
 
 log = structlog.get_logger()
 
@@ -143,7 +145,8 @@ class Intake:
         try:
             while slot.queue:
                 group = [slot.queue.popleft() for _ in range(min(GROUP, len(slot.queue)))]
-                await self._store(group)
+                for part in _cut(group):
+                    await self._store(part)
         finally:
             slot.runner = None
 
@@ -191,8 +194,13 @@ class Intake:
         edits = [event for event in others if isinstance(event, Edited)]
         async with self._database.transaction() as c:
             group = Group()
-            if others and len(events) > 1 and (keys := {key(found) for found in map(_address, events) if found}):
-                await arrivals.find(c, keys)  # all locked in one order: two groups might wait for each other otherwise
+            if others and (len(events) > 1 or isinstance(events[0], Withdrawn)):
+                await arrivals.lock(
+                    c,
+                    {key(found) for found in map(_address, events) if found},
+                    {(event.channel, event.external_id) for event in others if isinstance(event, Withdrawn)},
+                    {(event.channel, event.external_id) for event in others if isinstance(event, Receipt)},
+                )
             if edits:
                 # An edit that overtook its original brings the whole message: it is stored as if it had arrived.
                 names = {(e.message.channel, e.message.external_id) for e in edits}
@@ -261,8 +269,7 @@ class Intake:
             found_address = known[key(row.message.sender)]
             if _tells_more(found_address, row.message):
                 group.described.append((found_address, row.message))
-            for address, proof in row.message.proofs:
-                await self._prove(c, found_address, address, proof, group)
+            group.proven += _proven(row.message, found_address.conversation)
             new = found_address.fresh or start[row.conversation_id].last_in_at is None  # as after an echo to a stranger
             if new and not found_address.name and row.message.channel in self._asked:
                 group.puts.append(profiles.asking(row.message.channel, found_address.address_id))
@@ -320,15 +327,21 @@ class Intake:
             after[row.conversation_id] = conversation
         return after
 
-    async def _prove(self, c: Connection, found: Known, address: Address, proof: Proof, group: Group) -> None:
-        owner = await arrivals.prove(c, found.conversation.customer_id, address, proof)
-        if owner is not None:
-            log.info("intake.same_address", customer=found.conversation.customer_id, owner=owner)
-        group.touched.add(found.conversation.id)
+    async def _prove(self, c: Connection, group: Group) -> None:
+        """What messages proved beside their senders. Of an address that is another customer's people are told, once."""
+        told, others = await arrivals.prove(c, group.proven)
+        group.touched |= told
+        for other in others:
+            notice = {"notice": "same_person", "kind": other.address.kind, "detail": other.address.value}
+            name = f"same:{other.customer_id}:{other.address}"[:500]
+            if await deliveries.notify_desk(c, other.conversation_id, name, notice):
+                group.touched.add(other.conversation_id)
 
     async def _finish(self, c: Connection, group: Group, now: datetime) -> None:
         for found, message in group.described:
             await arrivals.describe(c, found, message)
+        if group.proven:
+            await self._prove(c, group)
         if group.named:
             await identities.name(c, group.named)
         changed = list(group.conversations.values())
@@ -338,6 +351,33 @@ class Intake:
         for conversation in shown:
             group.puts += self._follow_up(conversation, lines=True)
         await arrivals.finish(c, changed, group.changes, group.puts, now)
+
+
+def _proven(message: Received, conversation: Conversation) -> list[arrivals.Proven]:
+    """The further addresses a message proves to be its sender's. A claim proves nothing, whoever makes it."""
+    return [
+        arrivals.Proven(
+            customer_id=conversation.customer_id, conversation_id=conversation.id, address=address, proof=proof
+        )
+        for address, proof in message.proofs
+        if proof >= Proof.CARRIER
+    ]
+
+
+def _cut(group: Sequence[_Waiting]) -> Iterable[list[_Waiting]]:
+    """A group in parts that may each be stored at once.
+
+    What changes who somebody is, or whether they may be written to, stays between what was said before and after.
+    """
+    part: list[_Waiting] = []
+    for waiting in group:
+        if isinstance(waiting.event, TURNING):
+            yield from ([part] if part else [])
+            yield [waiting]
+            part = []
+        else:
+            part.append(waiting)
+    yield from ([part] if part else [])
 
 
 def _placed(

@@ -6,7 +6,7 @@ Rule: what comes twice changes nothing the second time, and from strangers it me
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from channels.message import (
     COMPLAINT,
@@ -30,6 +30,8 @@ from inbox.store import arrivals, deliveries, letters, receipts, withdrawals
 from inbox.store import identity as identities
 from inbox.store.arrivals import key
 from inbox.store.database import Connection
+
+BURIAL = timedelta(seconds=5)  # in which a message that another transaction is just storing is there
 
 
 async def store(c: Connection, event: Event, group: Group, now: datetime) -> None:
@@ -59,10 +61,13 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
                 for message_id in await arrivals.read_up_to(c, event, found.address_id):
                     group.puts.append(due.marks(message_id))
         case Withdrawn() | Reacted() | OptedOut() | OptedIn():
-            await _store_line(c, event, group)
+            await _store_line(c, event, group, now)
 
 
 async def _store_move(c: Connection, event: AddressChanged, group: Group) -> None:
+    key_ = f"address:{event.at.isoformat()}:{event.channel}:{event.old}:{event.new}"[:500]
+    if await deliveries.noticed(c, key_):  # they may have gone back meanwhile, or somebody else have come
+        return
     moved = await arrivals.move(c, event)
     if moved is None:
         return
@@ -73,14 +78,16 @@ async def _store_move(c: Connection, event: AddressChanged, group: Group) -> Non
         "kind": event.new.kind,
         "old": event.old.value,
     }
-    key_ = f"address:{event.channel}:{event.old}:{event.new}"
-    if await deliveries.notify_desk(c, moved.conversation_id, key_[:500], notice):
+    if await deliveries.notify_desk(c, moved.conversation_id, key_, notice):
         group.touched.add(moved.conversation_id)
 
 
-async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: Group) -> None:
+async def _store_line(
+    c: Connection, event: Withdrawn | Reacted | OptedOut | OptedIn, group: Group, now: datetime
+) -> None:
     """Events that show as a small line. From strangers they mean nothing yet, and make no customer."""
     taken = None
+    known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
     if isinstance(event, Withdrawn):  # also of what has not come yet, by whomever
         taken = await withdrawals.withdraw(c, event)
         if taken is not None:
@@ -88,7 +95,8 @@ async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | Opt
             changed = [(event.channel, event.external_id), *taken.quoting]
             group.puts += [due.revise(*name) for name in changed]
             group.puts += [*map(due.forget, taken.paths), *map(due.unshare, taken.slack_files)]
-    known = (await arrivals.find(c, [key(event.sender)])).get(key(event.sender))
+        else:
+            group.puts.append(due.bury(event.channel, event.external_id, now + BURIAL))
     if known is None:
         return
     pending = group.conversations.get(known.conversation.id)
@@ -100,12 +108,12 @@ async def _store_line(c: Connection, event: Withdrawn | Reacted | OptedOut | Opt
         case Reacted():
             told, what, detail = True, "reacted", event.emoji
         case OptedOut():
-            told = await arrivals.silence(c, event, known.address_id)
-            what, detail = "opted_out", event.why
+            told, what, detail = True, "opted_out", event.why
         case OptedIn():
-            told = await arrivals.silence(c, event, known.address_id)
-            what, detail = "opted_in", ""
+            told, what, detail = True, "opted_in", ""
     if told and await arrivals.note_event(c, known, event, what, detail):
+        if isinstance(event, OptedOut | OptedIn):  # told a second time it says nothing of how they feel by now
+            await arrivals.silence(c, event, known.address_id)
         group.touched.add(known.conversation.id)
         if pending is not None:
             group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)

@@ -141,6 +141,34 @@ async def find(c: Connection, keys: Iterable[Key]) -> dict[Key, Known]:
     }
 
 
+async def lock(c: Connection, keys: Iterable[Key], names: Iterable[Name], sent: Iterable[Name]) -> None:
+    """Lock the conversations of all these in one order: of addresses, of messages, of what we sent.
+
+    What a transaction will touch is locked before anything else of it: two of them would wait for each other otherwise.
+    """
+    places, said, told = sorted(set(keys)), sorted(set(names)), sorted(set(sent))
+    await c.execute(
+        """
+        select from conversations where id in (
+            select v.id from unnest($1::text[], $2::text[]) as k (kind, value)
+            join addresses a on a.kind = k.kind and a.value = k.value join conversations v on v.customer_id = a.customer_id
+            union all
+            select m.conversation_id from unnest($3::text[], $4::text[]) as n (channel, external_id)
+            join messages m using (channel, external_id)
+            union all
+            select d.conversation_id from unnest($5::text[], $6::text[]) as r (channel, external_id)
+            join deliveries d using (channel, external_id)
+        ) order by id for no key update
+        """,
+        [kind for kind, _ in places],
+        [value for _, value in places],
+        [channel for channel, _ in said],
+        [external_id for _, external_id in said],
+        [channel for channel, _ in told],
+        [external_id for _, external_id in told],
+    )
+
+
 async def find_or_create(c: Connection, senders: Mapping[Key, Received]) -> dict[Key, Known]:
     """As `find`, and whoever never wrote before becomes a customer with a conversation of their own."""
     known = await find(c, senders)
@@ -166,6 +194,7 @@ async def _adopt(c: Connection, strangers: Sequence[Received]) -> list[Key]:
     """Give new addresses to the customer who is proven to have them: by one other address of theirs that we know.
 
     Answers those that found their owner. Who is proven to be two customers at once is a stranger: that a person settles.
+    So is who shares an alias with a customer that has another address of the same kind: two accounts in one browser.
     """
     wanted = [
         (message, alias)
@@ -182,6 +211,7 @@ async def _adopt(c: Connection, strangers: Sequence[Received]) -> list[Key]:
         from unnest($1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[])
              as t (kind, value, proof, name, alias_kind, alias)
         join addresses a on a.kind = t.alias_kind and a.value = t.alias and a.proof >= 1
+          and not exists (select from addresses o where o.customer_id = a.customer_id and o.kind = t.kind)
         group by t.kind, t.value having count(distinct a.customer_id) = 1
         on conflict (kind, value) do nothing returning kind, value
         """,
@@ -420,14 +450,12 @@ def _recorded(changes: Sequence[Recorded], at: datetime) -> list[object]:
 
 
 async def describe(c: Connection, known: Known, message: Received) -> None:
-    """An address's newest name and best proof; a message from it ends its silence, but for an opt-out that lasts."""
+    """An address's newest name and best proof; a message from it ends its silence, but no opt-out that lasts."""
     name = storable(message.sender_name, 500)
     await c.execute(
         """
         update addresses set name = case when $2 = '' then name else $2 end, proof = greatest(proof, $3),
-            silenced_at = case when opted_out then silenced_at end,
-            silenced_why = case when opted_out then silenced_why else '' end
-        where id = $1
+            silenced_at = null, silenced_why = '' where id = $1
         """,
         known.address_id,
         name,
@@ -437,26 +465,52 @@ async def describe(c: Connection, known: Known, message: Received) -> None:
         await c.execute("update customers set name = $2 where id = $1", known.conversation.customer_id, name)
 
 
-async def prove(c: Connection, customer_id: int, address: Address, proof: Proof) -> int | None:
-    """Add a proven address to a customer. Answers whose it was already, if it was somebody else's."""
-    row = await c.fetchrow(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """An address that a message of a customer's has proven to be theirs as well."""
+
+    customer_id: int
+    conversation_id: int
+    address: Address
+    proof: Proof
+
+
+async def prove(c: Connection, proven: Sequence[Proven]) -> tuple[set[int], list[Proven]]:
+    """Add proven addresses to their customers.
+
+    Answers the conversations that have a new one, and those of the addresses that are another customer's already.
+    """
+    unique = {(one.customer_id, key(one.address)): one for one in proven}
+    wanted = [unique[place] for place in sorted(unique, key=lambda place: (place[1], place[0]))]
+    columns = (
+        [one.customer_id for one in wanted],
+        [one.address.kind for one in wanted],
+        [one.address.value for one in wanted],
+        [int(one.proof) for one in wanted],
+    )
+    known = await c.fetch(
         """
-        insert into addresses (customer_id, kind, value, proof) values ($1, $2, $3, $4)
-        on conflict (kind, value) do update set proof = greatest(addresses.proof, excluded.proof)
-            where addresses.customer_id = excluded.customer_id
-        returning customer_id
+        select t.number, a.customer_id, a.proof >= t.proof as good
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[])
+             with ordinality as t (customer_id, kind, value, proof, number)
+        join addresses a on a.kind = t.kind and a.value = t.value
         """,
-        customer_id,
-        address.kind,
-        address.value,
-        int(proof),
+        *columns,
     )
-    if row is not None:
-        return None
-    owner = await c.fetchval(
-        "select customer_id from addresses where kind = $1 and value = $2", address.kind, address.value
-    )
-    return int(owner)
+    owners = {row["number"] - 1: row for row in known}
+    new = [n for n, one in enumerate(wanted) if n not in owners or not owners[n]["good"]]
+    if new:
+        await c.execute(
+            """
+            insert into addresses (customer_id, kind, value, proof)
+            select * from unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[])
+            on conflict (kind, value) do update set proof = excluded.proof
+                where addresses.customer_id = excluded.customer_id and addresses.proof < excluded.proof
+            """,
+            *([column[n] for n in new] for column in columns),
+        )
+    others = [wanted[n] for n, row in owners.items() if row["customer_id"] != wanted[n].customer_id]
+    return {wanted[n].conversation_id for n in new}, others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,7 +533,7 @@ async def edit(c: Connection, event: Edited, *, overtook: bool) -> Changed | Non
         update messages m set text = $3, body = $4, edited_at = $5, raw = $6,
             received = coalesce(m.received, jsonb_build_object('text', old.text, 'body', old.body))
         from (select id, text, body from messages
-              where channel = $1 and external_id = $2 and direction = 'in' for no key update) as old
+              where channel = $1 and external_id = $2 and direction = 'in' and withdrawn_at is null for no key update) as old
         where m.id = old.id and (m.edited_at is null or m.edited_at < $5)
           and ($7 or (m.text, m.body) is distinct from ($3, $4::jsonb))
         returning m.conversation_id, m.id, old.body -> 'files' as files
@@ -527,21 +581,37 @@ async def read_up_to(c: Connection, event: ReadUpTo, address_id: int) -> list[in
     return [row["message_id"] for row in rows]
 
 
-async def silence(c: Connection, event: OptedOut | OptedIn, address_id: int) -> bool:
-    """Stop or allow sending to an address. False when that was so already."""
-    silent = isinstance(event, OptedOut)
-    answer = await c.execute(
-        """
-        update addresses set silenced_at = case when $2 then $3::timestamptz end, silenced_why = $4, opted_out = $5
-        where id = $1 and ((silenced_at is not null) <> $2 or opted_out <> $5)
-        """,
-        address_id,
-        silent,
-        event.at,
-        storable(event.why, 500) if isinstance(event, OptedOut) else "",
-        isinstance(event, OptedOut) and event.lasting,
-    )
-    return answer.endswith(" 1")
+async def silence(c: Connection, event: OptedOut | OptedIn, address_id: int) -> None:
+    """Stop or allow sending to an address: by one channel where that lasts, by all of them otherwise.
+
+    Who came back before they went away, as a repeated message may tell it, is still away.
+    """
+    if isinstance(event, OptedIn):
+        await c.execute(
+            """
+            update addresses set opted_out = opted_out - $2,
+                silenced_at = case when silenced_at > $3 then silenced_at end,
+                silenced_why = case when silenced_at > $3 then silenced_why else '' end
+            where id = $1 and coalesce((opted_out -> $2 ->> 'at')::timestamptz, '-infinity') <= $3
+            """,
+            address_id,
+            event.channel,
+            event.at,
+        )
+    elif event.lasting:
+        await c.execute(
+            "update addresses set opted_out = opted_out || jsonb_build_object($2::text, $3::jsonb) where id = $1",
+            address_id,
+            event.channel,
+            {"at": event.at.isoformat(), "why": storable(event.why, 500)},
+        )
+    else:
+        await c.execute(
+            "update addresses set silenced_at = $2, silenced_why = $3 where id = $1",
+            address_id,
+            event.at,
+            storable(event.why, 500),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -573,23 +643,28 @@ async def move(c: Connection, event: AddressChanged) -> Moved | None:
         return None
     if row["owner"] is not None:
         return Moved(conversation_id=row["conversation_id"], done=False)
+    # Made before anything else: whoever stores a first message from there right now, one of us two comes first.
+    made = await c.fetchval(
+        """
+        insert into addresses (customer_id, kind, value, proof, name)
+        select customer_id, $2, $3, proof, name from addresses where id = $1
+        on conflict (kind, value) do nothing returning id
+        """,
+        row["id"],
+        event.new.kind,
+        event.new.value,
+    )
+    if made is None:
+        return Moved(conversation_id=row["conversation_id"], done=False)
     if event.keeps:
         await c.execute(
-            """
-            with made as (
-                insert into addresses (customer_id, kind, value, proof, name)
-                select customer_id, $2, $3, proof, name from addresses where id = $1
-                on conflict (kind, value) do nothing returning id
-            )
-            update conversations set address_id = made.id from made
-            where conversations.id = $4 and conversations.address_id = $1
-            """,
-            row["id"],
-            event.new.kind,
-            event.new.value,
+            "update conversations set address_id = $3 where id = $1 and address_id = $2",
             row["conversation_id"],
+            row["id"],
+            made,
         )
     else:
+        await c.execute("delete from addresses where id = $1", made)
         await c.execute(
             "update addresses set kind = $2, value = $3 where id = $1", row["id"], event.new.kind, event.new.value
         )

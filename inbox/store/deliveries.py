@@ -77,7 +77,7 @@ async def target(
     """The address the customer wrote from last, or another of theirs, with the context of their last message there."""
     row = await c.fetchrow(
         """
-        select a.id, a.kind, a.value, a.silenced_at is not null as silenced, way.channel,
+        select a.id, a.kind, a.value, a.silenced_at is not null or a.opted_out ? way.channel as silenced, way.channel,
             coalesce(said.context, '{}') as context, coalesce(said.quoted, '{}') as quoted
         from conversations c
         cross join lateral (select coalesce(nullif($3, ''), c.channel) as channel) as way
@@ -180,7 +180,7 @@ async def insert_delivery(
 _DELIVERY = """
 select d.id, d.message_id, d.conversation_id, d.address_id, a.kind as address_kind, a.value as address_value, d.channel,
        d.body, d.attachment_id, d.status, d.due_at, d.created_at, d.sending_at, d.revision, d.external_id, d.attempts,
-       a.silenced_at is not null as silenced
+       a.silenced_at is not null or a.opted_out ? d.channel as silenced
 from deliveries d join addresses a on a.id = d.address_id
 """
 
@@ -512,6 +512,11 @@ async def notify_desk(c: Connection, conversation_id: int | None, key: str, noti
         dict(notice),
     )
     return answer.endswith(" 1")
+
+
+async def noticed(c: Connection, key: str) -> bool:
+    """Whether this was left for the desk before."""
+    return bool(await c.fetchval("select exists (select from notices where key = $1)", key))
 
 
 async def forget_notice(c: Connection, key: str, *, before: datetime | None = None) -> bool:

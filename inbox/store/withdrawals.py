@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from channels.message import Received, Withdrawn
-from inbox.store.arrivals import Name
+from channels.message import Address, Received, Withdrawn
+from inbox.store.arrivals import Name, load
 from inbox.store.database import Connection
 
 
@@ -110,6 +110,29 @@ async def known_before(c: Connection, messages: Iterable[Received]) -> dict[Name
         )
         for row in rows
     }
+
+
+async def tombstone(c: Connection, channel: str, external_id: str) -> Withdrawn | None:
+    """A withdrawal whose message is there after all and stands yet. Its conversation is locked."""
+    row = await c.fetchrow(
+        """
+        select m.conversation_id, t.at, t.erase, a.kind, a.value
+        from tombstones t join messages m using (channel, external_id) join addresses a on a.id = m.address_id
+        where t.channel = $1 and t.external_id = $2 and m.withdrawn_at is null
+        """,
+        channel,
+        external_id,
+    )
+    if row is None:
+        return None
+    await load(c, row["conversation_id"])
+    return Withdrawn(
+        channel=channel,
+        external_id=external_id,
+        sender=Address(kind=row["kind"], value=row["value"]),
+        at=row["at"],
+        erase=row["erase"],
+    )
 
 
 def blank(message: Received) -> Received:

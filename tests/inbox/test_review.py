@@ -145,7 +145,7 @@ async def test_a_start_that_is_told_twice_does_not_end_a_later_stop(database: Da
     await intake.receive([said("1", channel="sms")])
     for event in (start, stop, start):
         await intake.receive([event])
-    assert await one(database, "select silenced_at is not null from addresses")
+    assert await one(database, "select opted_out ? 'sms' from addresses")
 
 
 async def test_a_stop_on_whatsapp_does_not_shorten_one_by_sms(database: Database, intake: Intake) -> None:
@@ -298,16 +298,6 @@ async def test_a_claimed_alias_takes_nobody_s_later_messages(database: Database,
     await intake.receive([said("1", liar, proofs=((PHONE, Proof.CLAIMED),))])
     await intake.receive([said("2", PHONE)])
     assert await one(database, "select count(*) from customers") == 2
-
-
-async def test_a_number_given_to_somebody_else_does_not_lead_into_its_former_owner_s_conversation(
-    database: Database, intake: Intake
-) -> None:
-    """The carrier gave the number to a stranger, whose WhatsApp id is another one."""
-    stranger = Address(kind="whatsapp", value="TR.stranger")
-    await intake.receive([said("1", PHONE, proofs=((USER_ID, Proof.PLATFORM),))])
-    await intake.receive([said("2", PHONE, proofs=((stranger, Proof.PLATFORM),))])
-    assert await one(database, "select count(distinct conversation_id) from messages") == 2
 
 
 async def test_one_person_known_as_two_customers_is_told_to_somebody(database: Database, intake: Intake) -> None:

@@ -28,7 +28,8 @@ create table tombstones (
 );
 create index tombstones_at on tombstones (at);
 
-alter table addresses add column opted_out boolean not null default false;
+-- Lasting opt-outs: the channel, and in which words. Only an opt-in there ends one.
+alter table addresses add column opted_out jsonb not null default '{}';
 """
 
 BACKWARD = """

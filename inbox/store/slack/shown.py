@@ -156,7 +156,8 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
         select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
-            a.silenced_at is not null as silenced, a.silenced_why, a.opted_out, c.due_at, c.due_what, c.due_state,
+            a.silenced_at is not null or a.opted_out ? c.channel as silenced,
+            coalesce(a.opted_out -> c.channel ->> 'why', a.silenced_why) as silenced_why, a.opted_out ? c.channel as opted_out, c.due_at, c.due_what, c.due_state,
             (select array_agg(t.tag order by t.id nulls last, t.tag) from (
                 select tag, (select max(k.id) from changes k where k.conversation_id = c.id
                     and k.change = jsonb_build_object('change', 'add_tag', 'value', tag)) as id
@@ -242,7 +243,8 @@ async def fate(c: Connection, delivery: UUID, notice: int) -> Fate | None:
                   and n.notice ->> 'delivery' = d.id::text and n.notice ->> 'notice' in ('doubt', 'failure')) as told_since,
             coalesce(act.by, '') as by,
             coalesce(act.change ->> 'change', '') as act, coalesce(act.change ->> 'value', '') as value,
-            case when a.silenced_at is null then '' else a.silenced_why end as silenced_why, a.opted_out
+            coalesce(a.opted_out -> d.channel ->> 'why', case when a.silenced_at is null then '' else a.silenced_why end)
+                as silenced_why, a.opted_out ? d.channel as opted_out
         from deliveries d join addresses a on a.id = d.address_id
         cross join lateral (
             select count(*)::int as parts, count(*) filter (where x.status between 2 and 4)::int as arrived,
