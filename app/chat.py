@@ -12,25 +12,24 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 import structlog
-from aiohttp import StreamReader, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from app import chat_page
-from app.chat_files import HEAD, sniffed
 from app.chat_page import Look
-from app.chat_socket import HEARTBEAT, SAYS, SAYS_NEAR, UPLOAD_LIFE, Hub, Line, Session, file_purpose, upload_purpose
+from app.chat_socket import HEARTBEAT, SAYS, SAYS_NEAR, Hub, Line, Session, file_purpose
+from app.chat_uploads import Uploads
 from app.downloads import served
 from app.limits import Buckets, client_address
 from channels import visitors, webchat
 from channels.errors import Malformed
-from channels.values import shown_filename
 from channels.visitors import Expired, Unknown, Visitor
 from channels.webchat import Webchat
 from inbox import figures
-from inbox.files import Files, TooLarge
+from inbox.files import Files
 from inbox.intake import Intake
 from inbox.store import chat, deliveries
 from inbox.store.database import Database, away
@@ -41,8 +40,6 @@ HELLO = 10.0  # seconds in which a socket has to say who it is
 TICKET_LIFE = timedelta(hours=12)
 SOCKETS = 60  # of one internet address at once; whole offices and mobile networks share one
 CONNECTS = (60, timedelta(seconds=1))  # all of an office come back at once after a restart
-UPLOADS = (10, timedelta(seconds=6))  # of one visitor
-UPLOADS_NEAR = (40, timedelta(seconds=2))
 USUAL = timedelta(minutes=10)  # for which a usual time is remembered
 MONTH = timedelta(days=30)
 TURNS = 6  # openings and closings a browser is told ahead
@@ -82,7 +79,7 @@ class Chat:
         self._hub = Hub(database)
         self._sockets: Counter[str] = Counter()
         self._connects = Buckets(*CONNECTS)
-        self._uploads, self._uploads_near = Buckets(*UPLOADS), Buckets(*UPLOADS_NEAR)
+        self._uploads = Uploads(database, files, key=key, now=now)
         self._says, self._says_near = Buckets(*SAYS), Buckets(*SAYS_NEAR)
         self._usual: dict[str, tuple[datetime, timedelta | None]] = {}
 
@@ -265,26 +262,7 @@ class Chat:
         visitor = visitors.admitted(self._key, channel.name, request.headers.get("X-Santral-Ticket", ""), self._now())
         if visitor is None:
             raise web.HTTPUnauthorized
-        own, now = visitor.address(channel.name), self._now()
-        if wait := self._uploads.take(str(own), now) or self._uploads_near.take(_client(request), now):
-            figures.REFUSED.labels("chat", "too_often").inc()
-            return web.Response(status=429, headers={"Retry-After": str(int(wait.total_seconds()) + 1)})
-        too_large = web.HTTPRequestEntityTooLarge(webchat.MAX_FILE, request.content_length or webchat.MAX_FILE + 1)
-        if (request.content_length or 0) > webchat.MAX_FILE:
-            raise too_large
-        name = shown_filename(unquote(request.headers.get("X-Santral-Name", ""), errors="replace"))
-        head = b""
-        while len(head) < HEAD and (chunk := await request.content.read(HEAD - len(head))):
-            head += chunk
-        if not head:
-            raise web.HTTPBadRequest
-        try:
-            path, size = await self._files.keep(_whole(head, request.content), now, webchat.MAX_FILE)
-        except TooLarge:
-            raise too_large from None
-        found = {"path": path, "size": size, "type": sniffed(head, name), "name": name}
-        seal = visitors.sealed(self._key, upload_purpose(channel.name, visitor), found, now + UPLOAD_LIFE)
-        return web.json_response({"file": seal, "name": name, "type": found["type"], "size": size})
+        return await self._uploads.take(request, channel.name, visitor, _client(request))
 
     async def file(self, request: web.Request) -> web.Response:
         channel = self._channel(request)
@@ -349,12 +327,6 @@ def turns(hours: Hours, now: datetime) -> Sequence[int]:
         found.append(int(turn.timestamp() * SECOND))
         at, is_open = turn, not is_open
     return found
-
-
-async def _whole(head: bytes, rest: StreamReader) -> AsyncIterator[bytes]:
-    yield head
-    async for chunk in rest.iter_chunked(64 << 10):
-        yield chunk
 
 
 def _client(request: web.Request) -> str:

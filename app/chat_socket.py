@@ -18,6 +18,7 @@ import orjson
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from app.chat_uploads import upload_purpose
 from app.limits import Buckets
 from channels import visitors, webchat
 from channels.errors import Malformed
@@ -39,7 +40,6 @@ LOOK = 15.0  # seconds between two looks whether it still stands
 OWNERS = 10_000  # addresses whose owner is remembered
 UNDONE = 4.0  # seconds between two looks whether an answer is still on its way
 FILE_LIFE = timedelta(days=1)  # of a link to a file, at least
-UPLOAD_LIFE = timedelta(days=7)  # of an upload's receipt: as long as a browser keeps what it could not send
 
 FRAMES = (60, timedelta(milliseconds=200))  # of one socket
 SAYS = (10, timedelta(seconds=2))  # messages of one visitor
@@ -243,8 +243,7 @@ class Session:
         try:
             event = self._event(told)
         except Malformed as error:
-            figures.REFUSED.labels("chat", "malformed").inc()
-            await self._tell({"type": "refused", "id": id, "why": str(error)})
+            await self._refuse(id, error)
             return
         own = self._visitor.address(self._line.channel)
         wait = self._line.by_visitor.take(str(own), self._line.now())
@@ -253,10 +252,19 @@ class Session:
             figures.REFUSED.labels("chat", "too_often").inc()
             await self._tell({"type": "later", "id": id, "after": wait.total_seconds()})
             return
-        if await self._receive([event]):
+        try:
+            stored = await self._receive([event])
+        except Malformed as error:
+            await self._refuse(id, error)
+            return
+        if stored:
             await self._tell({"type": "stored", "id": id})
         else:
             await self._tell({"type": "later", "id": id, "after": 3})
+
+    async def _refuse(self, id: object, error: Malformed) -> None:
+        figures.REFUSED.labels("chat", "malformed").inc()
+        await self._tell({"type": "refused", "id": id, "why": str(error)})
 
     def _event(self, told: Mapping[str, Any]) -> Event:
         channel, visitor, now = self._line.channel, self._visitor, self._line.shop()
@@ -274,7 +282,7 @@ class Session:
             visitor,
             message,
             now,
-            files=[self._file(seal) for seal in message.files],
+            files=[self._file(seal) for seal in dict.fromkeys(message.files)],
             reply_to=_name(answered) if answered else "",
             quoted=answered.text if answered else "",
             language=self._language,
@@ -286,6 +294,13 @@ class Session:
         if found is None:
             raise Malformed("The file is not there any more.")
         return webchat.kept(found)
+
+    async def _claim(self, message: Received) -> None:
+        """Keep its uploads for good. Raises `Malformed` where another message carries one of them already."""
+        own, name = self._visitor.address(self._line.channel), message.external_id
+        async with self._line.database.transaction() as c:
+            if not await chat.claim(c, self._line.channel, own, name, [file.path for file in message.attachments]):
+                raise Malformed("Another message carries this file already.")
 
     async def _receipt(self, told: Mapping[str, Any], status: Status) -> None:
         """Up to and with a bubble, all of ours was delivered or read."""
@@ -300,8 +315,11 @@ class Session:
             await self._receive(receipts)
 
     async def _receive(self, events: Sequence[Event]) -> bool:
-        """Store, and let all tabs of this visitor know. False when that has to be tried again."""
+        """Store, and let all tabs of this visitor know. False when that has to be tried again. Raises `Malformed`."""
         try:
+            for event in events:
+                if isinstance(event, Received) and event.attachments:
+                    await self._claim(event)
             await self._line.intake.receive(events)
             if not all(isinstance(event, Received) for event in events):  # of new messages the intake hints itself
                 async with self._line.database.connection() as c:
@@ -388,11 +406,6 @@ class Session:
                 await self._socket.send_str(orjson.dumps(told).decode())
         except (ConnectionError, TimeoutError):
             await self.go(WSCloseCode.GOING_AWAY)
-
-
-def upload_purpose(channel: str, visitor: Visitor) -> str:
-    """What an upload's receipt is good for: this visitor's messages, and nobody else's."""
-    return f"upload:{channel}:{visitor.address(channel)}"
 
 
 def file_purpose(channel: str) -> str:

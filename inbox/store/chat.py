@@ -22,6 +22,7 @@ Place = tuple[int, int, int]
 NEWEST: Place = (2**62, 0, 0)
 SILENCE = timedelta(days=7)  # an answer that took longer was none
 ENOUGH = 5  # answers that a usual time is told from
+NEWEST_ANSWERS = 200  # at most: it is read while a visitor waits, whatever the shop answers in a month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,18 +201,59 @@ async def tell(c: Connection, channel: str, addresses: Sequence[Address]) -> Non
     await live.tell(c, [live.place(channel, row["id"]) for row in rows])
 
 
+async def claim(c: Connection, channel: str, own: Address, external_id: str, paths: Sequence[str]) -> bool:
+    """Let a message of a visitor carry uploads, which then are no longer to be forgotten.
+
+    False, and nothing changed, where another message of theirs carries one of them. Claimed again by the same message,
+    all is as it was.
+    """
+    if await carried(c, channel, external_id) is not None:
+        return True
+    taken = await c.fetchval(
+        """
+        select exists (
+            select from addresses a join conversations t on t.customer_id = a.customer_id
+            join messages m on m.conversation_id = t.id join attachments f on f.message_id = m.id
+            where a.kind = $2 and a.value = $3 and m.direction = 'in' and m.channel = $1 and f.path = any($4))
+        """,
+        channel,
+        own.kind,
+        own.value,
+        paths,
+    )
+    if not taken:
+        await c.execute("delete from work where kind = 'forget' and key = any($1)", paths)
+    return not taken
+
+
+async def carried(c: Connection, channel: str, external_id: str) -> frozenset[str] | None:
+    """The paths of the files a customer's message carries, None where there is no such message."""
+    found = await c.fetchval(
+        """
+        select array(select f.path from attachments f where f.message_id = m.id)
+        from messages m where m.channel = $1 and m.external_id = $2
+        """,
+        channel,
+        external_id,
+    )
+    return frozenset(found) if found is not None else None
+
+
 async def usual_answer(c: Connection, channel: str, since: datetime) -> timedelta | None:
     """How long customers of a channel usually waited for a first answer by a person; None where too few asked.
 
-    The median over what was asked `since` then; what nobody answered within a week is left out.
+    The median over the newest `NEWEST_ANSWERS` since then; what nobody answered within a week is left out.
     """
     found = await c.fetchval(
         """
-        with answers as (
-            select m.conversation_id, m.position, min(d.sent_at) as at from deliveries d join messages m on m.id = d.message_id
-            where d.channel = $1 and d.created_at >= $2 and d.status between 2 and 4 and d.body ->> 'author' = 'agent'
+        with parts as (
+            select message_id, sent_at from deliveries
+            where channel = $1 and created_at >= $2 and status between 2 and 4 and body ->> 'author' = 'agent'
+            order by created_at desc limit $5
+        ), answers as (
+            select m.conversation_id, m.position, min(p.sent_at) as at from parts p join messages m on m.id = p.message_id
             group by m.conversation_id, m.position
-        ), waits as (
+        ), waits as materialized (
             select a.at - (
                 select min(q.sent_at) from messages q
                 where q.conversation_id = a.conversation_id and q.direction = 'in' and q.channel = $1
@@ -227,5 +269,6 @@ async def usual_answer(c: Connection, channel: str, since: datetime) -> timedelt
         since,
         ENOUGH,
         SILENCE,
+        NEWEST_ANSWERS,
     )
     return found if isinstance(found, timedelta) else None

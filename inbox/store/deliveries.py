@@ -17,6 +17,7 @@ from inbox.store.database import Connection
 from inbox.text import storable
 
 QUOTED = 4_000  # code points of a message that travel along below its answer
+CAUGHT_UP = 50  # messages: as many may be told late, after a newer one, and the newer one still counts as the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +283,9 @@ async def settle(
     c: Connection, id: UUID, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
 ) -> None:
     """Write how a send ended, together with receipts that came before it returned."""
+    if external_id:
+        found = await c.fetchval("select channel from deliveries where id = $1", id)
+        await receipts.one_at_a_time(c, str(found), external_id)
     await c.execute(
         """
         with early as (
@@ -454,33 +458,45 @@ async def files_due(c: Connection, message_id: int) -> list[int]:
 
 
 async def heard_at(c: Connection, conversation_id: int, channel: str, address_id: int) -> datetime | None:
-    """When the customer last wrote to a channel from an address."""
+    """When the customer last wrote to a channel from an address: what was told last may have been written earlier."""
     found = await c.fetchval(
         """
-        select sent_at from messages where conversation_id = $1 and direction = 'in' and channel = $2 and address_id = $3
-        order by position desc limit 1
+        select max(sent_at) from (
+            select sent_at from messages
+            where conversation_id = $1 and direction = 'in' and channel = $2 and address_id = $3
+            order by position desc limit $4) as latest
         """,
         conversation_id,
         channel,
         address_id,
+        CAUGHT_UP,
     )
     return found if isinstance(found, datetime) else None
 
 
-async def keep_file(c: Connection, attachment_id: int, path: str, size: int, media_type: str) -> None:
-    await c.execute(
-        "update attachments set state = 'kept', path = $2, size = $3, media_type = $4, why = '' where id = $1",
+async def keep_file(c: Connection, attachment_id: int, path: str, size: int, media_type: str) -> bool:
+    """Note where a file is kept. False when nobody waits for it any more: its message was unsent, or another kept it."""
+    answer = await c.execute(
+        """
+        update attachments set state = 'kept', path = $2, size = $3, media_type = $4, why = ''
+        where id = $1 and state = 'due'
+        """,
         attachment_id,
         path,
         size,
         media_type,
     )
+    return answer.endswith(" 1")
 
 
-async def fail_file(c: Connection, attachment_id: int, why: str) -> None:
-    await c.execute(
-        "update attachments set state = 'failed', why = $2 where id = $1", attachment_id, storable(why, 500)
+async def fail_file(c: Connection, attachment_id: int, why: str) -> bool:
+    """Note why a file will never be here. False when nobody waits for it any more."""
+    answer = await c.execute(
+        "update attachments set state = 'failed', why = $2 where id = $1 and state = 'due'",
+        attachment_id,
+        storable(why, 500),
     )
+    return answer.endswith(" 1")
 
 
 async def silence(c: Connection, address_id: int, why: str) -> None:
