@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import idna
 import orjson
 import structlog
 from aiohttp import WSMsgType, web
@@ -37,7 +39,6 @@ from routing.hours import Hours
 from routing.policy import Policy
 
 HELLO = 10.0  # seconds in which a socket has to say who it is
-TICKET_LIFE = timedelta(hours=12)
 SOCKETS = 60  # of one internet address at once; whole offices and mobile networks share one
 CONNECTS = (60, timedelta(seconds=1))  # all of an office come back at once after a restart
 USUAL = timedelta(minutes=10)  # for which a usual time is remembered
@@ -86,6 +87,7 @@ class Chat:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/chat/{channel}", self.page),
+            web.get("/chat/{channel}/", self.bare),
             web.get("/chat/{channel}/widget.js", self.loader),
             web.get("/chat/{channel}/frame", self.frame),
             web.get("/chat/{channel}/asset/{version}/{name}", self.asset),
@@ -121,10 +123,15 @@ class Chat:
             "Cross-Origin-Resource-Policy": "cross-origin",
             "X-Content-Type-Options": "nosniff",
         }
-        return web.Response(text=told, content_type="text/javascript", headers=headers)
+        return _small(web.Response(text=told, content_type="text/javascript", headers=headers))
 
     async def frame(self, request: web.Request) -> web.Response:
         return self._page(request, framed=True)
+
+    async def bare(self, request: web.Request) -> web.Response:
+        """The page with a slash behind it, as people write addresses."""
+        look = self._look(request)
+        raise web.HTTPFound(f"../{look.channel}" + (f"?{request.query_string}" if request.query_string else ""))
 
     async def page(self, request: web.Request) -> web.Response:
         return self._page(request, framed=False)
@@ -135,7 +142,8 @@ class Chat:
         wanted = [request.query["lang"]] if "lang" in request.query else [part.strip() for part in accepted]
         code = chat_page.language(wanted, self._policy().languages[0])
         told = chat_page.page(look, code, framed=framed)
-        return web.Response(text=told, content_type="text/html", headers=chat_page.headers(look, framed=framed))
+        headers = chat_page.headers(look, framed=framed)
+        return _small(web.Response(text=told, content_type="text/html", headers=headers))
 
     async def asset(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -144,7 +152,7 @@ class Chat:
         headers = {"Cache-Control": FOREVER, "X-Content-Type-Options": "nosniff"}
         if request.match_info["version"] != chat_page.version():  # of a page older or newer than this process
             headers["Cache-Control"] = "no-cache"
-        return web.Response(text=chat_page.asset(name), content_type=chat_page.ASSETS[name], headers=headers)
+        return _small(web.Response(text=chat_page.asset(name), content_type=chat_page.ASSETS[name], headers=headers))
 
     # --- the socket
 
@@ -155,7 +163,10 @@ class Chat:
         if self._hub.closing:
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=2 * webchat.MAX_FRAME, timeout=2)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # gone before we had answered
+            return socket
         if self._sockets[client] >= SOCKETS or self._connects.take(client, self._now()):
             figures.REFUSED.labels("chat", "too_often").inc()
             await socket.close(code=TOO_MANY)
@@ -194,7 +205,7 @@ class Chat:
             {
                 "type": "welcome",
                 "token": visitors.browser_token(self._key, channel.name, visitor.browser),
-                "ticket": visitors.ticket(self._key, channel.name, visitor, self._now() + TICKET_LIFE),
+                "ticket": session.ticket(),
                 "me": visitors.mark(self._key, channel.name, visitor),
                 "known": bool(visitor.account),
                 "name": visitor.name,
@@ -244,7 +255,7 @@ class Chat:
         team = policy.team(policy.team_for(language.partition("-")[0].lower(), ())[0])
         found: dict[str, Any] = {"now": int(now.timestamp() * SECOND)}
         if team.hours is not None:
-            found |= {"open": team.hours.open_at(now), "turns": turns(team.hours, now)}
+            found |= {"open": team.hours.open_at(now), "turns": turns(team.hours, now), "zone": team.hours.zone.key}
         known = self._usual.get(channel)
         if known is None or known[0] + USUAL < now or known[0] > now:
             self._usual[channel] = known = (now, known[1] if known else None)  # whoever comes meanwhile need not ask
@@ -329,6 +340,12 @@ def turns(hours: Hours, now: datetime) -> Sequence[int]:
     return found
 
 
+def _small(answer: web.Response) -> web.Response:
+    """Compressed where the browser takes it. Nothing secret is in these, so their length may be known."""
+    answer.enable_compression()
+    return answer
+
+
 def _client(request: web.Request) -> str:
     return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()))
 
@@ -340,6 +357,9 @@ def _origin(url: str) -> str:
     parts = urlsplit(url.lower())
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    if not host.isascii():
+        with suppress(idna.IDNAError):  # then no browser has such an address either
+            host = idna.encode(host, uts46=True).decode()
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port and parts.port != usual else "")
 
 

@@ -30,6 +30,7 @@ from inbox.intake import Away, Intake, Overloaded
 from inbox.store import chat, live, work
 from inbox.store.chat import NEWEST, Place, Shown
 from inbox.store.database import Database, away
+from templates.values import shows
 
 WINDOW = 50  # bubbles that are kept true while they are looked at; older ones are read when they are scrolled to
 REMEMBERED = 2_000  # bubbles of which a session knows what it told
@@ -39,6 +40,7 @@ RELISTEN = 1.0  # seconds between two tries to get a lost database session back
 LOOK = 15.0  # seconds between two looks whether it still stands
 OWNERS = 10_000  # addresses whose owner is remembered
 UNDONE = 4.0  # seconds between two looks whether an answer is still on its way
+TICKET_LIFE = timedelta(hours=12)
 FILE_LIFE = timedelta(days=1)  # of a link to a file, at least
 
 FRAMES = (60, timedelta(milliseconds=200))  # of one socket
@@ -197,6 +199,11 @@ class Session:
         finally:
             self._line.hub.leave(self)
 
+    def ticket(self) -> str:
+        """What lets this page show again who it is, good for `TICKET_LIFE`."""
+        until = self._line.now() + TICKET_LIFE
+        return visitors.ticket(self._line.key, self._line.channel, self._visitor, until)
+
     async def go(self, code: int) -> None:
         with suppress(Exception):  # whoever is gone already needs no word
             await self._socket.close(code=code)
@@ -221,7 +228,7 @@ class Session:
     async def _answer(self, told: Mapping[str, Any]) -> None:
         match told["type"]:
             case "ping":
-                await self._tell({"type": "pong"})
+                await self._tell({"type": "pong", "ticket": self.ticket()})  # a line may outlive the first one
             case "say" | "edit" | "withdraw":
                 await self._store(told)
             case "got":
@@ -271,6 +278,8 @@ class Session:
         if told["type"] == "withdraw":
             return webchat.withdrawn(channel, visitor, str(told.get("id")), now)
         message = webchat.said(told)
+        if not shows(message.text) and not message.files:
+            raise Malformed("The message is empty.")
         if told["type"] == "edit":
             before = next((one for one in self._known.values() if self._own(one) == message.id), None)
             if before is None or before.files or before.withdrawn:

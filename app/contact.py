@@ -24,6 +24,7 @@ from app import contact_form, contact_view
 from app.config import IntakeConfig
 from app.config_sections import EmailConfig
 from app.contact_body import Unreadable, discard, receive
+from app.contact_files import ContactFiles
 from app.contact_form import LONGEST, MOST_BYTES, MOST_FILES, Form, Ticket, TooOld, TooSoon
 from app.contact_links import Links
 from app.limits import Buckets, client_address
@@ -105,6 +106,7 @@ class Contact:
         self._database = database
         self._intake = intake
         self._files = files
+        self._kept = ContactFiles(database, files)
         self._policy = policy
         self._clock = clock
         self._shop = shop
@@ -117,6 +119,7 @@ class Contact:
     def attach(self, app: web.Application) -> None:
         """Add the routes to the web application, which ends what goes on in the background when it stops."""
         app.router.add_get("/contact", self.page)
+        app.router.add_get("/contact/", self.bare)
         app.router.add_get("/contact/thanks", self.thanks)
         app.router.add_get("/contact/{name}", self.asset)
         if self._settings.channel:
@@ -125,6 +128,10 @@ class Contact:
 
     async def page(self, request: web.Request) -> web.Response:
         return await self._shown(request, Form(), Verdict(status=200))
+
+    async def bare(self, request: web.Request) -> web.Response:
+        """The page with a slash behind it, as people write addresses."""
+        raise web.HTTPFound("../contact" + (f"?{request.query_string}" if request.query_string else ""))
 
     async def send(self, request: web.Request) -> web.Response:
         who = client_address(request.remote, request.headers.getall("X-Forwarded-For", []))
@@ -167,10 +174,14 @@ class Contact:
         try:
             await self._intake.receive([message])
         except (Away, Overloaded) as error:
-            await discard(self._files, sent.kept)
+            if isinstance(error, Overloaded):
+                await discard(self._files, sent.kept)
+            else:  # the commit may have come through, and only its answer not
+                self._kept.doubt(message.channel, message.external_id, sent.kept, self._clock())
             log.warning("contact.later", error=type(error).__name__)
             later = Verdict(refused="later", notice="error_away", status=503, keeps=form.ticket)
             return await self._shown(request, form, later, files=bool(sent.chosen))
+        await self._kept.stored(message.channel, message.external_id, sent.kept, self._clock())
         log.info("contact.stored", id=id, files=len(sent.kept))
         # Relative, because what stands before /contact is the proxy's matter.
         return web.Response(status=303, headers={**HEADERS, "Location": f"contact/thanks?lang={language}"})

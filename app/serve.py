@@ -31,7 +31,7 @@ from channels.channel import Listens, Registers
 from channels.errors import ChannelError
 from inbox import figures
 from inbox.changes import Put
-from inbox.store import cursors, deliveries, withdrawals, work
+from inbox.store import cursors, deliveries, echoes, withdrawals, work
 from inbox.store import slack as slack_table
 from inbox.store.database import Database
 from inbox.work import Failed, Wait
@@ -270,6 +270,7 @@ async def _tidy(database: Database) -> None:
                 await slack_table.forget_events(c)
                 await deliveries.forget_receipts(c)
                 await withdrawals.forget_tombstones(c)
+                await echoes.forget(c)
         except Exception as error:  # noqa: BLE001 - the next round does it
             log.warning("serve.not_tidied", error=type(error).__name__)
         await asyncio.sleep(TIDY)

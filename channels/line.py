@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+from yarl import URL
 
 from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Refused, Retry, SendFailed
 
@@ -126,20 +127,20 @@ class Line:
         """
         home = self._home()
         for _ in range(REDIRECTS + 1):
-            parts = parted(url)
-            host = (parts.hostname or "").lower()
+            place = parted(url)
+            host = (place.raw_host or "").lower()
             trusted = near(host, home)
-            if not host or (parts.scheme != "https" and not (trusted and parts.scheme == "http")):
+            if not host or (place.scheme != "https" and not (trusted and place.scheme == "http")):
                 raise Refused(FORBIDDEN)
-            if not trusted and is_address(host) and not is_public(host):
+            if not trusted and _numeric(host) and not (is_address(host) and is_public(host)):
                 raise Refused(FORBIDDEN)
-            told = parts.scheme == "https" and any(host == known or host.endswith(f".{known}") for known in hosts)
+            told = place.scheme == "https" and any(host == known or host.endswith(f".{known}") for known in hosts)
             may_know = told or origin(url) == origin(self.api_url)
             sent = {**(credentials or {})} if may_know else {}
             failure: SendFailed
             try:
                 session = self._plain() if trusted else self._guard()
-                async with session.get(url, headers=sent, timeout=FETCH, allow_redirects=False) as response:
+                async with session.get(place, headers=sent, timeout=FETCH, allow_redirects=False) as response:
                     if response.status in (301, 302, 303, 307, 308):
                         onward = urljoin(url, response.headers.get("Location", ""))
                         if origin(onward) != origin(url):
@@ -173,7 +174,7 @@ class Line:
                 await session.close()
 
     def _home(self) -> str:
-        return (urlsplit(self.api_url).hostname or "").lower()
+        return (parted(self.api_url).raw_host or "").lower()
 
     def _plain(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -251,24 +252,30 @@ def near(host: str, home: str) -> bool:
     return bool(host) and (host == home or (_loopback(host) and _loopback(home)))
 
 
-def parted(url: str) -> SplitResult:
-    """The parts of an address. Raises `Refused` where it is none: anybody may have written it."""
+def parted(url: str) -> URL:
+    """An address as it will be connected to: another reader may see another host in the same letters.
+
+    Raises `Refused` where it is none: anybody may have written it.
+    """
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # which is read only now
+        return URL(url)
     except ValueError:
         raise Refused(FORBIDDEN) from None
-    return parts
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """What browsers call an origin: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port
+    """What browsers call an origin: scheme, host and port. Raises `Refused` where it is no address."""
+    place = parted(url)
+    return place.scheme, (place.raw_host or "").lower(), place.port
 
 
 def _loopback(host: str) -> bool:
     return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _numeric(host: str) -> bool:
+    """Whether a host is connected to unresolved. `127.1` and `2130706433` are no addresses, yet they lead to one."""
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 def is_address(host: str) -> bool:

@@ -105,9 +105,8 @@ def identified(secret: str, token: str, browser: str, now: datetime) -> Visitor:
         account = str(account)
     if not isinstance(account, str):
         raise Unknown
-    account = name(account, MOST_SUBJECT + 1)
-    if not 0 < len(account) <= MOST_SUBJECT:
-        raise Unknown
+    if name(clean(account), MOST_SUBJECT + 1) != account or not 0 < len(account) <= MOST_SUBJECT:
+        raise Unknown  # two names that only look the same are two accounts, and neither may become the other
     second = now.timestamp()
     if until + LEEWAY.total_seconds() <= second:
         raise Expired
@@ -175,6 +174,8 @@ def _claims(secret: str, token: str) -> dict[str, Any]:
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise Unknown from None
     cleaned: dict[str, Any] = clean(found)
+    if "sub" in found:
+        cleaned["sub"] = found["sub"]  # as it was signed
     return cleaned
 
 
@@ -202,7 +203,8 @@ def _text(claims: Mapping[str, Any], key: str) -> str:
 
 
 def _email(text: str) -> str:
-    return text.lower() if EMAIL.fullmatch(text) else ""
+    """In small letters. A Turkish keyboard's İ is an i there; `lower` would make two signs of it."""
+    return text.replace("İ", "i").lower() if EMAIL.fullmatch(text) else ""
 
 
 def _phone(text: str) -> str:

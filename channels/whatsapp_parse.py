@@ -59,6 +59,7 @@ from channels.wire import clean, decoded
 # --- facts
 
 OBJECT = "whatsapp_business_account"
+SCOPED = "whatsapp"  # kind of an address that is an id of this kind:
 BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,160}", re.ASCII)  # "CC." and up to 128, or "CC.ENT."
 
 # Kind of message, media type and file name for what the sender's app does not name itself.
@@ -264,7 +265,8 @@ def moved(reading: Reading, message: Message, at: datetime) -> Iterator[Event]:
     )
     for old, new in pairs:
         if old and new and old != new:
-            yield AddressChanged(channel=reading.channel, old=old, new=new, at=at)
+            keeps = old.kind == SCOPED  # carriers give old numbers to strangers; an old id is nobody's ever again
+            yield AddressChanged(channel=reading.channel, old=old, new=new, at=at, keeps=keeps)
 
 
 def echoed(reading: Reading, message: Message) -> Iterator[Event]:
@@ -340,7 +342,7 @@ def phone(told: str) -> Address | None:
 
 def scoped(told: str) -> Address | None:
     """An id that is good for this business only, of people who show a username instead of their number."""
-    return Address(kind="whatsapp", value=told) if BSUID.fullmatch(told) else None
+    return Address(kind=SCOPED, value=told) if BSUID.fullmatch(told) else None
 
 
 def person(contacts: Sequence[Contact], message: Message) -> str:

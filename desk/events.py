@@ -41,13 +41,18 @@ TRIES = 3  # of one event that fails for a reason of its own
 PATIENCE = timedelta(minutes=10)  # for an event of a thread that is being opened to find its conversation
 RELOOK = timedelta(seconds=2)
 
+_WORDS = frozenset({"text", "blocks", "attachments", "files"})  # what a Slack message says
+
 _MENTION = re.compile(r'(?:<@|"user_id":")([UW][A-Z0-9]{2,})')
 
 log = structlog.get_logger()
 
 
 class Events:
-    """Receives Slack's events, over HTTP and Socket Mode alike, and acts on them. Work kind `slack_thread`."""
+    """Receives Slack's events, over HTTP and Socket Mode alike, and acts on them. Work kind `slack_thread`.
+
+    Rule: of what nobody acts on, and of our own posts, no words are kept: a customer may unsend what stands in them.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -60,7 +65,8 @@ class Events:
             return
         slack_channel, thread_ts, outcome = self._sorted(event)
         async with self._desk.database.transaction() as c:
-            fresh = await table.store_event(c, event_id, slack_channel, thread_ts, envelope, outcome)
+            kept = {} if outcome else {**envelope, "event": _without_ours(event)}
+            fresh = await table.store_event(c, event_id, slack_channel, thread_ts, kept, outcome)
             if fresh and not outcome:
                 await work.put(c, [Put(kind="slack_thread", key=f"{slack_channel}:{thread_ts}")])
             if fresh and self._mended(event):
@@ -344,6 +350,17 @@ class Events:
 def _nothing_left(command: Send) -> bool:
     """Whether all that was to be sent are files Slack no longer hands out."""
     return not command.text and all(file.lost for file in command.files)
+
+
+def _without_ours(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event without what programs wrote, which is never acted on, and without the words of what was deleted."""
+    bare = {name: value for name, value in event.items() if name not in _WORDS} if event.get("bot_id") else {**event}
+    for inside in ("message", "previous_message"):
+        inner = bare.get(inside)
+        deleted = inside == "previous_message" and event.get("subtype") == "message_deleted"
+        if isinstance(inner, Mapping) and (inner.get("bot_id") or deleted):
+            bare[inside] = {name: value for name, value in inner.items() if name not in _WORDS}
+    return bare
 
 
 def _root_gone(message: Mapping[str, Any]) -> bool:

@@ -76,9 +76,12 @@ class Media:
             raise Failed(f"the file could not be kept ({type(error).__name__})") from error
         async with self._database.transaction() as c:
             if kept:
-                await deliveries.keep_file(c, file.id, kept[0], kept[1], file.attachment.media_type)
+                waited_for = await deliveries.keep_file(c, file.id, kept[0], kept[1], file.attachment.media_type)
             else:
-                await deliveries.fail_file(c, file.id, why)
+                waited_for = await deliveries.fail_file(c, file.id, why)
+            if not waited_for:  # its sender took it back meanwhile
+                await work.put(c, [due.forget(kept[0])] if kept else [])
+                return Ran()
             direction, conversation_id = await messages.place(c, file.message_id)
             lines = await messages.lines(c, file.message_id) if direction == "out" else []
             if lines:

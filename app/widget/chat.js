@@ -6,7 +6,7 @@
   const say = settings.texts;
   const $ = (id) => document.getElementById(id);
   const MOST_TEXT = 4000, MOST_FILE = 20 * 1024 * 1024, MOST_FILES = 5;
-  const PING = 20e3, PATIENCE = 8e3, LONGEST = 30e3, MINUTE = 60, HOUR = 3600, DAY = 86400;
+  const PING = 20e3, PATIENCE = 8e3, LONGEST = 30e3, MINUTE = 60, HOUR = 3600, DAY = 86400, LATE = 7 * DAY * 1000;
   const LINK = /\bhttps?:\/\/[^\s<>"'`\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
   const TAGS = { bold: "b", italic: "i", underline: "u", strike: "s", code: "code", pre: "code", quote: "q", spoiler: "span" };
 
@@ -79,6 +79,9 @@
   let shown = !settings.framed, more = false, offset = 0;
   let facts = {}, factsTimer = 0;
   let reply = null, editing = null;
+  let flying = null, pausing = 0; // what waits for its answer: one at a time, or what is told to wait is overtaken
+  let greeted = "", mine = ""; // the token this line said hello with, and the one it was given
+  let filling = false; // history is not news
   const uploads = []; // files of the message being written
 
   // --- the line
@@ -89,9 +92,10 @@
     const url = new URL(`${settings.base}/socket`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const line = socket = new WebSocket(url);
-    line.onopen = () => line.send(JSON.stringify({
-      type: "hello", token: store.get("token"), ticket, identity: identity || "", language: settings.language,
-    }));
+    line.onopen = () => {
+      greeted = store.get("token");
+      line.send(JSON.stringify({ type: "hello", token: greeted, ticket, identity: identity || "", language: settings.language }));
+    };
     line.onmessage = (event) => { if (line === socket) { alive(); hear(JSON.parse(event.data)); } };
     line.onclose = (event) => { if (line === socket) gone(event.code); };
     clearTimeout(lost);
@@ -101,11 +105,12 @@
   function gone(code) {
     socket = null;
     welcomed = false;
+    land();
     clearTimeout(lost);
     clearTimeout(pinging);
     notice();
     if (blocked) return;
-    const room = code === 1012 ? 1500 : code === 4429 ? LONGEST : Math.min(LONGEST, 500 * 2 ** tries++);
+    const room = code === 1012 ? 1500 : code === 4429 || code === 1008 ? LONGEST : Math.min(LONGEST, 500 * 2 ** tries++);
     retry = setTimeout(connect, room * (0.5 + Math.random() / 2));
   }
 
@@ -141,44 +146,78 @@
 
   function hear(told) {
     switch (told.type) {
-      case "welcome":
-        welcomed = true;
-        tries = 0;
-        if (me && me !== told.me) { // somebody else, or the same person by another name
-          items.clear();
-          rows.forEach((row) => row.remove());
-          rows.clear();
-          for (const one of waiting.values()) if (!one.as) paintWaiting(one); else waiting.delete(one.key);
-        }
-        me = told.me;
-        account = told.known ? me : "";
-        ticket = told.ticket;
-        store.set("token", told.token);
-        learn(told);
-        if (!items.size) more = told.more;
-        take(told.items, told.answering);
-        notice();
-        unpack();
-        flush();
-        break;
+      case "welcome": welcome(told); break;
       case "items": take(told.items, told.answering); break;
       case "older":
         more = told.more;
+        filling = true;
         keepPlace(() => take(told.items));
+        filling = false;
         break;
       case "facts": learn(told); break;
-      case "stored": settle(told.id); break;
-      case "later": setTimeout(() => flush(told.id), Math.max(0.5, told.after) * 1000); break;
+      case "pong": if (told.ticket) ticket = told.ticket; break;
+      case "stored":
       case "refused": {
-        const one = waiting.get(told.id);
-        if (one) { one.failed = true; paintWaiting(one); }
+        const one = flying;
+        if (!one || one.id !== told.id) break;
+        land();
+        if (told.type === "stored") stored(one);
+        else { one.failed = true; paintWaiting(one); }
+        flush();
         break;
       }
+      case "later":
+        if (!flying || flying.id !== told.id) break;
+        clearTimeout(pausing);
+        pausing = setTimeout(() => { land(); flush(); }, Math.max(0.5, told.after) * 1000);
+        break;
       case "unknown":
         if (told.code === "identity_expired") { blocked = told.code; ask(); }
         else { console.warn("Santral: the identity token was refused."); identity = null; }
         notice();
     }
+  }
+
+  function welcome(told) {
+    const kept = store.get("token");
+    if (kept && kept !== greeted && kept !== told.token) return hello(); // another tab was here first
+    welcomed = true;
+    tries = 0;
+    filling = true;
+    const [other, was] = [me && me !== told.me, account];
+    me = told.me;
+    account = told.known ? me : "";
+    if (other) { // somebody else, or the same person by another name
+      items.clear();
+      rows.forEach((row) => row.remove());
+      rows.clear();
+      for (const one of waiting.values()) if (!one.as) paintWaiting(one); else waiting.delete(one.key);
+      for (const file of uploads.splice(0)) file.stop.abort(); // nobody else may send them
+      if (was) box.value = "";
+      about();
+      chips();
+    }
+    ticket = told.ticket;
+    mine = told.token;
+    store.set("token", mine);
+    learn(told);
+    if (!items.size) more = told.more;
+    take(told.items, told.answering);
+    filling = false;
+    notice();
+    draft();
+    unpack();
+    flush();
+  }
+
+  function hello() { // by the token that stands in the browser by now
+    const line = socket;
+    ticket = "";
+    if (line) { line.onclose = null; line.close(); }
+    socket = null;
+    welcomed = false;
+    land();
+    connect();
   }
 
   function ask() {
@@ -190,9 +229,11 @@
   function take(news, answering) {
     const last = newest();
     for (const item of news || []) {
+      const old = items.has(item.id);
       items.set(item.id, item);
       if (item.key) settle(item.key);
       paint(item);
+      if (!old && !item.mine && !filling) announce(`${item.name || settings.title}: ${item.text || item.files?.[0]?.name || ""}`);
     }
     if (answering !== undefined) $("typing").hidden = !answering;
     $("older").hidden = !more;
@@ -214,42 +255,90 @@
   };
   const newest = () => [...items.values()].reduce((best, item) => (!best || later(item.id, best.id) ? item : best), null);
 
-  function settle(key) {
+  function settle(key) { // what was said stands in a row of the server's by now
     const one = waiting.get(key);
     store.drop(`out:${key}`);
     if (!one) return;
-    one.stored = true;
-    if ([...items.values()].some((item) => item.key === key)) {
-      waiting.delete(key);
-      rows.get(key)?.remove();
-      rows.delete(key);
-    } else paintWaiting(one);
+    waiting.delete(key);
+    rows.get(key)?.remove();
+    rows.delete(key);
   }
+
+  function stored(one) {
+    announce(say.stored);
+    if (waiting.get(one.key) !== one) return; // its row was there first, or it was changed once more
+    store.drop(`out:${one.key}`);
+    if (one.type === "say") {
+      one.stored = true;
+      paintWaiting(one);
+      return;
+    }
+    waiting.delete(one.key);
+    const item = said(one.id);
+    if (!item) return;
+    if (one.type === "edit") Object.assign(item, { text: one.text, edited: true });
+    else Object.assign(item, { text: "", quoted: "", files: undefined, gone: true });
+    paint(item);
+  }
+
+  const said = (key) => [...items.values()].find((item) => item.key === key);
 
   function unpack() { // what an account wrote is nobody else's to see or to send, whoever sits here now
     for (const one of store.outbox()) {
       if (waiting.has(one.key) || (one.as && one.as !== account)) continue;
+      one.type ||= "say";
+      one.id ||= one.key;
+      if (Date.now() - one.written > LATE) one.failed = true; // nobody may want it said by now
       waiting.set(one.key, one);
       paintWaiting(one);
     }
   }
 
-  function flush(key) {
-    for (const one of key ? [waiting.get(key)] : waiting.values()) {
-      if (!one || one.stored || one.failed || !welcomed || (one.as && one.as !== account)) continue;
-      send({ type: "say", id: one.key, text: one.text, files: one.files.map((file) => file.seal), reply: one.reply,
-        payload: one.payload, age: Math.max(0, Date.now() - one.written) });
-    }
+  function flush() { // the next, once the one before it is stored: what is told to wait may not be overtaken
+    if (!welcomed || flying) return;
+    flying = [...waiting.values()].filter((one) => !one.stored && !one.failed && !(one.as && one.as !== account))
+      .reduce((first, one) => (first && first.written <= one.written ? first : one), null);
+    if (!flying) return;
+    const { type, id, text, files, reply, payload, written } = flying;
+    if (type !== "say") send({ type, id, text });
+    else send({ type, id, text, files: files.map((file) => file.seal), reply, payload, age: Math.max(0, Date.now() - written) });
   }
 
-  function write(text, more = {}) {
-    const one = { key: uuid(), text, files: [], reply: "", payload: "", written: Date.now(), as: account, ...more };
+  function land() {
+    clearTimeout(pausing);
+    flying = null;
+  }
+
+  function keep(one) {
     waiting.set(one.key, one);
     store.set(`out:${one.key}`, JSON.stringify(one));
     paintWaiting(one);
+    flush();
+  }
+
+  function write(text, more = {}) {
+    const id = uuid();
+    keep({ key: id, id, type: "say", text, files: [], reply: "", payload: "", written: Date.now(), as: account, ...more });
     $("greeting").hidden = true;
     scrollDown();
-    flush(one.key);
+  }
+
+  function change(type, item, text = "") { // kept like a message, under a key of its own: the last wish counts
+    if (type === "withdraw") forgo(waiting.get(`edit:${item.key}`));
+    keep({ key: `${type}:${item.key}`, id: item.key, type, text, written: Date.now(), as: account });
+  }
+
+  function forgo(one) {
+    if (!one) return;
+    waiting.delete(one.key);
+    store.drop(`out:${one.key}`);
+    rows.get(one.key)?.remove();
+    rows.delete(one.key);
+    if (one.type !== "say" && said(one.id)) paint(said(one.id));
+  }
+
+  function announce(words) { // the talk itself is no live region, or its history would be read out and each change again
+    $("told").textContent = words;
   }
 
   function seen() {
@@ -262,10 +351,13 @@
   // --- painting: every word of a person becomes a text node, never markup
 
   function paint(item) {
-    const row = bubble(item);
+    const edit = waiting.get(`edit:${item.key}`), withdraw = waiting.get(`withdraw:${item.key}`);
+    const wished = withdraw && !withdraw.failed ? { ...item, text: "", quoted: "", files: undefined, gone: true }
+      : edit ? { ...item, text: edit.text } : item;
+    const row = bubble(wished, item.key && !item.gone ? withdraw || edit : undefined);
     const old = rows.get(item.id);
     rows.set(item.id, row);
-    if (old) old.replaceWith(row);
+    if (old) swap(old, row);
     else {
       let after = $("items").lastElementChild;
       while (after && (!after.dataset.id || later(after.dataset.id, item.id))) after = after.previousElementSibling;
@@ -274,12 +366,25 @@
     for (const near of [row, row.nextElementSibling]) days(near);
   }
 
+  function swap(old, row) { // whoever stood on a button of it goes on standing there, or where they write
+    const stops = [...old.querySelectorAll("button, a")];
+    const at = stops.indexOf(document.activeElement);
+    old.replaceWith(row);
+    if (at < 0) return;
+    const news = [...row.querySelectorAll("button, a")];
+    (news.length === stops.length ? news[at] : news[0] || box).focus();
+  }
+
   function paintWaiting(one) {
+    if (one.type !== "say") {
+      if (said(one.id)) paint(said(one.id));
+      return;
+    }
     const item = { ...one, id: "", mine: true, at: one.written };
     const row = bubble(item, one);
     const old = rows.get(one.key);
     rows.set(one.key, row);
-    if (old) old.replaceWith(row); else $("items").append(row);
+    if (old) swap(old, row); else $("items").append(row);
     days(row);
   }
 
@@ -392,7 +497,7 @@
     act(say.reply, "M10 8V4L3 11l7 7v-4c5 0 8 2 10 5 0-6-3-11-10-11z", () => about("reply", item));
     if (item.mine && item.key) {
       if (!item.files) act(say.edit, "M4 16.5V20h3.5L18 9.5 14.5 6zM16 4.5 19.5 8 21 6.5 17.5 3z", () => about("edit", item));
-      act(say.delete, "M6 7h12l-1 14H7zM9 4h6l1 2h4v0H4l1-2z", () => send({ type: "withdraw", id: item.key }));
+      act(say.delete, "M6 7h12l-1 14H7zM9 4h6l1 2h4v0H4l1-2z", () => change("withdraw", item));
     }
     return held;
   }
@@ -400,9 +505,9 @@
   function again_(pending) {
     if (!pending.failed) return null;
     const retrying = el("button", { type: "button", className: "plain" }, say.again);
-    retrying.onclick = () => { pending.failed = false; paintWaiting(pending); flush(pending.key); };
+    retrying.onclick = () => { pending.failed = false; pending.written = Math.max(pending.written, Date.now() - LATE); paintWaiting(pending); flush(); };
     const dropping = el("button", { type: "button", className: "plain" }, say.delete);
-    dropping.onclick = () => { waiting.delete(pending.key); store.drop(`out:${pending.key}`); rows.get(pending.key)?.remove(); rows.delete(pending.key); };
+    dropping.onclick = () => { forgo(pending); box.focus(); };
     return el("div", { className: "acts always" }, retrying, dropping);
   }
 
@@ -449,7 +554,7 @@
   // --- hours, usual time, trouble
 
   function learn(told) {
-    facts = { open: told.open, turns: told.turns || [], usual: told.usual };
+    facts = { open: told.open, turns: told.turns || [], usual: told.usual, zone: told.zone };
     offset = told.now - Date.now();
     hours();
   }
@@ -460,7 +565,7 @@
     while (facts.turns?.length && facts.turns[0] <= now) { facts.turns.shift(); facts.open = !facts.open; }
     if (facts.open === undefined) $("hours").textContent = "";
     else if (facts.open) $("hours").textContent = say.open_now;
-    else $("hours").textContent = facts.turns.length ? fill(say.opens, { when: moment(facts.turns[0]) }) : say.closed;
+    else $("hours").textContent = facts.turns.length ? fill(say.opens, { when: moment(facts.turns[0]) }) + yours(facts.turns[0]) : say.closed;
     $("hours").className = facts.open ? "open" : "";
     $("usual").textContent = facts.usual === undefined ? "" : facts.usual < 5 * MINUTE ? say.usual_soon : fill(say.usual, { time: lasting(facts.usual) });
     const next = facts.turns?.[0];
@@ -475,6 +580,12 @@
     return new Intl.DateTimeFormat(settings.language, {
       ...(within ? { weekday: "long" } : { day: "numeric", month: "long" }), hour: "2-digit", minute: "2-digit",
     }).format(at);
+  }
+
+  function yours(at) { // whose clock it is, where the shop's says otherwise
+    if (!facts.zone) return "";
+    const told = (timeZone) => new Intl.DateTimeFormat("en", { dateStyle: "short", timeStyle: "short", timeZone }).format(at);
+    try { return told() === told(facts.zone) ? "" : ` ${say.yours}`; } catch { return ""; } // a zone this browser does not know
   }
 
   function lasting(seconds) {
@@ -510,17 +621,26 @@
     if ($("send").disabled) return;
     const text = box.value.trim();
     if (editing) {
-      if (text && text !== editing.text) send({ type: "edit", id: editing.key, text });
+      if (text && text !== editing.text) change("edit", editing, text);
     } else {
       write(text, {
         files: uploads.splice(0).map(({ seal, name, type, size }) => ({ seal, name, type, size })),
         reply: reply ? reply.id : "", quoted: reply ? reply.text : "",
       });
+      store.drop("draft");
     }
     box.value = "";
     about();
     chips();
     box.focus();
+  }
+
+  function draft() { // what was begun on the page before
+    let begun = null;
+    try { begun = JSON.parse(store.get("draft") || "null"); } catch { store.drop("draft"); }
+    if (!begun || box.value || editing || (begun.as && begun.as !== account)) return;
+    box.value = begun.text;
+    grow();
   }
 
   function about(what, item) {
@@ -532,7 +652,7 @@
     $("about-text").textContent = what ? (item.text || item.files?.[0]?.name || "").slice(0, 120) : "";
     name($("send"), editing ? say.save : say.send);
     $("attach").disabled = Boolean(editing);
-    if (editing) box.value = item.text;
+    if (editing) box.value = item.text; else if (!what) draft();
     if (what) box.focus();
     grow();
   }
@@ -596,7 +716,7 @@
         identity = token;
         blocked = "";
         if (changed && !event.data.anew) ticket = ""; // who was logged in may be somebody else now
-        if (socket && changed) { socket.onclose = null; socket.close(); socket = null; welcomed = false; }
+        if (socket && changed) { socket.onclose = null; socket.close(); socket = null; welcomed = false; land(); }
         connect();
         break;
       }
@@ -638,7 +758,11 @@
     if (first) send({ type: "older", place: place(first) });
   };
   $("form").onsubmit = (event) => { event.preventDefault(); submit(); };
-  box.oninput = grow;
+  box.oninput = () => {
+    grow();
+    if (!editing && box.value) store.set("draft", JSON.stringify({ text: box.value, as: account }));
+    else if (!editing) store.drop("draft");
+  };
   box.onkeydown = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(pointer: fine)").matches) {
       event.preventDefault();
@@ -670,6 +794,10 @@
     over = 0;
     $("drop").hidden = true;
     attach(event.dataTransfer.files);
+  });
+  addEventListener("storage", (event) => { // two tabs that meet the chat for the first time are one visitor
+    if (event.key !== `${PREFIX}token` || !welcomed || account || items.size || waiting.size) return;
+    if (store.get("token") && store.get("token") !== mine) hello();
   });
   addEventListener("online", again);
   addEventListener("offline", () => { if (socket) drop(socket); notice(); });

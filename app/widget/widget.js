@@ -65,10 +65,21 @@
     panel.setAttribute("aria-label", settings.title);
     panel.hidden = true;
     root.append(panel, button);
-    document.body.append(host);
+    stand();
+    // Shops that change pages without loading them replace the body, and us with it.
+    new MutationObserver(stand).observe(document.documentElement, { childList: true });
     label();
     if (kept("sessionStorage") && innerWidth > 480) open(false);
     else if (kept("localStorage")) (window.requestIdleCallback || setTimeout)(load);
+  }
+
+  let stood = null;
+  function stand() {
+    if (!document.body) return;
+    if (stood !== document.body) new MutationObserver(stand).observe(stood = document.body, { childList: true });
+    if (host.isConnected) return;
+    ready = false; // a frame that is moved begins anew
+    document.body.append(host);
   }
 
   function icon(path) {

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 import orjson
+import structlog
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
@@ -20,6 +21,8 @@ from tortoise.transactions import in_transaction
 MIGRATION_LOCK = 0x5A17_0001  # any constant of our own; every Santral process uses the same
 WORKER_LOCKS = 0x5A17  # class id of the session locks by which a living worker is known
 _APPS = {"inbox": {"models": ["inbox.store.models"], "migrations": "inbox.store.migrations"}}
+LOCK_SECONDS = 2.0  # a webhook that waits behind a migration is still answered in time
+LOCK_PAUSE = 3.0  # seconds in which whoever waited behind it has their turn
 ACQUIRE_SECONDS = 5.0  # a webhook must be answered long before the provider gives up
 
 # Every statement of ours finds its rows by an index. In a new database, before the first ANALYZE, PostgreSQL would take
@@ -40,6 +43,9 @@ _AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database is closed to new connections
 )
+
+
+log = structlog.get_logger()
 
 
 def away(error: BaseException) -> bool:
@@ -157,13 +163,28 @@ class Database:
             for step in await self._executor().plan():
                 target = MigrationTarget(step.migration.app_label, step.migration.name)
                 if step.migration.atomic:
-                    # Tortoise itself records a migration after its commit; killed between the two it could never go on.
-                    async with in_transaction() as client:
-                        await MigrationExecutor(client, _APPS).migrate([target], direction="forward", progress=progress)
+                    await self._step(target, progress)
                 else:
                     await self._executor().migrate([target], direction="forward", progress=progress)
         finally:
             await lock.close()
+
+    async def _step(self, target: MigrationTarget, progress: Callable[[str, str, str], object] | None) -> None:
+        """Make one migration whole, in a moment when nobody holds the tables it changes.
+
+        Behind a change that waits for a table everybody else waits, too: a backup that reads for an hour would stop
+        every webhook of the version that still serves.
+        """
+        while True:
+            try:
+                # Tortoise itself records a migration after its commit; killed between the two it could never go on.
+                async with in_transaction() as client:
+                    await client.execute_script(f"set local lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'")
+                    await MigrationExecutor(client, _APPS).migrate([target], direction="forward", progress=progress)
+                return
+            except asyncpg.LockNotAvailableError:
+                log.warning("store.migration_waits", migration=target.name)
+            await asyncio.sleep(LOCK_PAUSE)
 
     def _executor(self) -> MigrationExecutor:
         return MigrationExecutor(self._client, _APPS)

@@ -283,9 +283,12 @@ async def settle(
     c: Connection, id: UUID, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
 ) -> None:
     """Write how a send ended, together with receipts that came before it returned."""
-    if external_id:
-        found = await c.fetchval("select channel from deliveries where id = $1", id)
-        await receipts.one_at_a_time(c, str(found), external_id)
+    if external_id:  # what `receipts.receive` waits for; before any row, so that nobody waits in a circle
+        await c.execute(
+            "select pg_advisory_xact_lock(hashtextextended(channel || ':' || $2, 0)) from deliveries where id = $1",
+            id,
+            external_id,
+        )
     await c.execute(
         """
         with early as (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from channels.message import Address, Attachment, SentElsewhere
-from inbox.store import arrivals, messages
+from inbox.store import arrivals, deliveries, messages
 from inbox.store.database import Connection
 from inbox.text import storable
 
@@ -19,7 +19,10 @@ PATIENCE = 5  # minutes in which a send that is under way may still turn out to 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sends:
-    """What of ours an echo may be. `doubt` is a delivery in doubt that said just this."""
+    """What of ours an echo may be.
+
+    `doubt` is a delivery that said just this, in doubt or known to have arrived by a person's word alone.
+    """
 
     ours: bool
     under_way: bool
@@ -33,8 +36,8 @@ async def sends(c: Connection, echo: SentElsewhere, address_id: int | None) -> S
         select exists (select from deliveries where channel = $1 and external_id = $2) as ours,
             exists (select from deliveries where channel = $1 and address_id = $3 and status = 0
                     and sending_at > now() - make_interval(mins => $5)) as under_way,
-            (select id from deliveries where channel = $1 and address_id = $3 and status = 1 and external_id is null
-               and body ->> 'text' = $4 and created_at > now() - interval '1 day' order by line limit 1) as doubt
+            (select id from deliveries where channel = $1 and address_id = $3 and status in (1, 2) and external_id is null
+               and $4 <> '' and body ->> 'text' = $4 and created_at > now() - interval '1 day' order by line limit 1) as doubt
         """,
         echo.channel,
         echo.external_id,
@@ -85,10 +88,12 @@ async def parked(c: Connection, channel: str, external_id: str) -> tuple[SentEls
         to=Address(kind=row["kind"], value=row["value"]),
         at=row["at"],
         text=body["text"],
+        spans=deliveries.spans(body.get("spans", ())),
         attachments=tuple(Attachment(**file) for file in body["files"]),
         reply_to=body["reply_to"],
         app=body["app"],
         stub=body["stub"],
+        raw=b64decode(body.get("raw", "")),
     )
     return echo, row["address_id"]
 
@@ -135,9 +140,9 @@ async def conversation_of(c: Connection, address_id: int) -> int:
     )
 
 
-async def forget(c: Connection, before: datetime) -> None:
+async def forget(c: Connection, days: int = 7) -> None:
     """Echoes whose work was lost; what they were of is long settled."""
-    await c.execute("delete from echoes where at < $1", before)
+    await c.execute("delete from echoes where at < now() - make_interval(days => $1)", days)
 
 
 def _plain(echo: SentElsewhere) -> dict[str, Any]:
@@ -153,10 +158,12 @@ def _plain(echo: SentElsewhere) -> dict[str, Any]:
     ]
     plain = {
         "text": storable(echo.text),
+        "spans": messages.spans_json(echo.spans),
         "files": files,
         "reply_to": storable(echo.reply_to),
         "app": storable(echo.app, 100),
         "stub": storable(echo.stub, 100),
+        "raw": b64encode(echo.raw).decode(),
     }
     found: dict[str, Any] = orjson.loads(orjson.dumps(plain))
     return found

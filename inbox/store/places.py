@@ -31,7 +31,8 @@ async def reached(c: Connection, conversation_id: int) -> list[Reached]:
         """
         select channel, address_id, kind, value, silenced, heard_at from (
             select distinct on (m.channel, m.address_id) m.channel, m.address_id, a.kind, a.value,
-                a.silenced_at is not null or a.opted_out ? m.channel as silenced, m.sent_at as heard_at, m.position
+                a.silenced_at is not null or a.opted_out ? m.channel as silenced,
+                max(m.sent_at) over (partition by m.channel, m.address_id) as heard_at, m.position
             from messages m join conversations v on v.id = m.conversation_id
             join addresses a on a.id = m.address_id and a.customer_id = v.customer_id
             where m.conversation_id = $1 and m.direction = 'in'

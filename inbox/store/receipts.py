@@ -31,6 +31,34 @@ class Told:
 
 async def receive(c: Connection, event: Receipt) -> Told | None:
     """Move a delivery up its ladder. A receipt that overtook our own send is kept until the send has returned."""
+    told = await _climb(c, event)
+    if told is not None or not event.external_id:
+        return told
+    # Its send may be writing that id just now: it has looked for receipts already, and we cannot see the id yet.
+    await c.execute(
+        "select pg_advisory_xact_lock(hashtextextended($1::text || ':' || $2::text, 0))",
+        event.channel,
+        storable(event.external_id),
+    )
+    told = await _climb(c, event)
+    if told is None:
+        await c.execute(
+            """
+            insert into early_receipts (channel, external_id, status, code, detail, at) values ($1, $2, $3, $4, $5, $6)
+            on conflict do nothing
+            """,
+            event.channel,
+            storable(event.external_id),
+            int(event.status),
+            storable(event.code, 100),
+            storable(event.detail, 500),
+            event.at,
+        )
+    return told
+
+
+async def _climb(c: Connection, event: Receipt) -> Told | None:
+    """Move the delivery that a receipt names, if there is one."""
     row = await c.fetchrow(
         """
         with named as (
@@ -55,31 +83,16 @@ async def receive(c: Connection, event: Receipt) -> Told | None:
             ($1 <> '' or $6::uuid is not null)
                 and ($7 = '' or $7 = (select a.value from addresses a where a.id = d.address_id)) as certain
         """,
-        event.external_id,
+        storable(event.external_id),
         event.channel,
         int(event.status),
-        event.code,
+        storable(event.code, 100),
         storable(event.detail, 500),
         event.delivery,
         storable(event.recipient.value) if event.recipient else "",
         RECENT,
     )
-    if row is not None:
-        return Told(**dict(row))
-    if event.external_id:
-        await c.execute(
-            """
-            insert into early_receipts (channel, external_id, status, code, detail, at) values ($1, $2, $3, $4, $5, $6)
-            on conflict do nothing
-            """,
-            event.channel,
-            event.external_id,
-            int(event.status),
-            event.code,
-            storable(event.detail, 500),
-            event.at,
-        )
-    return None
+    return Told(**dict(row)) if row is not None else None
 
 
 async def earlier_read(c: Connection, delivery: UUID) -> list[int]:

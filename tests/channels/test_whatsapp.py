@@ -144,7 +144,11 @@ def unread(reason: str) -> Unreadable:
 
 def moved(kind: str, old: str, new: str) -> AddressChanged:
     return AddressChanged(
-        channel="wa", old=Address(kind=kind, value=old), new=Address(kind=kind, value=new), at=SENT_AT
+        channel="wa",
+        old=Address(kind=kind, value=old),
+        new=Address(kind=kind, value=new),
+        at=SENT_AT,
+        keeps=kind == "whatsapp",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import asyncpg
@@ -230,8 +231,42 @@ async def test_while_the_database_is_away_the_page_says_so_and_keeps_what_was_ty
     assert [line.text for line in await lines(world)] == ["Orada mısınız?"]
 
 
-async def _sent(visitor: Visitor) -> bool:
-    await visitor.send(message="Orada mısınız?")
+async def test_files_of_a_message_that_may_have_been_stored_stay_until_it_is_known(mail_world: World) -> None:
+    world = mail_world
+    await world.start()
+    visitor = await visited(world)
+    invoice = ("fatura.pdf", b"%PDF")
+    name = credentials(world.database_url)["database"]
+    await query_elsewhere(world, f"alter database {name} allow_connections false")
+    await query_elsewhere(world, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+    try:
+        await visitor.send(message="Faturam ekte", files=[invoice])
+        assert visitor.status == 503
+        assert len(kept(world)) == 1, "the answer to a commit may be lost after the commit"
+    finally:
+        await query_elsewhere(world, f"alter database {name} allow_connections true")
+    pass_time(world, timedelta(minutes=2))
+    await eventually(lambda: _sent(visitor, message="Faturam ekte", files=[invoice]))
+    await the_files_are_those_of_the_messages(world, 1)
+
+
+async def test_a_second_click_keeps_no_second_copy_of_the_files(mail_world: World) -> None:
+    await mail_world.start()
+    visitor = await visited(mail_world)
+    for _ in range(2):
+        await visitor.send(files=[("a.pdf", b"%PDF-1"), ("b.pdf", b"%PDF-2")])
+        assert visitor.status == 303
+    await the_files_are_those_of_the_messages(mail_world, 2)
+
+
+async def the_files_are_those_of_the_messages(world: World, count: int) -> None:
+    rows = await query(world, "select path from attachments where state = 'kept'")
+    assert sorted(kept(world)) == sorted(row["path"].rpartition("/")[2] for row in rows)
+    assert len(rows) == count
+
+
+async def _sent(visitor: Visitor, message: str = "Orada mısınız?", files: Sequence[tuple[str, bytes]] = ()) -> bool:
+    await visitor.send(message=message, files=files)
     return visitor.status == 303
 
 

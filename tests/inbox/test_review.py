@@ -32,7 +32,7 @@ from inbox.changes import Decision
 from inbox.files import Files
 from inbox.intake import Intake
 from inbox.media import Media
-from inbox.store import arrivals, deliveries, receipts
+from inbox.store import arrivals, deliveries, messages, places, receipts, slack
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
 from tests.inbox.test_elsewhere import (
@@ -53,7 +53,7 @@ from tests.inbox.test_elsewhere import (
 from tests.providers import INSTAGRAM
 from tests.scenarios.desk import query, say, thread_shows
 from tests.scenarios.meta import meta, person, quiet
-from tests.world import World
+from tests.world import MEHMET, SUPPORT, World, eventually
 
 __all__ = ["intake"]
 NEW = Address(kind="phone", value="+905550009999")
@@ -115,6 +115,7 @@ async def test_a_file_that_was_unsent_while_it_was_fetched_is_not_kept(
         Piece(kind="media", key=str(id), lane="", priority=2, generation=1, attempts=1, lease=uuid4(), since=AT)  # type: ignore[arg-type]
     )
     assert await rows(database, "select state, path from attachments") == [("failed", "")]
+    assert await one(database, "select count(*) from work where kind = 'forget'") == 1
 
 
 # --- order inside one commit
@@ -251,12 +252,12 @@ async def test_a_receipt_that_comes_while_its_send_is_written_counts(database: D
     await intake.receive([said("1")])
     delivery = await sending(database)
     failed = Receipt(channel="wa", status=Status.FAILED, at=AT, external_id="m1", code="131026")
-    async with database.transaction() as sender, database.connection() as hook:
-        await deliveries.settle(sender, delivery, Status.SENT, external_id="m1")
-        receiving = asyncio.create_task(receipts.receive(hook, failed))
-        async with database.connection() as watching:
+    async with database.transaction() as hook:
+        async with database.transaction() as sender, database.connection() as watching:
+            await deliveries.settle(sender, delivery, Status.SENT, external_id="m1")
+            receiving = asyncio.create_task(receipts.receive(hook, failed))
             await waiting(watching, 1, receiving)
-    await receiving
+        await receiving
     assert await rows(database, "select status, code from deliveries") == [(9, "131026")]
 
 
@@ -287,7 +288,8 @@ async def test_an_answer_given_elsewhere_keeps_its_form(database: Database, inta
     bold = Span(kind=SpanKind.BOLD, start=0, end=3)
     await intake.receive([said("1"), replace(echo(), spans=(bold,), raw=b"{}")])
     await settle(database)
-    assert await one(database, "select body -> 'spans' from messages where direction = 'out'") is not None
+    ((form, raw),) = await rows(database, "select body -> 'spans', raw from messages where direction = 'out'")
+    assert (form, raw) == (messages.spans_json((bold,)), b"{}")
 
 
 # --- privacy
@@ -362,6 +364,20 @@ async def test_what_was_unsent_stands_in_no_table(world: World) -> None:
     assert await standing(world, SECRET) == []
 
 
+async def test_what_stood_in_a_post_that_somebody_deleted_stands_in_no_table(world: World) -> None:
+    await world.add_channels("instagram")
+    await world.start()
+    person(world, "ayse")
+    id = await meta(world).say("ayse", INSTAGRAM, SECRET)
+    card = await world.card_with(SECRET)
+    await world.slack.delete(MEHMET, SUPPORT, card["ts"])
+    await eventually(lambda: query(world, "select from slack_events where outcome = 'root_gone'"))
+    await meta(world).unsend("ayse", INSTAGRAM, id)
+    await eventually(lambda: query(world, "select from messages where body ? 'erased'"))
+    await quiet(world)
+    assert await standing(world, SECRET) == []
+
+
 async def standing(world: World, words: str) -> list[str]:
     """The tables in which words still stand, in whatever column."""
     tables = await query(world, "select tablename as name from pg_tables where schemaname = 'public'")
@@ -410,3 +426,6 @@ async def test_a_late_message_does_not_close_the_window_that_a_newer_one_opened(
             await one(database, "select id from addresses"),
         )
         assert await deliveries.heard_at(c, conversation, "wa", address) == AT
+        (way,) = await places.reached(c, conversation)
+        head = await slack.head(c, conversation)
+        assert head is not None and head.heard_at == way.heard_at == AT

@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 from tortoise.exceptions import OperationalError
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
 from app.postgres import Database as Server
+from inbox.store import database as store
 from inbox.store import models
 from inbox.store.database import Database
-from inbox.store.migrations import m0001_spine
+from inbox.store.migrations import m0001_spine, m0004_channels
 from tests.conftest import dsn
 from tests.crash.program import command
 from tests.world import World
@@ -227,6 +229,31 @@ async def test_two_processes_may_migrate_at_once(empty: str, world: World) -> No
     outcomes = await asyncio.gather(*(command(world, "migrate", "--config", config) for _ in range(2)))
     assert [code for code, _, _ in outcomes] == [0, 0], outcomes
     async with Database.open(empty, connections=2) as database:
+        assert await tables(database) == TABLES
+
+
+async def test_a_migration_that_waits_for_a_backup_stops_nobody_who_writes(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_PAUSE", 0.1)
+    async with Database.open(empty, connections=4) as database:
+        await database.migrate()
+        async with database.connection() as c:
+            await c.execute(m0004_channels.BACKWARD)
+            await c.execute("delete from tortoise_migrations where name = 'm0004_channels'")
+        async with database.transaction() as backup, database.connection() as shop:
+            await backup.execute("select from addresses")
+            with capture_logs() as told:
+                migrating = asyncio.create_task(database.migrate())
+                while not told:  # it gave way
+                    await shop.execute("insert into customers default values")
+                    await shop.execute(
+                        "insert into addresses (customer_id, kind, value) select max(id), 'x', max(id) from customers"
+                    )
+            assert not migrating.done()
+        await migrating
+        assert await database.pending() == 0
         assert await tables(database) == TABLES
 
 

@@ -30,9 +30,11 @@ create index tombstones_at on tombstones (at);
 
 -- Lasting opt-outs: the channel, and in which words. Only an opt-in there ends one.
 alter table addresses add column opted_out jsonb not null default '{}';
+create index deliveries_channel on deliveries (channel, created_at);
 """
 
 BACKWARD = """
+drop index deliveries_channel;
 alter table addresses drop column opted_out;
 drop table tombstones, echoes, secrets;
 """

@@ -12,6 +12,7 @@ from channels.message import Proof, Status
 from inbox.changes import Conversation
 from inbox.store import arrivals
 from inbox.store.database import Connection
+from inbox.store.deliveries import CAUGHT_UP
 from inbox.store.messages import Source
 
 
@@ -171,8 +172,10 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
                         and y.change ->> 'change' in ('add_tag', 'remove_tag', 'set_priority', 'set_team')), 0)
                 group by because order by latest desc limit 2) as k) as reasons,
             (select value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1) as phone,
-            (select m.sent_at from messages m where m.conversation_id = c.id and m.direction = 'in'
-                and m.channel = c.channel and m.address_id = c.address_id order by m.position desc limit 1) as heard_at,
+            (select max(sent_at) from (
+                select m.sent_at from messages m where m.conversation_id = c.id and m.direction = 'in'
+                and m.channel = c.channel and m.address_id = c.address_id order by m.position desc limit {CAUGHT_UP}
+            ) as latest) as heard_at,
             (select array_agg(channel order by latest desc) from (
                 select channel, max(position) as latest from messages m
                 where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels,
