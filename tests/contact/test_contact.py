@@ -344,6 +344,17 @@ async def test_a_provider_that_is_away_takes_its_link_along_and_nothing_else(mai
     assert [str(link.attributes["href"]) for link in visitor.page.css(".ways a")] == [f"mailto:{MAILBOX}"]
 
 
+async def test_an_address_of_a_turkish_keyboard_is_the_one_that_exists(mail_world: World) -> None:
+    await mail_world.start()
+    visitor = await visited(mail_world)
+    await visitor.look("/contact/?lang=tr")
+    assert (visitor.status, visitor.location) == (302, "../contact?lang=tr")
+    await visitor.send(email="İSMAİL@ORNEK.COM.TR")
+    assert visitor.status == 303
+    found = await query(mail_world, "select value from addresses")
+    assert {row["value"] for row in found} == {"ismail@ornek.com.tr"}
+
+
 async def test_without_a_mailbox_there_is_no_form_and_the_page_says_how_else_to_write(world: World) -> None:
     await world.start()
     visitor = await visited(world)

@@ -278,6 +278,15 @@ async def test_a_page_whose_token_has_expired_goes_on_with_its_ticket(shop: Worl
         assert tab.texts() == []
 
 
+async def test_a_page_that_stays_open_for_days_can_still_upload(shop: World) -> None:
+    async with Visit(shop) as tab:
+        shop.clock = partial(later, 13 * 3600)
+        assert (await tab.upload(PNG)).status == 401
+        await tab.send(type="ping")
+        [pong] = await tab.until(lambda: tab.told("pong"))
+        assert (await tab.upload(PNG, **{"X-Santral-Ticket": pong["ticket"]})).status == 200
+
+
 async def test_the_next_person_at_the_same_computer_sees_nothing_of_the_one_before(shop: World) -> None:
     async with Visit(shop, identity=identity(sub="ayse")) as tab:
         await tab.say("Ayşe burada")
@@ -308,6 +317,23 @@ async def test_pages_of_strangers_are_refused(shop: World) -> None:
         assert (await tab.upload(PNG, **{"X-Santral-Ticket": "x"})).status == 401
 
 
+async def test_a_shop_whose_name_has_letters_of_its_own_is_known_by_what_browsers_call_it(world: World) -> None:
+    world.more = [{**CHANNEL, "origins": ["https://kumbaracı.example"]}]
+    await world.start()
+    async with Visit(world, origin="https://xn--kumbarac-0kb.example") as tab:
+        assert tab.welcome
+        policy = (await tab.fetch("frame")).headers["Content-Security-Policy"]
+        assert policy.endswith("frame-ancestors 'self' https://xn--kumbarac-0kb.example")
+
+
+async def test_pages_and_scripts_travel_small_and_are_found_with_a_slash_too(shop: World) -> None:
+    async with Visit(shop) as tab:
+        for path in ("widget.js", "frame", "../chat", "asset/x/chat.js", ""):
+            answer = await tab.fetch(path)
+            assert answer.status == 200, path
+            assert answer.headers["Content-Encoding"] in ("gzip", "deflate"), path
+
+
 async def test_a_flood_is_told_to_wait_and_nothing_of_it_is_lost(shop: World) -> None:
     async with Visit(shop) as tab:
         for number in range(14):
@@ -331,6 +357,7 @@ async def test_one_internet_address_cannot_open_sockets_without_end(shop: World)
     [
         {"type": "say", "id": "1", "text": "x"},
         {"type": "say", "id": SOME_ID, "text": ""},
+        {"type": "say", "id": SOME_ID, "text": "\u200b\u2060\u202e"},
         {"type": "say", "id": SOME_ID, "text": "x" * 4001},
         {"type": "say", "id": SOME_ID, "text": "x", "files": ["f"] * 6},
         {"type": "say", "id": SOME_ID, "text": {"x": 1}},

@@ -63,6 +63,11 @@ def test_the_guide_s_own_example_signs_what_is_believed() -> None:
         {"sub": None},
         {"sub": True},
         {"sub": "x" * 201},
+        {"sub": "ayse\u202e"},  # cleaned it would be somebody else's
+        {"sub": " ayse"},
+        {"sub": "ay  se"},
+        {"sub": "ayse\x00"},
+        {"sub": "ayse\ud800"},
         {"sub": "1", "exp": None},
         {"sub": "1", "exp": "tomorrow"},
         {"sub": "1", "exp": float("inf")},
