@@ -72,7 +72,6 @@ class Form:
 def read(given: Mapping[str, str]) -> Form:
     """Clean what came. What is too long is cut and named, so that it can be shown again."""
     cleaned = {key: (_lines if key == "message" else _line)(given.get(key, "")) for key in LONGEST}
-    cleaned["email"] = cleaned["email"].replace("İ", "i")  # a Turkish keyboard's, where no small letters are told apart
     return Form(
         **{key: text[: LONGEST[key]] for key, text in cleaned.items()},
         trap=given.get("website", "").strip()[:100],
