@@ -272,7 +272,7 @@ async def test_outside_the_window_an_approved_template_is_filled_and_sent_letter
     await world.slack.submit(AYSE, view.id, typed)
     shown = await thread_shows(world, card["ts"], say("aside.agent", channel="WhatsApp"))
     assert "TR-1042" in str(shown["blocks"])
-    await marked(world, shown["ts"], "white_check_mark")
+    await marked(world, shown["ts"], "ballot_box_with_check")
     line = providers.meta.accounts.lines[NUMBER_ID]
     assert whole in str(providers.meta.chat(line, "ayse").entries)
 

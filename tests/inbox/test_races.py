@@ -1,4 +1,4 @@
-"""What a review found: order inside one commit, words that come back after they were forgotten, races at addresses."""
+"""What comes at the same moment or in an unlucky order: batches, races at addresses, words that must not return."""
 
 from __future__ import annotations
 
