@@ -53,6 +53,7 @@ FILMS = dict.fromkeys(("video/mp4", "video/ogg", "video/x-msvideo", "video/quick
 CAPABILITIES = Capabilities(
     max_text=1000,  # /instagram-platform/instagram-api-with-instagram-login/messaging-api
     measure=size,
+    unit="bytes",
     max_choices=meta_calls.MAX_CHOICES,
     max_choice=meta_calls.MAX_CHOICE,
     media={**IMAGES, **SOUNDS, **FILMS, "application/pdf": 25 << 20},

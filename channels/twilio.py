@@ -39,6 +39,7 @@ LOOKED_AT = 100  # messages to an address, among which one in doubt is looked fo
 SMS = Capabilities(
     max_text=MOST,  # ten parts, which is less than the 1,600 characters Twilio takes: more would not be put together
     measure=weight,
+    unit="GSM-7 characters",
     media={"*/*": 20 << 20},  # as a link
     receipts=frozenset({"delivered"}),
     rate=Rate(count=1),  # the slowest sender there is, a long code in America: what is sent faster waits at Twilio
@@ -49,6 +50,7 @@ SMS = Capabilities(
 WHATSAPP_BY_TWILIO = Capabilities(
     max_text=1600,  # /docs/api/errors/21617
     measure=units,
+    unit="UTF-16 units",
     media={  # /docs/whatsapp/guidance-whatsapp-media-messages
         "image/jpeg": 5 << 20,
         "image/png": 5 << 20,
