@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from app.postgres import Database as Server
 from app.postgres import Postgres
@@ -22,6 +23,9 @@ from tests.world import World
 TEMPLATE = "template_santral"
 TOGETHER = {"tests/mail/test_dovecot.py", "tests/sandbox/test_page.py", "tests/scenarios/test_demo.py"}
 _numbers = itertools.count()
+
+settings.register_profile("santral", deadline=None)  # a busy machine is slow, not broken
+settings.load_profile("santral")
 
 for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
     os.environ.pop(proxy, None)  # slack_sdk ignores NO_PROXY and would call localhost through it
