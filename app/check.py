@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -36,6 +37,12 @@ from templates.catalog import LAST_RESORT, Catalog
 from templates.reply import BadReplies
 
 SECONDS = 10.0  # for one server to answer: a person is waiting for the result
+# What a channel loads with its first call: the SDKs of providers.
+SDKS = {
+    "telegram": "channels.telegram_api",
+    "sms": "channels.twilio_client",
+    "whatsapp-twilio": "channels.twilio_client",
+}
 SLACK_AWAY = (
     "Check the network, a proxy if there is one, and slack.api_url; slack-status.com tells of Slack's troubles."
 )
@@ -64,6 +71,7 @@ def run(config: Config) -> list[Finding]:
 
 async def check(config: Config) -> list[Finding]:
     """What `run` finds, for callers that have a loop already."""
+    found = list(await _guarded("Channels", _loaded(config)))
     parts = [
         _guarded("Database", database(config)),
         _guarded("Slack", slack(config)),
@@ -72,7 +80,7 @@ async def check(config: Config) -> list[Finding]:
         _guarded("Public address", public_address(config)),
         _guarded("Texts", texts(config)),
     ]
-    found = list(chain.from_iterable(await asyncio.gather(*parts)))
+    found += chain.from_iterable(await asyncio.gather(*parts))
     found += await _guarded("Deciding", deciding(config))  # computes for seconds, during which no server could answer
     if not config.channels:
         fix = "Add [[channels]]; docs/configuration.md shows each kind."
@@ -376,6 +384,13 @@ async def deciding(config: Config) -> Sequence[Finding]:
 
 
 # small functions
+
+
+async def _loaded(config: Config) -> Sequence[Finding]:
+    """Load what takes seconds the first time, before the patience with any server begins. Finds nothing."""
+    for module in {SDKS[channel.kind] for channel in config.channels if channel.kind in SDKS}:
+        await asyncio.to_thread(import_module, module)
+    return ()
 
 
 async def _guarded(part: str, look: Awaitable[Sequence[Finding]]) -> Sequence[Finding]:

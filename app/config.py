@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.config_accounts import across_accounts
 from app.config_contact import across_contact
 from app.config_deciding import WrongPart
 from app.config_deciding import path as path_given
@@ -380,6 +381,9 @@ class _Reading:
             if place not in self.problems:
                 near = "" if names else suggest(kind, KINDS)
                 self.add(place, quoted(kind, names, "is no kind of channel"), near or "known are " + ", ".join(KINDS))
+        elif str(error["type"]).startswith("date_"):
+            what = quoted(error["input"], self.names.get(place, ()), "is not a date")
+            self.add(place, what, 'write it like "2026-12-31"')
         else:
             self.add(place, *explain({**error, "loc": place}, self.names.get(place, ())))
 
@@ -448,6 +452,7 @@ def _across(values: Mapping[str, Any], needs: type[Section]) -> Iterator[tuple[P
     for position, table in _tables(values, "channels"):
         yield from _across_channel(("channels", position), table, public_url, teams)
     yield from across_mailboxes(_tables(values, "channels"))
+    yield from across_accounts(_tables(values, "channels"))
     yield from across_contact(values)
     slack = values.get("slack")
     if isinstance(slack, dict) and "app_token" not in slack and "signing_secret" not in slack:
@@ -503,13 +508,19 @@ def _across_channel(
     if called and not public_url:
         fix = "add public_url at the top of the file" + (', or write receive = "poll"' if telegram else "")
         yield place, "its provider has no address to call: public_url is missing", fix
-    if called and telegram and isinstance(public_url, str) and table.get("api_url", TELEGRAM_API) == TELEGRAM_API:
-        try:
-            parts = urlsplit(public_url)
-            if parts.scheme == "https" and parts.port not in TELEGRAM_PORTS:
-                yield ("public_url",), "Telegram calls the ports 443, 80, 88 and 8443 only", "use one of them"
-        except ValueError:
-            return  # named where public_url itself is checked
+    if not called or not isinstance(public_url, str):
+        return
+    try:
+        parts = urlsplit(public_url)
+        port = parts.port
+    except ValueError:
+        return  # named where public_url itself is checked
+    if parts.scheme != "https":
+        return
+    if telegram and table.get("api_url", TELEGRAM_API) == TELEGRAM_API and port not in TELEGRAM_PORTS:
+        yield ("public_url",), "Telegram calls the ports 443, 80, 88 and 8443 only", "use one of them"
+    if kind == "x" and port is not None:  # docs.x.com/x-api/webhooks/quickstart
+        yield ("public_url",), "X takes no address with a port in it", "leave the port out and serve it at 443"
 
 
 def without_secrets(text: str, secrets: Collection[str]) -> str:

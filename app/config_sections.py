@@ -74,6 +74,7 @@ from app.config_values import (
     origin,
     slashed,
 )
+from app.problems import Wrong
 
 TELEGRAM_API = "https://api.telegram.org"
 TELEGRAM_SECRET_LABEL = b"santral: secret of the telegram webhook"  # changing it breaks every registered webhook
@@ -368,6 +369,18 @@ class TwilioConfig(ChannelSection):
     per_second: Annotated[float, BeforeValidator(number), Field(gt=0, le=1000)] | None = None
     api_url: Url = "https://api.twilio.com"
     receives: ClassVar[str] = "webhook"
+
+    @field_validator("sender", mode="after")
+    @classmethod
+    def of_its_kind(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Take names and short numbers for SMS alone, and WhatsApp's way of writing a number for WhatsApp alone."""
+        if value is None:
+            return None
+        if info.data.get("kind") == "sms" and value.startswith("whatsapp:"):
+            raise Wrong("is a WhatsApp sender", 'write the number alone, or kind = "whatsapp-twilio"')
+        if info.data.get("kind") == "whatsapp-twilio" and not value.removeprefix("whatsapp:").startswith("+"):
+            raise Wrong("is not a WhatsApp sender", "write the number with + and country, like +905321234567")
+        return value
 
     def settings(self) -> dict[str, Any]:
         known = {key: value for key, value in super().settings().items() if value is not None}

@@ -50,7 +50,7 @@ class Listen(NamedTuple):
 
 def filled(value: object) -> object:
     if isinstance(value, str) and not value.strip():
-        raise Wrong("is empty", secret=True)
+        raise Wrong("is empty", "write its value, or leave the key out if it is not needed", secret=True)
     return value.strip() if isinstance(value, str) else value
 
 

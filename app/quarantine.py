@@ -25,6 +25,8 @@ from routing.policy import Live
 from routing.rounds.following import FollowUps
 from routing.triage import triage
 
+NOT_THERE = "it is not in quarantine; `santral quarantine list` shows what is"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -64,7 +66,7 @@ async def _replay(config: IntakeConfig, ids: tuple[int, ...] | None) -> list[Out
         async with database.connection() as c:
             bodies = await quarantine.bodies(c, ids)
         known = {kept.id for kept in bodies}
-        outcomes += [Outcome(id=id, ok=False, detail="no such entry") for id in ids or () if id not in known]
+        outcomes += [Outcome(id=id, ok=False, detail=NOT_THERE) for id in ids or () if id not in known]
         for kept in bodies:
             detail = await _again(kept, channels, intake, letters)
             if not detail:

@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from channels.channel import Request
 from channels.errors import Malformed, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unverified, WindowClosed
@@ -24,6 +25,7 @@ from channels.values import moment, name
 from channels.wire import Number, Wire, decoded, mended
 
 T = TypeVar("T", bound=Wire)
+log = structlog.get_logger()
 
 # --- facts
 
@@ -116,9 +118,23 @@ class Envelope(Wire, frozen=True):
     object: str
     entry: list[msgspec.Raw]
 
-    def entries(self) -> tuple[Entry | None, ...]:
-        """All of them; None stands for one that is no entry."""
-        return tuple(decoded(raw, Entry) for raw in self.entry)
+    def entries(self) -> Iterator[tuple[msgspec.Raw, Entry | None]]:
+        """All of them, as they came and as they are read; None stands for one that is no entry."""
+        return ((raw, decoded(raw, Entry)) for raw in self.entry)
+
+
+def broken(raw: msgspec.Raw, *slots: str) -> tuple[str, ...]:
+    """Those of an object's lists that are none, so that what they hold would be lost without a word."""
+    try:
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return ()
+    return tuple(slot for slot in slots if slot in parts and bytes(parts[slot]).lstrip()[:1] not in (b"[", b"n"))
+
+
+def nobodys(channel: str, account: str) -> None:
+    """Leave a trace of what an account was told that is no channel of ours. Without it a wrong id is hard to find."""
+    log.info("account_unknown", channel=channel, account=account[:64])
 
 
 def alone(envelope: Envelope, entry: Entry, slot: str, item: msgspec.Raw) -> bytes:
@@ -135,6 +151,13 @@ def alone(envelope: Envelope, entry: Entry, slot: str, item: msgspec.Raw) -> byt
         slot.encode(),
         bytes(item),
     )
+
+
+def apart(envelope: Envelope, whole: msgspec.Raw) -> bytes:
+    """One entry of a batch as the webhook it would have been by itself, b"" for one that came so."""
+    if len(envelope.entry) == 1:
+        return b""
+    return b'{"object":%b,"entry":[%b]}' % (msgspec.json.encode(envelope.object), bytes(whole))
 
 
 def walked(body: bytes, reader: Callable[[Envelope], Iterable[Event]]) -> tuple[Event, ...]:

@@ -18,6 +18,10 @@ from channels.values import moment
 from channels.wire import Number, Wire
 
 SOON = timedelta(days=14)  # what expires sooner is said
+# /docs/graph-api/guides/secure-requests: the proof is made of the token and the secret, so a wrong secret shows in it.
+PROOF = "appsecret_proof"
+SECRET_REFUSED = "Meta says that app_secret is not the secret of the app that the access token was made for."  # noqa: S105
+UNKNOWN = "100/33"  # /docs/graph-api/guides/error-handling: no such object, or none that the token may see
 
 
 class Granted(Wire, frozen=True):
@@ -65,7 +69,12 @@ class Subscription(Wire, frozen=True):
 
 async def inspected(graph: Graph, token: str) -> Token:
     """Ask what an access token is good for. Raises `Retry` or `Refused`."""
-    answer = await graph.call("GET", "debug_token", query={"input_token": token}, repeatable=True)
+    try:
+        answer = await graph.call("GET", "debug_token", query={"input_token": token}, repeatable=True)
+    except SendFailed as error:
+        if PROOF in str(error):  # Meta's own words name no key of ours
+            raise Misconfigured(SECRET_REFUSED, provider_code=error.provider_code) from error
+        raise
     found = shaped(answer.get("data"), Token)
     if found is None or not found.is_valid:
         raise Misconfigured(TOKEN_REFUSED, provider_code="190")
@@ -140,13 +149,28 @@ def delivered(target: str, url: str, siblings: Iterable[str] = ()) -> Finding:
     return Finding(ok=True, what="The webhook points here.")
 
 
-async def looked(part: Awaitable[Sequence[Finding]], channel: str) -> tuple[Finding, ...]:
-    """One part of a check, whatever becomes of it: what went wrong is what it found."""
+async def looked(part: Awaitable[Sequence[Finding]], channel: str, keys: str) -> tuple[Finding, ...]:
+    """One part of a check, whatever becomes of it: what went wrong is what it found.
+
+    `keys` are the channel's that name what is asked about: "page_id".
+    """
     try:
         return tuple(await part)
-    except Misconfigured as error:
-        fix = f"Make a token in Meta's Business settings (System users) and put it into channel {channel!r}."
-        return (Finding(ok=False, what=str(error), fix=fix),)
     except SendFailed as error:
-        fix = f"See that the ids and api_url of channel {channel!r} are right and Meta can be reached, then try again."
-        return (Finding(ok=False, what=str(error), fix=fix),)
+        return (wrong(error, channel, keys),)
+
+
+def wrong(error: SendFailed, channel: str, keys: str) -> Finding:
+    """Say a failure in our words where Meta's would not help."""
+    if str(error) == SECRET_REFUSED or PROOF in str(error):
+        fix = f"Copy it from the app's console (App settings, Basic) into app_secret of channel {channel!r}."
+        return Finding(ok=False, what=SECRET_REFUSED, fix=fix)
+    if error.provider_code == UNKNOWN:
+        what = f"Meta knows nothing by the {keys} given, or the access token may not see it."
+        fix = f"Copy {keys} of channel {channel!r} from Meta's console: an id, not a phone number or a name."
+        return Finding(ok=False, what=what, fix=fix)
+    if isinstance(error, Misconfigured):
+        fix = f"Make a token in Meta's Business settings (System users) and put it into channel {channel!r}."
+        return Finding(ok=False, what=str(error), fix=fix)
+    fix = f"See that the ids and api_url of channel {channel!r} are right and Meta can be reached, then try again."
+    return Finding(ok=False, what=str(error), fix=fix)

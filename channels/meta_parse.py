@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from channels.graph import Envelope, alone, told_at, walked
+from channels.graph import Envelope, alone, apart, broken, nobodys, told_at, walked
 from channels.message import (
     Address,
     Attachment,
@@ -167,8 +167,8 @@ def read(account: Account, body: bytes, at: datetime, siblings: Iterable[tuple[s
     """Read a webhook. Raises `Malformed`.
 
     `siblings` are the accounts of the same app that are channels too, with their names: Meta tells all of them at one
-    address, so what they are told is theirs. Entries of others are nobody's. What comes as `standby`, while another
-    program has the talk, is shown and answered by people only.
+    address, so what they are told is theirs. Entries of others are nobody's, and only logged. What comes as `standby`,
+    while another program has the talk, is shown and answered by people only.
     """
     reading = Reading(account=account, at=at, body=body, when=at)
     known = {id: replace(reading, account=replace(account, channel=name, id=id)) for id, name in siblings}
@@ -177,10 +177,17 @@ def read(account: Account, body: bytes, at: datetime, siblings: Iterable[tuple[s
     def told(envelope: Envelope) -> Iterator[Event]:
         if envelope.object != account.object:
             return
-        for entry in envelope.entries():
+        for whole, entry in envelope.entries():
             if entry is None:
                 yield from reading.unreadable("an entry that is none")
-            elif (here := known.get(entry.account)) is not None:
+            elif not entry.account:
+                yield from reading.unreadable("an entry that does not say whose it is")
+            elif (here := known.get(entry.account)) is None:
+                nobodys(account.channel, entry.account)
+            else:
+                for slot in broken(whole, "messaging", "standby"):
+                    odd = replace(here, body=apart(envelope, whole) or body)
+                    yield from odd.unreadable(f"an entry whose {slot} is no list")
                 for slot, raws in (("messaging", entry.messaging), ("standby", entry.standby)):
                     for raw in raws:
                         mine = replace(here, body=alone(envelope, entry, slot, raw) or body)

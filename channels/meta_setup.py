@@ -2,14 +2,16 @@
 
 Rule: the app's own webhook is set only where there is none, for Meta knows one address for all pages of an app. Where
 it leads to another channel of ours, that one passes on what is for this one; where it leads elsewhere, another program
-relies on it, and nothing is changed.
+relies on it, and nothing is changed. Several channels of ours may ask one page, each for its own fields.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -19,6 +21,8 @@ from channels.graph import Graph, shaped
 from channels.graph_setup import Field, Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.meta_calls import rows
 from channels.wire import Wire, decoded
+
+TRIES = 3  # another process may write at the same moment; what is still missing then is said by `santral check`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +60,24 @@ def _name(raw: msgspec.Raw) -> str:
         return (decoded(raw, Field) or Field()).name
 
 
+@dataclass(slots=True, weakref_slot=True)
+class Shared:
+    """A page or account while channels of this process register for it, one after another."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fields: set[str] = field(default_factory=set)  # what all of them want
+
+
+_shared: WeakValueDictionary[tuple[str, str], Shared] = WeakValueDictionary()  # by api_url and node
+
+
 async def register(graph: Graph, setup: Setup, url: str) -> None:
-    """Have the account's events brought to `url`. Only what is not so yet is changed. Raises `Retry` or `Refused`."""
+    """Have the account's events brought to `url`. Only what is not so yet is changed. Raises `Retry` or `Refused`.
+
+    What was written is read back: two processes that write at once would each undo the other's.
+    """
+    shared = _shared.setdefault((graph.line.api_url, setup.node), Shared())
+    shared.fields |= setup.on_node
     app_id = ""
     if setup.asked:
         app_id = (await inspected(graph, setup.token)).app_id
@@ -66,10 +86,14 @@ async def register(graph: Graph, setup: Setup, url: str) -> None:
             await subscribe(graph, app_id, setup.object, url, setup.verify_token, setup.on_app)
         elif app.callback_url == url and not (app.active and app.names >= setup.on_app):
             await subscribe(graph, app_id, setup.object, url, setup.verify_token, setup.on_app | app.names)
-    known = await told(graph, setup, app_id)
-    if not known >= setup.on_node:  # the call replaces what was asked for before
-        fields = {"subscribed_fields": ",".join(sorted(known | setup.on_node))}
-        await graph.call("POST", f"{setup.node}/subscribed_apps", query=fields, repeatable=True)
+    async with shared.lock:
+        for _ in range(TRIES):
+            known = await told(graph, setup, app_id)
+            if known >= shared.fields:
+                return
+            # The call replaces what was asked for before, so it asks for what others want as well.
+            fields = {"subscribed_fields": ",".join(sorted(known | shared.fields))}
+            await graph.call("POST", f"{setup.node}/subscribed_apps", query=fields, repeatable=True)
 
 
 async def told(graph: Graph, setup: Setup, app_id: str) -> frozenset[str]:
@@ -123,5 +147,6 @@ async def check(
         return (where, Finding(ok=False, what=what, fix=fix))
 
     parts = (*others, the_token, the_account, the_webhook)
-    found = [finding for part in parts for finding in await looked(part(), setup.channel)]
+    keys = "page_id" if setup.object == "page" else "ig_id and page_id"
+    found = [finding for part in parts for finding in await looked(part(), setup.channel, keys)]
     return tuple(dict.fromkeys(found))  # a token that is refused is refused everywhere

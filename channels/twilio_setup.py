@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 AGAIN = "#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 SANDBOX = "14155238886"  # WhatsApp's number for trying things out, which all accounts share
 MOST = 1000  # numbers, senders or templates of an account that are looked at
+SERVICES = 20  # messaging services that are asked for their numbers, one call each
 ONLINE = ("ONLINE", "ONLINE:UPDATING")
 
 
@@ -70,6 +71,22 @@ class Setup:
 
     async def account(self) -> Any:
         return await self.client.ask(self.client.rest.api.v2010.accounts(self.client.account_sid).fetch_async())
+
+    async def pooled(self, url: str) -> tuple[str, str]:
+        """Name and SID of a messaging service that takes what is written to our number, unless it calls `url` itself.
+
+        Twilio then calls what the service names, and the number's own address for nothing. Empty where there is none.
+        """
+        if self.service or self.whatsapp:
+            return "", ""
+        services = self.client.rest.messaging.v1.services
+        for it in await self.client.ask(services.list_async(limit=SERVICES)):
+            if it.use_inbound_webhook_on_number or str(it.inbound_request_url or "").partition("#")[0] == url:
+                continue
+            held = await self.client.ask(services(str(it.sid)).phone_numbers.list_async(limit=MOST))
+            if any(one.phone_number == self.sender for one in held):
+                return name(str(it.friendly_name or it.sid)), str(it.sid)
+        return "", ""
 
     async def approved(self) -> Sequence[tuple[str, str, str]]:
         """Content SID, language and status at WhatsApp of each template."""
@@ -192,11 +209,20 @@ async def _sender(setup: Setup, url: str) -> list[Finding]:
         return [Finding(ok=False, what=what, fix=f"{fix} For customers, register a WhatsApp sender of your own.")]
     place = await setup.place(url)
     found = [Finding(ok=False, what=f"{place.what}: {what}", fix=fix) for what, fix in place.trouble]
+    called, sid = await setup.pooled(url) if url else ("", "")
+    if sid:
+        what = f"{place.what} is in the messaging service {called}, which takes its messages elsewhere."
+        fix = f'Write messaging_service_sid = "{sid}" instead of sender, or have the service defer to its senders.'
+        found.append(Finding(ok=False, what=what, fix=f"{fix} Its page in the Twilio console: Integration."))
+        return found
     if not url:
         fix = "Set public_url to your https address."
         found.append(Finding(ok=False, what="Twilio has no public address to call.", fix=fix))
     elif place.right(url):
         found.append(Finding(ok=True, what=f"{place.what} calls here."))
+    elif place.url == url + AGAIN and url.startswith("https://"):
+        fix = "Start `santral serve` here: it has Twilio call with POST."
+        found.append(Finding(ok=False, what=f"{place.what} calls here with {name(place.method)}.", fix=fix))
     elif place.url.partition("#")[0] == url:
         fix = "Start `santral serve` once: it asks Twilio to try again."
         what = f"{place.what} calls here, but what fails is not tried again."
@@ -212,9 +238,13 @@ async def _sender(setup: Setup, url: str) -> list[Finding]:
 async def _templates(setup: Setup) -> list[Finding]:
     listed = await setup.approved()
     good = sum(status == "approved" for _, _, status in listed)
-    if not listed or not good:
+    if not listed:
+        return [
+            Finding(ok=True, what="No template is made: 24 hours after their last message nobody can be written to.")
+        ]
+    if not good:
         what = "No template is approved: a customer who wrote more than 24 hours ago cannot be answered."
-        fix = "Make one under Content Template Builder in the Twilio console and submit it to WhatsApp."
+        fix = "Submit one to WhatsApp under Content Template Builder in the Twilio console, or mend what it refused."
         return [Finding(ok=False, what=what, fix=fix)]
     return [Finding(ok=True, what=f"{good} of {len(listed)} templates are approved.")]
 

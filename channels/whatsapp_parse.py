@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from channels.graph import Change, Envelope, Fault, alone, settled, those, told_at, walked
+from channels.graph import Change, Envelope, Fault, alone, apart, broken, nobodys, settled, those, told_at, walked
 from channels.message import (
     Address,
     AddressChanged,
@@ -127,10 +127,13 @@ def read(
 def changes(reading: Reading, names: Mapping[str, str], envelope: Envelope) -> Iterator[Event]:
     if envelope.object != OBJECT:
         return
-    for entry in envelope.entries():
+    for whole, entry in envelope.entries():
         if entry is None:
             yield from reading.unreadable("an entry that is none")
             continue
+        if broken(whole, "changes"):
+            odd = replace(reading, body=apart(envelope, whole) or reading.body)
+            yield from odd.unreadable("an entry whose changes is no list")
         for raw in entry.changes:
             mine = replace(reading, body=alone(envelope, entry, "changes", raw) or reading.body)
             change = decoded(raw, Change)
@@ -148,6 +151,7 @@ def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Ite
         return
     channel = names.get(str(value.metadata.phone_number_id))
     if channel is None:
+        nobodys(reading.channel, str(value.metadata.phone_number_id))
         return
     own = re.sub(r"\D", "", value.metadata.display_phone_number, flags=re.ASCII)
     here = Reading(
@@ -158,6 +162,8 @@ def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Ite
         contacts=those(value.contacts, Contact),
         app=READERS[change.field],
     )
+    for slot in broken(change.value, "messages", "message_echoes", "statuses"):
+        yield from here.unreadable(f"a change whose {slot} is no list")
     for raw in value.messages:
         yield from each(here, raw, Message, received, "a message without an id")
     for raw in value.message_echoes:

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Protocol
 
 from channels.channel import Finding
-from channels.errors import Misconfigured, SendFailed
+from channels.errors import Misconfigured, Refused, SendFailed
 from channels.graph import Graph, T, shaped
-from channels.graph_setup import Token, delivered, inspected, judged, looked, subscribe, subscription
+from channels.graph_setup import UNKNOWN, Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.values import name
 from channels.whatsapp_parse import OBJECT
 from channels.wire import Wire
@@ -86,7 +86,12 @@ async def account(graph: Graph, config: Config, token: Token | None = None) -> s
         return targets[0]
     for target in targets:
         query = {"fields": "id", "limit": "100"}
-        answer = await graph.call("GET", f"{target}/phone_numbers", query=query, repeatable=True)
+        try:
+            answer = await graph.call("GET", f"{target}/phone_numbers", query=query, repeatable=True)
+        except Refused as error:
+            if error.provider_code == UNKNOWN:  # no business account, or one that is closed
+                continue
+            raise
         if any(found.id == config.phone_number_id for found in rows(answer, Number)):
             return target
     raise Misconfigured(NO_ACCOUNT)
@@ -181,9 +186,14 @@ async def check(graph: Graph, config: Config, url: str, channel: str, now: datet
     async def the_templates() -> Sequence[Finding]:
         return (counted(await templates(graph, await account(graph, config, token))),)
 
-    parts: tuple[Callable[[], Awaitable[Sequence[Finding]]], ...]
-    parts = (the_token, the_number, the_webhook, the_account, the_templates)
-    found = [finding for part in parts for finding in await looked(part(), channel)]
+    parts: tuple[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]], ...] = (
+        ("phone_number_id", the_token),
+        ("phone_number_id", the_number),
+        ("phone_number_id", the_webhook),
+        ("business_account_id", the_account),
+        ("business_account_id", the_templates),
+    )
+    found = [finding for keys, part in parts for finding in await looked(part(), channel, keys)]
     return tuple(dict.fromkeys(found))  # a token that is refused is refused everywhere
 
 

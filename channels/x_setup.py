@@ -98,7 +98,7 @@ async def findings(calls: Calls, channel: str, account: str, url: str) -> tuple[
         found.append(failed(error, channel))
     what = "Experimental: most people's messages on X are encrypted, and of those only that they came can be shown."
     found.append(Finding(ok=True, what=what))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # keys that are refused are refused everywhere
 
 
 async def who(calls: Calls, channel: str, account: str) -> Finding:

@@ -24,13 +24,13 @@ from sandbox import cast, furnish, lines, mail, meta, slack, telegram, trail, tr
 from sandbox.board import Board
 from sandbox.clock import Clock, Hours
 from sandbox.emojis import known_emoji
+from sandbox.journal import Journal
 from sandbox.mail.control import plain as mail_state
 from sandbox.rows import TABLES, Rows
 from sandbox.shop import Shop
 from sandbox.slack.state import state as slack_state
 from sandbox.stage import Scene, Stage
 from sandbox.stories import STORIES, Story, perform
-from sandbox.telegram.records import Journal
 
 Json = dict[str, Any]
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import html
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from sandbox.control import Deed, answer, calls_route, deed_routes, state_route, stream_route, trouble_routes
 from sandbox.mail.clients import Enclosure
 from sandbox.mail.reading import Seen, look, without_past
 from sandbox.mail.values import Account, Folder, Json, Stored
@@ -39,8 +38,6 @@ FRAMED = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-
-Deed = Callable[[Json], Awaitable[Any]]
 
 
 def application(world: World | None = None) -> web.Application:
@@ -71,47 +68,19 @@ def control_routes(world: World) -> list[web.RouteDef]:
         "bye": side.bye,
         "renew": side.renew,
         "settings": side.settings,
-        "trouble": side.trouble,
         "reset": side.reset,
     }
     return [
-        *(web.post(f"/control/{name}", _deed(act)) for name, act in deeds.items()),
-        web.delete("/control/trouble", side.calm),
-        web.get("/control/trouble", side.troubles),
-        web.get("/control/state", side.state),
+        *deed_routes(deeds, limit=MAX_BODY),
+        *trouble_routes(world.troubles),
+        state_route(lambda base: plain(world, base)),
         web.get("/control/sent", side.sent),
-        web.get("/control/calls", side.calls),
-        web.get("/control/stream", side.stream),
+        calls_route(world.journal),
+        stream_route(world.journal),
         web.get("/control/mails/{account}/{folder}/{uid}/raw", side.source),
         web.get("/control/mails/{account}/{folder}/{uid}/html", side.paper),
         web.get("/control/mails/{account}/{folder}/{uid}/files/{number}", side.file),
     ]
-
-
-def _deed(act: Deed) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        raw = await request.clone(client_max_size=MAX_BODY).read()
-        try:
-            body = orjson.loads(raw) if raw else {}
-            if not isinstance(body, dict):
-                raise ValueError("the body must be a JSON object")
-            result = await act(body)
-        except KeyError as error:
-            return _answer({"error": str(error.args[0])}, 404)
-        except (ValueError, TypeError) as error:
-            return _answer({"error": str(error)}, 400)
-        return _answer({"ok": True} if result is None else result)
-
-    return handle
-
-
-def _answer(body: Any, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
-
-
-def _since(request: web.Request) -> int:
-    since = request.query.get("since", "0")
-    return int(since) if since.isdigit() else 0
 
 
 def plain(world: World, base: str = "") -> Json:
@@ -230,43 +199,12 @@ class _Control:
     async def reset(self, body: Json) -> None:
         self._world.reset()
 
-    async def trouble(self, body: Json) -> None:
-        rules = body.get("rules")
-        if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-            raise ValueError("rules must be a list of objects")
-        self._world.troubles.add(rules)
-
-    async def calm(self, request: web.Request) -> web.Response:
-        self._world.troubles.clear()
-        return _answer({"ok": True})
-
-    async def troubles(self, request: web.Request) -> web.Response:
-        return _answer({"rules": self._world.troubles.plain()})
-
-    async def state(self, request: web.Request) -> web.Response:
-        return _answer(plain(self._world, request.path.partition("/control/")[0]))
-
     async def sent(self, request: web.Request) -> web.Response:
         """What was handed in by SMTP, as its receiver reads it."""
-        return _answer({"sent": [_submitted(one.raw) | {
+        return answer({"sent": [_submitted(one.raw) | {
             "account": one.account, "mail_from": one.mail_from, "recipients": one.recipients,
             "at": one.at.isoformat(), "queue_id": one.queue_id,
         } for one in self._world.sent]})  # fmt: skip
-
-    async def calls(self, request: web.Request) -> web.Response:
-        method = request.query.get("method", "")
-        return _answer({"calls": self._world.journal.calls(_since(request), method)})
-
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        async with contextlib.aclosing(self._world.journal.listen()) as records:
-            with contextlib.suppress(ConnectionError):
-                await response.prepare(request)
-                # The first line tells the watcher that nothing from now on is missed.
-                await response.write(b": listening\n\n")
-                async for record in records:
-                    await response.write(b"data: " + orjson.dumps(record) + b"\n\n")
-        return response
 
     # one mail
 

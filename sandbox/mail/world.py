@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.journal import Journal
 from sandbox.mail import clients, machines, trace
 from sandbox.mail.clients import Draft, Enclosure
 from sandbox.mail.commands import LINE_LIMIT
@@ -24,7 +25,6 @@ from sandbox.mail.reading import Seen, look
 from sandbox.mail.search import head
 from sandbox.mail.smtp import Submissions
 from sandbox.mail.values import QUOTA, Account, Fate, Folder, Json, Sent, Settings, Stored
-from sandbox.telegram.records import Journal
 from sandbox.trouble import Troubles
 
 KEPT = 2000  # submitted mails remembered

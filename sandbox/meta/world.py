@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from sandbox.journal import Journal
 from sandbox.meta import incidents, page_events, people, receipts, shares
 from sandbox.meta.accounts import FIELDS, LOGIN_SCOPES, SCOPES, Accounts, Subscription
 from sandbox.meta.post import Post
@@ -32,7 +33,6 @@ from sandbox.meta.values import (
     Template,
 )
 from sandbox.meta.view import shown
-from sandbox.telegram.records import Journal
 from sandbox.trouble import Troubles
 
 NOTES = 400  # different ones

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
+from sandbox.journal import Json
 from sandbox.telegram import kinds
-from sandbox.telegram.records import Json
 from sandbox.telegram.text import MAX_CAPTION, MAX_TEXT, written
 from sandbox.telegram.values import ApiError, Bot, Entry, File, User, bad_request
 from sandbox.telegram.world import World

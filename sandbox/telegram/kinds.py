@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.telegram.values import ApiError, File, User, bad_request
 
 MAX_PHOTO = 10 << 20  # core.telegram.org/bots/api#sending-files

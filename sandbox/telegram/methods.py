@@ -12,9 +12,9 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.journal import Json
 from sandbox.telegram import kinds
 from sandbox.telegram.call import Call
-from sandbox.telegram.records import Json
 from sandbox.telegram.values import (
     DELETABLE,
     FILE_PATH_LIFE,

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sandbox.journal import Json
 from sandbox.telegram.call import Call, Upload
 from sandbox.telegram.control import control_routes
 from sandbox.telegram.methods import canonical, perform
-from sandbox.telegram.records import Json
 from sandbox.telegram.values import ApiError, Bot, too_many
 from sandbox.telegram.world import World
 from sandbox.trouble import Action, Trouble

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.telegram.values import ApiError, bad_request
 
 MAX_TEXT = 4096  # core.telegram.org/bots/api#sendmessage, after entities parsing

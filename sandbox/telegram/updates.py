@@ -20,7 +20,7 @@ from typing import Protocol
 import aiohttp
 import orjson
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.telegram.values import (
     ALLOWED_BY_DEFAULT,
     CALLBACK_LIFE,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 
 UPDATE_KINDS = frozenset(
     {

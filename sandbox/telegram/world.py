@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
+from sandbox.journal import Journal, Json
 from sandbox.telegram import kinds
-from sandbox.telegram.records import Journal, Json
 from sandbox.telegram.text import MAX_CAPTION, MAX_TEXT, checked, units, with_found
 from sandbox.telegram.updates import Mail
 from sandbox.telegram.values import (

@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from multidict import MultiDict, MultiMapping
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.errors import ApiError
 from sandbox.twilio.ledger import Ledger
 from sandbox.twilio.values import Account, Message

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.errors import ApiError
 from sandbox.twilio.values import Template, iso
 

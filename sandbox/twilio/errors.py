@@ -6,7 +6,7 @@ Pages: https://www.twilio.com/docs/api/errors/<code>.
 
 from __future__ import annotations
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 
 WORDS: dict[int, str] = {
     11200: "HTTP retrieval failure",

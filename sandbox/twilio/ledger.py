@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.trouble import Troubles
 from sandbox.twilio.errors import WORDS
 from sandbox.twilio.values import (

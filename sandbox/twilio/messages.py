@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from aiohttp import web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio import resources
 from sandbox.twilio.call import Call
 from sandbox.twilio.errors import ApiError

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.ledger import Ledger
 from sandbox.twilio.values import Line, Message, Person, Settings
 

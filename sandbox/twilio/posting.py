@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 from yarl import URL
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.ledger import Ledger
 from sandbox.twilio.signing import Key, Params, signed
 

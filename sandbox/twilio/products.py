@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio import content, resources
 from sandbox.twilio.call import Call
 from sandbox.twilio.errors import ApiError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.errors import ApiError
 from sandbox.twilio.values import WHATSAPP, Account, Line, Media, Message, Service, iso, rfc2822
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import hdrs, web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.trouble import Action, Trouble
 from sandbox.twilio import messages, products
 from sandbox.twilio.call import Call, opened, read

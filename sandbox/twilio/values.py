@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.twilio.segments import segments
 
 WHATSAPP = "whatsapp:"

@@ -13,7 +13,7 @@ from typing import Any
 
 from yarl import URL
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.trouble import Troubles
 from sandbox.twilio import phones
 from sandbox.twilio.carrying import LADDER, Carrier

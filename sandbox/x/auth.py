@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from aiohttp import web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.values import DM_SCOPES, TOKEN_LIFE, ApiError, App, Token, problem, unauthorized
 
 SKEW = 300.0  # seconds a signed request may be old

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.values import ApiError, Token, invalid, problem
 from sandbox.x.world import World
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.x.auth import sealed
 from sandbox.x.values import INVALID_AFTER, REPLAYABLE, App, Settings, Webhook
 

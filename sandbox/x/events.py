@@ -11,7 +11,7 @@ from datetime import datetime
 from random import Random
 from typing import Protocol
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.delivery import Parcel
 from sandbox.x.payloads import legacy_message, milliseconds, users_of
 from sandbox.x.values import DM_RECEIVED, Account, App, Dm, Settings, Subscription, Webhook

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.call import Call, Reply
 from sandbox.x.values import REPLAYABLE, Subscription, Webhook, forbidden, invalid, iso, problem, words
 

@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Iterable
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.call import Call, Reply
 from sandbox.x.payloads import (
     EVENT_FIELDS,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.values import Account, Dm, Media, iso, missing, words
 
 LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]']")

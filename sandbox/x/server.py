@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.trouble import Action, Trouble
 from sandbox.x import hooks, limits, messages, uploads
 from sandbox.x.auth import basic

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 from sandbox.x.call import Call, Reply, Upload, unpacked
 from sandbox.x.values import CATEGORIES, ENDINGS, KINDS, MEDIA_LIFE, SIZES, Media, invalid, not_found
 

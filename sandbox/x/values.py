@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.telegram.records import Json
+from sandbox.journal import Json
 
 PROBLEMS = "https://api.x.com/2/problems/"
 NOT_ALLOWED = "You do not have permission to DM one or more participants."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.x.values import Account, App, Dm, Settings, Subscription, Webhook
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sandbox.telegram.records import Journal, Json
+from sandbox.journal import Journal, Json
 from sandbox.trouble import Troubles
 from sandbox.x import events, view
 from sandbox.x.auth import Keys

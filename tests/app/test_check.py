@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import socket
@@ -23,6 +24,7 @@ from app import check
 from app.config import Config
 from app.manifest import SCOPES
 from app.postgres import Database, Postgres
+from channels import registry
 from channels.channel import Finding
 from inbox.store.database import Database as Store
 from sandbox import slack, telegram
@@ -104,6 +106,13 @@ async def shop(postgres: Database) -> AsyncIterator[Shop]:
                 ],
             },
         )
+
+
+@pytest.mark.parametrize("kind", sorted(check.SDKS))
+def test_what_is_loaded_before_any_patience_begins_is_what_a_channel_calls_with(kind: str) -> None:
+    """A module that has moved would be loaded within a server's ten seconds again, or stop the check."""
+    module = registry.KINDS[kind].adapter.__module__
+    assert f"from {check.SDKS[kind]} import Client" in inspect.getsource(sys.modules[module])
 
 
 def free_port() -> int:

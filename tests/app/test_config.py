@@ -257,6 +257,18 @@ identity_secret = "geheim-11"
 )
 
 
+CALLED = 'public_url = "https://s.example"\n' + GOOD
+INSTAGRAM = """
+[[channels]]
+name = "instagram"
+kind = "instagram"
+ig_id = "1784"
+access_token = "geheim-4"
+app_secret = "geheim-5"
+verify_token = "geheim-6"
+"""
+
+
 def test_every_kind_of_channel_can_be_written(written):
     config = load(written('public_url = "https://s.example"\n' + ALL_KINDS), ENVIRON)
     assert [channel.kind for channel in config.channels] == [*["telegram", "email", "sms", "whatsapp-twilio"], *[
@@ -438,7 +450,8 @@ BROKEN = [
     (GOOD.replace(TEAM, TEAM + 'hours = ""\n'), 'teams[1] "support" . hours: is empty'),
     (GOOD.replace(TEAM, TEAM + TEAM), 'teams[2] "support" . name: teams[1] has the same name; choose another'),
     # channels
-    (GOOD + BOT.replace('"bot"', '"BOT"'), 'channels[2] "BOT" . name: channels[1] has the same name; choose another'),
+    (GOOD + BOT.replace('"bot"', '"BOT"').replace("${TELEGRAM_TOKEN}", "2:other"),
+     'channels[2] "BOT" . name: channels[1] has the same name; choose another'),
     (
         GOOD.replace('name = "bot"', 'name = "Slack"'),
         'channels[1] "Slack" . name: is what Slack\'s own side is called; choose another',
@@ -457,6 +470,10 @@ BROKEN = [
     (GOOD + 'api_url = "http://api.telegram.example"',
      'channels[1] "bot" . api_url: is not encrypted; '
      "write https://; http is for this machine, private networks and tests"),
+    (CALLED + INSTAGRAM + 'token_until = "next week"',
+     'channels[2] "instagram" . token_until: "next week" is not a date; write it like "2026-12-31"'),
+    (CALLED + INSTAGRAM.replace('"geheim-6"', '""'), 'channels[2] "instagram" . verify_token: is empty; '
+     "write its value, or leave the key out if it is not needed"),
     # TOML itself
     ("[shop]\nname = Kumbara\n",
      "line 2, column 8: a value is not written right; text needs double quotes; numbers, true and false need none"),
@@ -491,6 +508,37 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_guide(written):
         'channels[1] "bot" . token',
         'channels[1] "bot" . kind',
     ]
+
+
+WRITE_IT_SO = "is not a WhatsApp sender; write the number with + and country, like +905321234567"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sender", "line"),
+    [
+        ("sms", "whatsapp:+905321234567",
+         '"whatsapp:+905321234567" is a WhatsApp sender; write the number alone, or kind = "whatsapp-twilio"'),
+        ("whatsapp-twilio", "KUMBARA", f'"KUMBARA" {WRITE_IT_SO}'),
+        ("whatsapp-twilio", "3344", f'"3344" {WRITE_IT_SO}'),
+    ],
+)  # fmt: skip
+def test_a_sender_of_the_other_kind_is_said(written, kind, sender, line):
+    account = 'account_sid = "AC0123"\nauth_token = "geheim-3"\n'
+    channel = f'\n[[channels]]\nname = "line"\nkind = "{kind}"\n{account}sender = "{sender}"\n'
+    path = written('public_url = "https://s.example"\n' + GOOD + channel)
+    assert said(path) == [f'channels[2] "line" . sender: {line}']
+
+
+@pytest.mark.parametrize("port", [":443", ":8443"])
+def test_x_calls_no_address_with_a_port(written, port):
+    keys = "".join(f'{key} = "geheim-7"\n' for key in ("consumer_key", "consumer_secret", "access_token"))
+    channel = (
+        f'\n[[channels]]\nname = "x"\nkind = "x"\nuser_id = "2244994945"\n{keys}access_token_secret = "geheim-8"\n'
+    )
+    path = written(f'public_url = "https://s.example{port}"\n' + GOOD + channel)
+    told = "public_url: X takes no address with a port in it; leave the port out and serve it at 443"
+    assert said(path) == [told]
+    assert load(written('public_url = "https://s.example"\n' + GOOD + channel), ENVIRON).channels[1].kind == "x"
 
 
 def test_the_list_is_headed_by_the_file_and_the_count(written):

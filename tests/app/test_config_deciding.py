@@ -192,7 +192,7 @@ BROKEN = [
     ('rules = "none.toml"\n' + GOOD,
      'rules: "none.toml" is not there; mend the name, or leave the key out for the rules that Santral brings'),
     ('rules = "."\n' + GOOD, 'rules: "." is a folder; name a file'),
-    ('rules = ""\n' + GOOD, "rules: is empty"),
+    ('rules = ""\n' + GOOD, "rules: is empty; write its value, or leave the key out if it is not needed"),
     ('templates = "none"\n' + GOOD,
      'templates: "none" is not there; mend the name, or leave the key out for the texts that Santral brings'),
     ('templates = "santral.toml"\n' + GOOD, 'templates: "santral.toml" is a file; name a folder'),

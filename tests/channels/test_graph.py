@@ -122,7 +122,7 @@ def test_nobody_else_is_given_a_challenge(query: dict[str, str], word: str) -> N
 
 
 def accounts(envelope: Envelope) -> Any:
-    return [entry and entry.account for entry in envelope.entries()]
+    return [entry and entry.account for _, entry in envelope.entries()]
 
 
 def read(body: bytes) -> list[Any]:

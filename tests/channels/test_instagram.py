@@ -238,6 +238,12 @@ HOOK = {"object": "instagram", "callback_url": URL, "active": True, "fields": [{
 HOOKED = Answer(body={"data": [HOOK]})
 ASK_USERNAME = call(ACCOUNT, "fields=username&", method="GET")
 
+
+def told(*fields: str) -> Answer:
+    """What the page or account tells the app."""
+    return Answer(body={"data": [{"id": "4", "subscribed_fields": sorted(fields)}]})
+
+
 LEAVES = (
     leaves("text", HELLO, posted()),
     leaves("answer to a message", replace(HELLO, reply_to="m_1"), posted(reply_to={"mid": "m_1"})),
@@ -302,12 +308,13 @@ LEAVES = (
     Leaves(
         name="register through a page",
         do=lambda channel: channel.register(URL),
-        answers=(APP, HOOKED, Answer(body={"data": []}), Answer(body={"success": True})),
+        answers=(APP, HOOKED, Answer(body={"data": []}), Answer(body={"success": True}), told("messages")),
         calls=(
             call("debug_token", "input_token={secret}&", method="GET"),
             Call(method="GET", path="/v25.0/4/subscriptions"),
             call(f"{PAGE}/subscribed_apps", method="GET"),
             call(f"{PAGE}/subscribed_apps", "subscribed_fields=messages&"),
+            call(f"{PAGE}/subscribed_apps", method="GET"),
         ),
         outcome=None,
     ),
@@ -335,13 +342,13 @@ def test_where_an_account_is_reached(parts: dict[str, Any], node: str, proven: b
 
 async def test_an_account_by_itself_is_subscribed_by_itself() -> None:
     async with harness.provider(
-        SUBJECT, APP, HOOKED, Answer(body={"data": [{"id": "4"}]}), Answer(body={"success": True})
+        SUBJECT, APP, HOOKED, Answer(body={"data": [{"id": "4"}]}), Answer(body={"success": True}), told(*FIELDS)
     ) as canned:
         made = channel(canned.url, page_id=None)
         await made.register(URL)
         await made.close()
         fields = ",".join(sorted(FIELDS))
-        assert canned.calls[-1] == call(f"{ACCOUNT}/subscribed_apps", f"subscribed_fields={fields}&")
+        assert canned.calls[-2] == call(f"{ACCOUNT}/subscribed_apps", f"subscribed_fields={fields}&")
 
 
 # --- bytes

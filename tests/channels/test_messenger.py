@@ -523,12 +523,13 @@ LEAVES = (
     # set-up
     registered(
         "where nothing is set",
-        (APP, Answer(body={"data": []}), DONE, SOME, DONE),
+        (APP, Answer(body={"data": []}), DONE, SOME, DONE, SUBSCRIBED),
         ASK_APP,
         ASK_HOOK,
         asked(*FIELDS),
         ASK_FIELDS,
         ASK_FOR_ALL,
+        ASK_FIELDS,
     ),
     registered(
         "what is missing, keeping the rest",

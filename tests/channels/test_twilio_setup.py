@@ -146,9 +146,20 @@ async def test_register_changes_only_what_is_needed(
         assert [call for call in canned.calls if call.method == "POST"] == ([changes] if changes else [])
 
 
+def pool(**parts: Any) -> Answer:
+    """The account's messaging services."""
+    return Answer(body={"services": [{**SERVICE, **parts}], "meta": {"key": "services"}})
+
+
+NUMBERS = {"key": "phone_numbers"}
+ALONE = Answer(body={"services": [], "meta": {"key": "services"}})
+IN_POOL = Answer(body={"phone_numbers": [{"sid": "PN1", "phone_number": "+908505550100"}], "meta": NUMBERS})
 ACTIVE = Answer(body={"status": "active", "type": "Full", "friendly_name": "Kumbara"})
 GOOD = "The Twilio account Kumbara answers."
 NO_TEMPLATES = Answer(body={"contents": [], "meta": {"key": "contents"}})
+REFUSED = Answer(
+    body={"contents": [{"sid": "HX2", "approval_requests": {"status": "rejected"}}], "meta": {"key": "contents"}}
+)
 TEMPLATES = Answer(
     body={
         "contents": [
@@ -173,16 +184,21 @@ class Checked:
 
 
 CHECKS = (
-    Checked(name="all well", answers=(ACTIVE, numbers()), says=(GOOD, "The number +908505550100 calls here.")),
+    Checked(name="all well", answers=(ACTIVE, numbers(), ALONE), says=(GOOD, "The number +908505550100 calls here.")),
     Checked(
         name="points elsewhere",
-        answers=(ACTIVE, numbers(sms_url=OLD)),
+        answers=(ACTIVE, numbers(sms_url=OLD), ALONE),
         says=(GOOD, "! The number +908505550100 does not call here."),
     ),
     Checked(
         name="is not tried again",
-        answers=(ACTIVE, numbers(sms_url=HOOK)),
+        answers=(ACTIVE, numbers(sms_url=HOOK), ALONE),
         says=(GOOD, "! The number +908505550100 calls here, but what fails is not tried again."),
+    ),
+    Checked(
+        name="calls with GET, which is not served",
+        answers=(ACTIVE, numbers(sms_method="GET"), ALONE),
+        says=(GOOD, "! The number +908505550100 calls here with GET."),
     ),
     Checked(
         name="no public_url",
@@ -192,13 +208,13 @@ CHECKS = (
     ),
     Checked(
         name="an address that is not https",
-        answers=(ACTIVE, numbers()),
+        answers=(ACTIVE, numbers(), ALONE),
         url="http://127.0.0.1:8080/webhooks/sms",
         says=(GOOD, "The number +908505550100 does not call here: it is set for https addresses only."),
     ),
     Checked(
         name="a number for calls alone",
-        answers=(ACTIVE, numbers(capabilities={"sms": False, "voice": True})),
+        answers=(ACTIVE, numbers(capabilities={"sms": False, "voice": True}), ALONE),
         says=(
             GOOD,
             "! The number +908505550100: It cannot send or receive SMS.",
@@ -207,7 +223,7 @@ CHECKS = (
     ),
     Checked(
         name="a trial account, and the rest is looked at",
-        answers=(Answer(body={"status": "active", "type": "Trial", "friendly_name": "Kumbara"}), numbers()),
+        answers=(Answer(body={"status": "active", "type": "Trial", "friendly_name": "Kumbara"}), numbers(), ALONE),
         says=(
             GOOD,
             "! It is a trial account: it writes to verified numbers only, with a line of Twilio's before every text.",
@@ -216,7 +232,7 @@ CHECKS = (
     ),
     Checked(
         name="a suspended account",
-        answers=(Answer(body={"status": "suspended", "friendly_name": "Kumbara"}), numbers()),
+        answers=(Answer(body={"status": "suspended", "friendly_name": "Kumbara"}), numbers(), ALONE),
         says=("! The Twilio account Kumbara is suspended.", "The number +908505550100 calls here."),
     ),
     Checked(
@@ -226,7 +242,7 @@ CHECKS = (
     ),
     Checked(
         name="a line that breaks, and the rest is looked at",
-        answers=(Answer(body=b'{"status"', cut=True), numbers()),
+        answers=(Answer(body=b'{"status"', cut=True), numbers(), ALONE),
         says=("! The line to Twilio broke.", "The number +908505550100 calls here."),
     ),
     Checked(
@@ -234,6 +250,37 @@ CHECKS = (
         answers=(ACTIVE,),
         settings={"sender": "KUMBARA"},
         says=(GOOD, "! KUMBARA is a name: customers can neither answer it nor write STOP to it."),
+    ),
+    Checked(
+        name="a number in a service that calls elsewhere",
+        answers=(ACTIVE, numbers(), pool(inbound_request_url=OLD), IN_POOL),
+        says=(
+            GOOD,
+            "! The number +908505550100 is in the messaging service Kumbara, which takes its messages elsewhere.",
+        ),
+    ),
+    Checked(
+        name="a number in a service that takes nothing",
+        answers=(ACTIVE, numbers(), pool(inbound_request_url=None), IN_POOL),
+        says=(
+            GOOD,
+            "! The number +908505550100 is in the messaging service Kumbara, which takes its messages elsewhere.",
+        ),
+    ),
+    Checked(
+        name="a number in a service that leaves it to its numbers",
+        answers=(ACTIVE, numbers(), pool(inbound_request_url=OLD, use_inbound_webhook_on_number=True)),
+        says=(GOOD, "The number +908505550100 calls here."),
+    ),
+    Checked(
+        name="a number in a service that calls here",
+        answers=(ACTIVE, numbers(), pool()),
+        says=(GOOD, "The number +908505550100 calls here."),
+    ),
+    Checked(
+        name="a number beside a service of others",
+        answers=(ACTIVE, numbers(), pool(inbound_request_url=OLD), Answer(body={"phone_numbers": [], "meta": NUMBERS})),
+        says=(GOOD, "The number +908505550100 calls here."),
     ),
     Checked(
         name="a service",
@@ -254,6 +301,16 @@ CHECKS = (
         says=(
             GOOD,
             "! The WhatsApp sender +908505550100: WhatsApp does not let it send yet: TWILIO_REVIEW.",
+            "The WhatsApp sender +908505550100 calls here.",
+            "No template is made: 24 hours after their last message nobody can be written to.",
+        ),
+    ),
+    Checked(
+        name="a WhatsApp sender whose templates are refused",
+        kind="whatsapp-twilio",
+        answers=(ACTIVE, *senders(), REFUSED),
+        says=(
+            GOOD,
             "The WhatsApp sender +908505550100 calls here.",
             "! No template is approved: a customer who wrote more than 24 hours ago cannot be answered.",
         ),

@@ -828,6 +828,11 @@ CHECKING = (
         (problem(401, "Unauthorized"), APP, hooks(HOOK), ALL),
         (Finding(ok=False, what=TOKEN_REFUSED, fix=LOST_FIX), HERE, TOLD, EXPERIMENTAL),
     ),
+    checked(
+        "a wrong consumer key is said once",
+        (problem(401, "Unauthorized"), problem(401, "Unauthorized")),
+        (Finding(ok=False, what=TOKEN_REFUSED, fix=LOST_FIX), EXPERIMENTAL),
+    ),
 )
 
 LEAVES = (*SENDING, *FINDING, *FETCHING, *PROFILES, *REGISTERING, *CHECKING)

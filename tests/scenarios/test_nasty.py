@@ -94,6 +94,7 @@ async def test_what_cannot_be_read_is_kept_once_listed_and_replayed(world: World
 
     outcomes = await asyncio.to_thread(quarantine.replay, world.config(), (listed[0].id, 999_999))
     assert [(outcome.id, outcome.ok) for outcome in outcomes] == [(999_999, False), (listed[0].id, False)]
+    assert outcomes[0].detail == quarantine.NOT_THERE
 
     await rows(world, "update quarantine set body = $1 where id = $2", json.dumps(update()).encode(), listed[0].id)
     (outcome,) = await asyncio.to_thread(quarantine.replay, world.config(), (listed[0].id,))

@@ -285,6 +285,7 @@ async def leaves_and_comes_back(world: World, phone: str, out: str, back: str) -
     await thread_shows(world, card["ts"], "🚫")
     await card_shows(world, card["ts"], "🚫")
     await marked(world, await writes(world, card, "Bunu almamalı"), FAILED)
+    assert f"“{out}”" in (await thread_shows(world, card["ts"], "❌"))["text"]  # asked for, which is no block
     # Whatever else they write, only their own word brings them back.
     await says(world, SMS, "Peki kargom?", phone)
     await thread_shows(world, card["ts"], "Peki kargom?")

@@ -1,4 +1,4 @@
-"""What happened, numbered: Bot API calls, webhook attempts, and every change for whoever watches the stream.
+"""What happened, numbered: API calls, webhook attempts, and every change for whoever watches the stream.
 
 Rule: memory is bounded. The oldest records go first, and a listener that does not keep up is cut off.
 """
