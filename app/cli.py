@@ -263,14 +263,15 @@ def quarantine_replay(
     if bool(ids) == everything:
         raise typer.BadParameter("give the ids to replay, or --all")
     from app.config import IntakeConfig
-    from app.quarantine import replay
+    from app.quarantine import NOT_THERE, replay
 
     outcomes = list(replay(_part(config, IntakeConfig), None if everything else tuple(ids or ())))
     if as_json:
         _print_json(outcomes)
     else:
         for outcome in outcomes:
-            _say(f"{outcome.id}: {'stored' if outcome.ok else 'still not readable: ' + outcome.detail}")
+            why = outcome.detail if outcome.detail == NOT_THERE else f"still not readable: {outcome.detail}"
+            _say(f"{outcome.id}: {'stored' if outcome.ok else why}")
     if not all(outcome.ok for outcome in outcomes):
         raise typer.Exit(FAILED)
 
