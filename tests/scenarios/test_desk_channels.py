@@ -76,7 +76,8 @@ async def hours_later(world: World, hours: float) -> None:
     """As if so much time had passed since anything was said on WhatsApp; whoever watches windows looks."""
     back = timedelta(hours=hours)
     await query(world, "update messages set sent_at = sent_at - $1::interval where channel = 'whatsapp'", back)
-    await again(world, "closing")
+    for row in await query(world, "select id::text from conversations"):  # what has ended may be due again
+        await query(world, work.PUT, ["closing"], [row["id"]], [""], [2], [None])
 
 
 async def again(world: World, kind: str) -> None:
