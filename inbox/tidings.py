@@ -28,6 +28,7 @@ from inbox import due, echoes
 from inbox.group import Group
 from inbox.store import arrivals, deliveries, letters, receipts, withdrawals
 from inbox.store import identity as identities
+from inbox.store import tidings as table
 from inbox.store.arrivals import key
 from inbox.store.database import Connection
 
@@ -38,7 +39,7 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
     match event:
         case Edited(message=message):
             name = (message.channel, message.external_id)
-            changed = await arrivals.edit(c, event, overtook=name in group.overtaken)
+            changed = await table.edit(c, event, overtook=name in group.overtaken)
             if changed:
                 group.touched.add(changed.conversation_id)
                 group.puts.append(due.revise(*name))
@@ -58,7 +59,7 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
         case ReadUpTo():
             known = await arrivals.find(c, [key(event.reader)])
             for found in known.values():
-                for message_id in await arrivals.read_up_to(c, event, found.address_id):
+                for message_id in await table.read_up_to(c, event, found.address_id):
                     group.puts.append(due.marks(message_id))
         case Withdrawn() | Reacted() | OptedOut() | OptedIn():
             await _store_line(c, event, group, now)
@@ -68,7 +69,7 @@ async def _store_move(c: Connection, event: AddressChanged, group: Group) -> Non
     key_ = f"address:{event.at.isoformat()}:{event.channel}:{event.old}:{event.new}"[:500]
     if await deliveries.noticed(c, key_):  # they may have gone back meanwhile, or somebody else have come
         return
-    moved = await arrivals.move(c, event)
+    moved = await table.move(c, event)
     if moved is None:
         return
     notice = {
@@ -111,9 +112,9 @@ async def _store_line(
             told, what, detail = True, "opted_out", event.why
         case OptedIn():
             told, what, detail = True, "opted_in", ""
-    if told and await arrivals.note_event(c, known, event, what, detail):
+    if told and await table.note_event(c, known, event, what, detail):
         if isinstance(event, OptedOut | OptedIn):  # told a second time it says nothing of how they feel by now
-            await arrivals.silence(c, event, known.address_id)
+            await table.silence(c, event, known.address_id)
         group.touched.add(known.conversation.id)
         if pending is not None:
             group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
@@ -172,7 +173,7 @@ async def _store_automated(c: Connection, event: Automated, group: Group) -> Non
     conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
     pending = group.conversations.get(conversation_id)
     conversation = pending or await arrivals.load(c, conversation_id)
-    if await arrivals.note_automated(c, conversation, event, known.address_id if known else None):
+    if await table.note_automated(c, conversation, event, known.address_id if known else None):
         group.touched.add(conversation_id)
         if pending is not None:
             group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
