@@ -265,7 +265,7 @@
   }
 
   function stored(one) {
-    announce(say.stored);
+    announce(one.type === "withdraw" ? say.gone : say.stored);
     if (waiting.get(one.key) !== one) return; // its row was there first, or it was changed once more
     store.drop(`out:${one.key}`);
     if (one.type === "say") {

@@ -108,6 +108,7 @@ async def test_the_keyboard_stays_where_it_was_and_only_news_is_read_out(shop: S
     await shop.page.keyboard.press("Enter")
     await expect(shop.chat.locator("p.gone")).to_have_count(1)
     await expect(shop.chat.locator("#text")).to_be_focused()
+    await expect(told).to_have_text("Bu mesaj silindi")  # by now it is stored
     await shop.visit()
     await expect(shop.log).to_have_text(["Buyurun"])
     await expect(told).to_have_text("")
