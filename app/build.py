@@ -29,7 +29,7 @@ from app.web import Web
 from channels import registry
 from channels.channel import Acknowledges, CatchesUp, Channel, Fetches, Listens, Prepares, Profiles, Pull, Reads
 from channels.message import Edited, Event, Received
-from channels.webchat import Webchat
+from channels.webchat.adapter import Webchat
 from desk.actions import Actions
 from desk.catchup import Catchup
 from desk.closing import CLOSING, Closing

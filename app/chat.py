@@ -26,10 +26,11 @@ from app.chat_socket import HEARTBEAT, SAYS, SAYS_NEAR, Hub, Line, Session, file
 from app.chat_uploads import Uploads
 from app.downloads import served
 from app.limits import Buckets, client_address
-from channels import visitors, webchat
 from channels.errors import Malformed
-from channels.visitors import Expired, Unknown, Visitor
-from channels.webchat import Webchat
+from channels.webchat import adapter as webchat
+from channels.webchat import visitors
+from channels.webchat.adapter import Webchat
+from channels.webchat.visitors import Expired, Unknown, Visitor
 from inbox import figures
 from inbox.files import Files
 from inbox.intake import Intake

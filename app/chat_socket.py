@@ -20,10 +20,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from app.chat_uploads import upload_purpose
 from app.limits import Buckets
-from channels import visitors, webchat
 from channels.errors import Malformed
 from channels.message import Address, Attachment, Event, Receipt, Received, Status
-from channels.visitors import Visitor
+from channels.webchat import adapter as webchat
+from channels.webchat import visitors
+from channels.webchat.visitors import Visitor
 from inbox import figures
 from inbox.due import send_lane
 from inbox.intake import Away, Intake, Overloaded

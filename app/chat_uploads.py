@@ -16,9 +16,10 @@ from aiohttp import StreamReader, web
 
 from app.chat_files import HEAD, sniffed
 from app.limits import Buckets
-from channels import visitors, webchat
 from channels.values import shown_filename
-from channels.visitors import Visitor
+from channels.webchat import adapter as webchat
+from channels.webchat import visitors
+from channels.webchat.visitors import Visitor
 from inbox import due, figures
 from inbox.files import Files, TooLarge
 from inbox.store import work

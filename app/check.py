@@ -39,9 +39,9 @@ from templates.reply import BadReplies
 SECONDS = 10.0  # for one server to answer: a person is waiting for the result
 # What a channel loads with its first call: the SDKs of providers.
 SDKS = {
-    "telegram": "channels.telegram_api",
-    "sms": "channels.twilio_client",
-    "whatsapp-twilio": "channels.twilio_client",
+    "telegram": "channels.telegram.api",
+    "sms": "channels.twilio.client",
+    "whatsapp-twilio": "channels.twilio.client",
 }
 SLACK_AWAY = (
     "Check the network, a proxy if there is one, and slack.api_url; slack-status.com tells of Slack's troubles."

@@ -12,8 +12,8 @@ from typing import Any
 from app.config import load
 from app.config_mail_values import MailAddress, Receiver
 from app.config_sections import Section
-from channels.email import EmailConfig as Settings
-from channels.email import us
+from channels.mail.adapter import EmailConfig as Settings
+from channels.mail.adapter import us
 from channels.mail.values import Us
 
 

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.channel import Capabilities, Channel
-from channels.email import CAPABILITIES as EMAIL
-from channels.email import Email, EmailConfig
-from channels.instagram import CAPABILITIES as INSTAGRAM
-from channels.instagram import Instagram, InstagramConfig
-from channels.messenger import CAPABILITIES as MESSENGER
-from channels.messenger import Messenger, MessengerConfig
-from channels.telegram import CAPABILITIES as TELEGRAM
-from channels.telegram import Telegram, TelegramConfig
-from channels.twilio import SMS, WHATSAPP_BY_TWILIO, Sms, TwilioConfig, WhatsAppByTwilio
-from channels.webchat import CAPABILITIES as WEBCHAT
-from channels.webchat import Webchat, WebchatConfig
-from channels.whatsapp import CAPABILITIES as WHATSAPP
-from channels.whatsapp import WhatsApp, WhatsAppConfig
-from channels.x import CAPABILITIES as X_CAPABILITIES
-from channels.x import X, XConfig
+from channels.mail.adapter import CAPABILITIES as EMAIL
+from channels.mail.adapter import Email, EmailConfig
+from channels.meta.instagram import CAPABILITIES as INSTAGRAM
+from channels.meta.instagram import Instagram, InstagramConfig
+from channels.meta.messenger import CAPABILITIES as MESSENGER
+from channels.meta.messenger import Messenger, MessengerConfig
+from channels.telegram.adapter import CAPABILITIES as TELEGRAM
+from channels.telegram.adapter import Telegram, TelegramConfig
+from channels.twilio.adapter import SMS, WHATSAPP_BY_TWILIO, Sms, TwilioConfig, WhatsAppByTwilio
+from channels.webchat.adapter import CAPABILITIES as WEBCHAT
+from channels.webchat.adapter import Webchat, WebchatConfig
+from channels.whatsapp.adapter import CAPABILITIES as WHATSAPP
+from channels.whatsapp.adapter import WhatsApp, WhatsAppConfig
+from channels.x.adapter import CAPABILITIES as X_CAPABILITIES
+from channels.x.adapter import X, XConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from channels.channel import Request
-from channels.email import Email, EmailConfig
 from channels.errors import InDoubt, Malformed, Unverified
+from channels.mail.adapter import Email, EmailConfig
 from channels.mail.send.compose import compose
 from channels.message import Address, Letter, Outgoing, Proof, Quoted, Received
 from tests.channels.harness import Subject

@@ -26,7 +26,8 @@ from channels.errors import (
     Unverified,
     WindowClosed,
 )
-from channels.graph import (
+from channels.line import Answered
+from channels.meta.graph import (
     CODES,
     SIGNATURE,
     TOKEN_REFUSED,
@@ -43,7 +44,6 @@ from channels.graph import (
     verify,
     walked,
 )
-from channels.line import Answered
 from channels.phones import dialled
 from tests.channels.harness import AT
 

@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 
 from channels.channel import Request
 from channels.errors import Misconfigured, Refused, Unreachable, Unverified, WindowClosed
-from channels.graph import proof
-from channels.instagram import FIELDS, REFRESH, SCOPES, Instagram, InstagramConfig, lasting, size
 from channels.message import (
     Address,
     Attachment,
@@ -35,6 +33,8 @@ from channels.message import (
     Status,
     Withdrawn,
 )
+from channels.meta.graph import proof
+from channels.meta.instagram import FIELDS, REFRESH, SCOPES, Instagram, InstagramConfig, lasting, size
 from channels.registry import CAPABILITIES
 from inbox.plan import plan
 from tests.channels import harness

@@ -17,10 +17,8 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels import meta_past
 from channels.channel import Pulled, Request
 from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unverified, WindowClosed
-from channels.graph import proof
 from channels.message import (
     Address,
     Attachment,
@@ -39,9 +37,11 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from channels.messenger import FIELDS, SCOPES, Messenger, MessengerConfig
-from channels.meta_calls import AGENT_WINDOW, HUMAN, REPLY_WINDOW, RESPONSE, occasion, plain_filename
-from channels.meta_parse import Account, read
+from channels.meta import past as meta_past
+from channels.meta.calls import AGENT_WINDOW, HUMAN, REPLY_WINDOW, RESPONSE, occasion, plain_filename
+from channels.meta.graph import proof
+from channels.meta.messenger import FIELDS, SCOPES, Messenger, MessengerConfig
+from channels.meta.parse import Account, read
 from channels.registry import make
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject

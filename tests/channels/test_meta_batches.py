@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from channels.graph import broken
 from channels.message import Event, Received, Unreadable
-from channels.meta_parse import Account
-from channels.meta_parse import read as read_meta
-from channels.whatsapp_parse import read as read_whatsapp
+from channels.meta.graph import broken
+from channels.meta.parse import Account
+from channels.meta.parse import read as read_meta
+from channels.whatsapp.parse import read as read_whatsapp
 from tests.channels.harness import AT
 
 PAGE = Account(channel="page", kind="messenger", object="page", id="108")

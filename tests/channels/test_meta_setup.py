@@ -10,11 +10,11 @@ from aiohttp import web
 
 from channels.channel import Finding
 from channels.errors import Misconfigured
-from channels.graph_setup import SECRET_REFUSED
-from channels.instagram import Instagram, InstagramConfig
-from channels.messenger import FIELDS, Messenger, MessengerConfig
-from channels.meta_setup import TRIES
-from channels.whatsapp import WhatsApp, WhatsAppConfig
+from channels.meta.graph_setup import SECRET_REFUSED
+from channels.meta.instagram import Instagram, InstagramConfig
+from channels.meta.messenger import FIELDS, Messenger, MessengerConfig
+from channels.meta.setup import TRIES
+from channels.whatsapp.adapter import WhatsApp, WhatsAppConfig
 from sandbox.meta import World, application
 from tests.channels import harness
 from tests.channels.harness import Answer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.oauth1 import Keys, encoded, header
+from channels.x.oauth1 import Keys, encoded, header
 
 # docs.x.com/fundamentals/authentication/oauth-1-0a/creating-a-signature; its keys were never good for anything else
 KEYS = Keys(

@@ -44,9 +44,9 @@ from channels.message import (
     Withdrawn,
 )
 from channels.registry import make
-from channels.telegram import MAX_DOWNLOAD, UPDATES, Telegram, TelegramConfig
-from channels.telegram_parse import spans, units
-from channels.telegram_wire import Entity
+from channels.telegram.adapter import MAX_DOWNLOAD, UPDATES, Telegram, TelegramConfig
+from channels.telegram.parse import spans, units
+from channels.telegram.wire import Entity
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
 
@@ -828,7 +828,7 @@ async def test_leaves(row: Leaves) -> None:
 
 
 def test_a_picture_above_10_mb_goes_as_a_document() -> None:
-    from channels.telegram_api import sender
+    from channels.telegram.api import sender
 
     assert sender(replace(JPEG, data=bytes(10 << 20)))[1] == "photo"
     assert sender(replace(JPEG, data=bytes((10 << 20) + 1)))[1] == "document"
@@ -836,7 +836,7 @@ def test_a_picture_above_10_mb_goes_as_a_document() -> None:
 
 @given(status=st.integers(200, 599), body=st.binary(max_size=60) | st.just(b'{"parameters":{"retry_after":1e300}}'))
 def test_any_answer_is_an_error_with_a_name(status: int, body: bytes) -> None:
-    from channels.telegram_api import outcome
+    from channels.telegram.api import outcome
 
     assert isinstance(outcome(status, body), SendFailed)
     assert not isinstance(outcome(status, body, repeatable=True), InDoubt)

@@ -36,11 +36,11 @@ from channels.message import (
     Unreadable,
 )
 from channels.registry import CAPABILITIES, make
-from channels.twilio import Sms, TwilioConfig, WhatsAppByTwilio
-from channels.twilio_client import below
-from channels.twilio_codes import CODES, refusal, told
-from channels.twilio_parse import unwrapped
-from channels.twilio_sending import sending
+from channels.twilio.adapter import Sms, TwilioConfig, WhatsAppByTwilio
+from channels.twilio.client import below
+from channels.twilio.codes import CODES, refusal, told
+from channels.twilio.parse import unwrapped
+from channels.twilio.sending import sending
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
 

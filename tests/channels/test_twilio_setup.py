@@ -10,7 +10,7 @@ import pytest
 
 from channels.channel import Finding
 from channels.errors import Misconfigured
-from channels.twilio_setup import AGAIN
+from channels.twilio.setup import AGAIN
 from tests.channels import harness
 from tests.channels.harness import Answer, Call, Leaves
 from tests.channels.test_twilio import API, HOOK, SMS, made, no

@@ -14,8 +14,8 @@ from twilio.request_validator import RequestValidator
 
 from channels.channel import Request
 from channels.errors import Unverified
-from channels.twilio import Sms, TwilioConfig
-from channels.twilio_signature import authentic, signature, spellings
+from channels.twilio.adapter import Sms, TwilioConfig
+from channels.twilio.signature import authentic, signature, spellings
 from tests.channels.test_twilio import ACCOUNT, HOOK, SMS, TOKEN, fields_of, made, signed
 
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels import webchat
 from channels.channel import Request
 from channels.errors import Malformed
 from channels.message import Address, Outgoing, Proof, Withdrawn
-from channels.visitors import Visitor
-from channels.webchat import Webchat, WebchatConfig
+from channels.webchat import adapter as webchat
+from channels.webchat.adapter import Webchat, WebchatConfig
+from channels.webchat.visitors import Visitor
 from tests.channels.harness import JUNK, Subject, changed, places, storable
 
 AT = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)

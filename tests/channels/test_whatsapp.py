@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from channels.channel import Request
 from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unverified, WindowClosed
-from channels.graph import proof
 from channels.message import (
     Address,
     AddressChanged,
@@ -39,9 +38,10 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
+from channels.meta.graph import proof
 from channels.registry import make
-from channels.whatsapp import CAPABILITIES, MAX_FILE, WhatsApp, receiver, shown_as
-from channels.whatsapp_parse import read
+from channels.whatsapp.adapter import CAPABILITIES, MAX_FILE, WhatsApp, receiver, shown_as
+from channels.whatsapp.parse import read
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
 

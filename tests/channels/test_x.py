@@ -32,10 +32,10 @@ from channels.message import (
     Unreadable,
 )
 from channels.registry import make
-from channels.x import FIELDS, PAGE, PAGES, X, XConfig, signature
-from channels.x_calls import FORBIDDEN, NO_CREDITS, TOKEN_REFUSED, refusal
-from channels.x_parse import EPOCH, snowflake, snowflake_at
-from channels.x_setup import EVENTS
+from channels.x.adapter import FIELDS, PAGE, PAGES, X, XConfig, signature
+from channels.x.calls import FORBIDDEN, NO_CREDITS, TOKEN_REFUSED, refusal
+from channels.x.parse import EPOCH, snowflake, snowflake_at
+from channels.x.setup import EVENTS
 from tests.channels import harness
 from tests.channels.harness import AT, Answer, Arrives, Call, Leaves, Subject
 
@@ -992,7 +992,7 @@ async def test_every_call_in_the_account_s_name_is_signed_for_it() -> None:
     from aiohttp import web
     from aiohttp.test_utils import TestServer
 
-    from channels.oauth1 import Keys, header
+    from channels.x.oauth1 import Keys, header
 
     seen: list[tuple[str, str]] = []
 

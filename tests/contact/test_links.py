@@ -9,9 +9,9 @@ from typing import Any
 from app.contact_links import AGAIN, FRESH, Links
 from app.contact_view import Way
 from channels.channel import Linked
-from channels.email import CAPABILITIES, Email, EmailConfig
 from channels.errors import Retry
-from channels.telegram import Telegram, TelegramConfig
+from channels.mail.adapter import CAPABILITIES, Email, EmailConfig
+from channels.telegram.adapter import Telegram, TelegramConfig
 
 AT = datetime(2027, 2, 9, 8, 0, tzinfo=UTC)
 

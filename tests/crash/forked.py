@@ -15,7 +15,14 @@ from collections.abc import Mapping
 from multiprocessing import get_context
 from pathlib import Path
 
-_LOADED = ("app.cli", "app.serve", "channels.telegram", "channels.telegram_api", "channels.email", __name__)
+_LOADED = (
+    "app.cli",
+    "app.serve",
+    "channels.telegram.adapter",
+    "channels.telegram.api",
+    "channels.mail.adapter",
+    __name__,
+)
 _context = get_context("forkserver")
 _context.set_forkserver_preload(list(_LOADED))
 

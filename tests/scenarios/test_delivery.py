@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from app.serve import configure_logs
-from channels.telegram import Telegram
+from channels.telegram.adapter import Telegram
 from sandbox.telegram.kinds import picture
 from tests.scenarios.test_arrivals import only, quiet, rows, seen, shows
 from tests.world import AYSE, MEHMET, SUPPORT, TOKEN, World, eventually

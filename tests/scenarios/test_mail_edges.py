@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from channels.email import Email, EmailConfig
+from channels.mail.adapter import Email, EmailConfig
 from channels.mail.tokens import message_id
 from channels.message import Address, Letter, Received
 from sandbox.trouble import Action

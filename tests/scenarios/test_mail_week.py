@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from channels.channel import Channel
-from channels.email import Email, EmailConfig
+from channels.mail.adapter import Email, EmailConfig
 from channels.message import Status
 from inbox import due
 from inbox.changes import Conversation, Decision, Put

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 
-from channels.x import X
+from channels.x.adapter import X
 from sandbox.telegram.kinds import picture
 from tests.providers import X_USER
 from tests.scenarios.desk import Json, answer, lines, marked, query, thread_shows

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels import visitors
-from channels.visitors import Expired, Unknown, Visitor
+from channels.webchat import visitors
+from channels.webchat.visitors import Expired, Unknown, Visitor
 from tests.webchat.browser import IDENTITY_SECRET, identity
 
 NOW = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)

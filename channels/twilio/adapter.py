@@ -17,14 +17,14 @@ from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import InDoubt, Retry, Unverified
 from channels.message import Address, Attachment, Event, Letter, OptedIn, OptedOut, Outgoing, Received, Unreadable
 from channels.segments import MOST, units, weight
-from channels.twilio_parse import Reading, digits, read, received
-from channels.twilio_sending import identity, sending
-from channels.twilio_setup import Setup, findings
-from channels.twilio_signature import authentic
+from channels.twilio.parse import Reading, digits, read, received
+from channels.twilio.sending import identity, sending
+from channels.twilio.setup import Setup, findings
+from channels.twilio.signature import authentic
 from channels.values import E164
 
 if TYPE_CHECKING:
-    from channels.twilio_client import Client, Listed
+    from channels.twilio.client import Client, Listed
 
 # --- facts
 
@@ -240,7 +240,7 @@ class WhatsAppByTwilio(Sms):
 
 def connect(config: TwilioConfig) -> Client:
     """Load Twilio's SDK."""
-    from channels.twilio_client import Client
+    from channels.twilio.client import Client
 
     return Client(config.account_sid, config.auth_token, config.api_url, seconds=config.send_seconds)
 

@@ -16,16 +16,16 @@ from urllib.parse import quote
 
 import aiohttp
 
-from channels import graph as meta
-from channels import whatsapp_setup as setup
 from channels.channel import Capabilities, Finding, Rate, Request
 from channels.errors import InDoubt, Refused
-from channels.graph import Graph
 from channels.line import gone
 from channels.message import Attachment, Choice, Event, Letter, Outgoing
+from channels.meta import graph as meta
+from channels.meta.graph import Graph
 from channels.phones import dialled
 from channels.values import E164, media_type, name
-from channels.whatsapp_parse import BSUID, read
+from channels.whatsapp import setup
+from channels.whatsapp.parse import BSUID, read
 
 # --- facts
 

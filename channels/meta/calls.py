@@ -16,10 +16,10 @@ from urllib.parse import quote
 import msgspec
 
 from channels.errors import InDoubt, Misconfigured, Refused, WindowClosed
-from channels.graph import Graph
 from channels.line import gone
 from channels.message import Address, Attachment, Author, Outgoing
-from channels.meta_parse import Account
+from channels.meta.graph import Graph
+from channels.meta.parse import Account
 from channels.wire import Number, Wire
 
 REPLY_WINDOW = timedelta(hours=24)  # /policy#standard-messaging-window, the same for Instagram

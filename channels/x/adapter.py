@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from channels import x_setup
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import InDoubt, Refused, SendFailed, Unverified
 from channels.message import Address, Attachment, Event, Letter, Outgoing, Profile, SentElsewhere, Unreadable
-from channels.oauth1 import Keys
-from channels.x_calls import CATEGORIES, Calls, Wiring, digits, part, rows, text
-from channels.x_parse import listed, read, shown, snowflake
+from channels.x import setup
+from channels.x.calls import CATEGORIES, Calls, Wiring, digits, part, rows, text
+from channels.x.oauth1 import Keys
+from channels.x.parse import listed, read, shown, snowflake
 
 # --- facts
 
@@ -198,10 +198,10 @@ class X:
         return f"https://x.com/messages/compose?recipient_id={self.config.user_id}"
 
     async def register(self, url: str) -> None:
-        await x_setup.register(self._calls, self.config.user_id, url)
+        await setup.register(self._calls, self.config.user_id, url)
 
     async def check(self, url: str) -> Sequence[Finding]:
-        return await x_setup.findings(self._calls, self.name, self.config.user_id, url)
+        return await setup.findings(self._calls, self.name, self.config.user_id, url)
 
     async def close(self) -> None:
         await self._calls.close()

@@ -18,7 +18,7 @@ from channels.channel import Capabilities, Finding
 from channels.errors import Malformed
 from channels.message import Attachment, Edited, Outgoing, Received, Withdrawn
 from channels.values import media_type, shown_filename
-from channels.visitors import SHORTEST_SECRET, Visitor
+from channels.webchat.visitors import SHORTEST_SECRET, Visitor
 from channels.wire import clean
 
 # --- facts, all of them bounds of our own

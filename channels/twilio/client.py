@@ -24,8 +24,8 @@ from twilio.rest.messaging.v2.channels_sender import ChannelsSenderInstance, Cha
 
 from channels.errors import InDoubt, Refused, Retry
 from channels.line import Line, gone
-from channels.twilio_codes import refusal
-from channels.twilio_parse import MAX_FILES, SID
+from channels.twilio.codes import refusal
+from channels.twilio.parse import MAX_FILES, SID
 
 PAGE = 100  # messages of a page: about a kilobyte each, far below what the line reads
 MAX_LISTED = 20_000  # two days of a busy shop

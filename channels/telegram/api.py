@@ -63,7 +63,7 @@ from channels.errors import (
     WindowClosed,
 )
 from channels.message import Attachment, Choice, Outgoing, Span, SpanKind
-from channels.telegram_parse import offsets
+from channels.telegram.parse import offsets
 from channels.values import name
 
 # --- facts

@@ -18,13 +18,13 @@ from typing import Any
 
 import aiohttp
 
-from channels import oauth1
 from channels.errors import InDoubt, Malformed, Misconfigured, Refused, Retry, SendFailed, Unreachable
 from channels.line import LONGEST, Answered, Line, outcome
 from channels.message import Attachment
-from channels.oauth1 import Keys
 from channels.values import name
 from channels.wire import mended
+from channels.x import oauth1
+from channels.x.oauth1 import Keys
 
 # --- facts
 

@@ -13,7 +13,7 @@ from typing import Any
 from channels.channel import Finding
 from channels.errors import Misconfigured, SendFailed
 from channels.values import name
-from channels.x_calls import Calls, digits, part, rows, text
+from channels.x.calls import Calls, digits, part, rows, text
 
 EVENTS = ("dm.received", "dm.sent", "dm.read", "chat.received")  # typing costs nothing and says nothing
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 
-from channels import graph, meta_calls, meta_past, meta_setup
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import Refused
-from channels.graph import Graph
 from channels.message import Address, Attachment, Event, Letter, Outgoing, Profile
-from channels.meta_parse import Account, read
+from channels.meta import calls, graph, past, setup
+from channels.meta.graph import Graph
+from channels.meta.parse import Account, read
 from channels.values import name as shown
 
 # --- facts
@@ -54,11 +54,11 @@ SHOWN = {
 
 CAPABILITIES = Capabilities(
     max_text=2000,  # /send-messages
-    max_choices=meta_calls.MAX_CHOICES,
-    max_choice=meta_calls.MAX_CHOICE,
-    media={"*/*": meta_calls.MAX_FILE},
-    reply_window=meta_calls.REPLY_WINDOW,
-    agent_window=meta_calls.AGENT_WINDOW,
+    max_choices=calls.MAX_CHOICES,
+    max_choice=calls.MAX_CHOICE,
+    media={"*/*": calls.MAX_FILE},
+    reply_window=calls.REPLY_WINDOW,
+    agent_window=calls.AGENT_WINDOW,
     receipts=frozenset({"delivered", "read"}),
     rate=Rate(count=300),  # /overview/rate-limiting
     echoes=True,
@@ -93,20 +93,20 @@ class Messenger:
         name: str,
         config: MessengerConfig,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        pause: float = meta_past.PAUSE,
+        pause: float = past.PAUSE,
     ) -> None:
         self.name = name
         self.config = config
         self._now = now
         self._account = Account(channel=name, kind=self.kind, object="page", id=config.page_id)
-        self._listing = meta_past.Listing(
+        self._listing = past.Listing(
             account=self._account,
             node=config.page_id,
             platform="messenger",
-            fields=f"{meta_past.FIELDS},sticker",
+            fields=f"{past.FIELDS},sticker",
             pause=pause,
         )
-        self._setup = meta_setup.Setup(
+        self._setup = setup.Setup(
             channel=name,
             node=config.page_id,
             object="page",
@@ -134,42 +134,42 @@ class Messenger:
         return read(self._account, request.body, at, self.config.siblings)
 
     async def send(self, message: Outgoing) -> str:
-        told = meta_calls.body(message, self._account, marked=True)
+        told = calls.body(message, self._account, marked=True)
         if message.attachment is None:
-            return await meta_calls.send(self._graph, self.config.page_id, json=told, late="tag" in told)
+            return await calls.send(self._graph, self.config.page_id, json=told, late="tag" in told)
         data = message.attachment.data
         if not data:
             raise Refused("The file is empty.")
         form = upload(told, message.attachment, data)
-        return await meta_calls.send(self._graph, self.config.page_id, data=form, size=len(data), late="tag" in told)
+        return await calls.send(self._graph, self.config.page_id, data=form, size=len(data), late="tag" in told)
 
     async def typing(self, message: Outgoing) -> None:
-        person = meta_calls.recipient(message.to, self._account)
-        await meta_calls.typing(self._graph, self.config.page_id, person)
+        person = calls.recipient(message.to, self._account)
+        await calls.typing(self._graph, self.config.page_id, person)
 
     def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        return meta_calls.fetch(self._graph, attachment)
+        return calls.fetch(self._graph, attachment)
 
     async def missed(self, after: str) -> Pulled:
-        return await meta_past.missed(self._graph, self._listing, after, self._now())
+        return await past.missed(self._graph, self._listing, after, self._now())
 
     async def profile(self, address: Address) -> Profile:
-        person = meta_calls.recipient(address, self._account)
-        told = await meta_calls.told_of(self._graph, person, "first_name,last_name")
+        person = calls.recipient(address, self._account)
+        told = await calls.told_of(self._graph, person, "first_name,last_name")
         return Profile(name=shown(f"{told.get('first_name') or ''} {told.get('last_name') or ''}"))
 
     async def link(self) -> str:
         return f"https://m.me/{self.config.page_id}"
 
     async def register(self, url: str) -> None:
-        await meta_setup.register(self._graph, self._setup, url)
+        await setup.register(self._graph, self._setup, url)
 
     async def check(self, url: str) -> Sequence[Finding]:
         async def the_page() -> Sequence[Finding]:
             page = await self._graph.call("GET", self.config.page_id, query={"fields": "name"}, repeatable=True)
             return (Finding(ok=True, what=f"The page {shown(str(page.get('name') or ''))} answers."),)
 
-        return await meta_setup.check(self._graph, self._setup, url, self._now(), the_page)
+        return await setup.check(self._graph, self._setup, url, self._now(), the_page)
 
     async def close(self) -> None:
         await self._graph.close()
@@ -187,5 +187,5 @@ def upload(told: dict[str, object], file: Attachment, data: bytes) -> aiohttp.Fo
     form = aiohttp.FormData()
     for key, value in {**told, "message": {**words, "attachment": attachment}}.items():
         form.add_field(key, value if isinstance(value, str) else json.dumps(value))
-    form.add_field("filedata", data, filename=meta_calls.plain_filename(file.filename), content_type=file.media_type)
+    form.add_field("filedata", data, filename=calls.plain_filename(file.filename), content_type=file.media_type)
     return form

@@ -17,11 +17,11 @@ import msgspec
 
 from channels.channel import Pulled
 from channels.errors import Malformed
-from channels.graph import Graph, told_at
 from channels.message import Attachment, Event, Proof, Received, SentElsewhere
-from channels.meta_calls import FILES_OF, link_in, rows
-from channels.meta_parse import Account, file_at, web
-from channels.meta_wire import Id
+from channels.meta.calls import FILES_OF, link_in, rows
+from channels.meta.graph import Graph, told_at
+from channels.meta.parse import Account, file_at, web
+from channels.meta.wire import Id
 from channels.values import media_type, name, shown_filename
 from channels.wire import Number, Wire, decoded, mended
 

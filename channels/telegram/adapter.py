@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import FILE_TOO_BIG, Malformed, Misconfigured, Refused, Retry, SendFailed, Unverified
 from channels.message import Attachment, Event, Letter, Outgoing, Received, Unreadable
-from channels.telegram_parse import external_id, read, units
+from channels.telegram.parse import external_id, read, units
 
 if TYPE_CHECKING:
     from aiogram.types import WebhookInfo
 
-    from channels.telegram_api import Client
+    from channels.telegram.api import Client
 
 # --- facts
 
@@ -197,7 +197,7 @@ class Telegram:
 
 def connect(config: TelegramConfig) -> Client:
     """Load aiogram, which takes seconds the first time."""
-    from channels.telegram_api import Client
+    from channels.telegram.api import Client
 
     return Client(config.token, config.api_url, seconds=config.send_seconds)
 

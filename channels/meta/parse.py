@@ -18,7 +18,6 @@ from uuid import UUID
 
 import msgspec
 
-from channels.graph import Envelope, alone, apart, broken, nobodys, told_at, walked
 from channels.message import (
     Address,
     Attachment,
@@ -34,7 +33,8 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from channels.meta_wire import (
+from channels.meta.graph import Envelope, alone, apart, broken, nobodys, told_at, walked
+from channels.meta.wire import (
     Delivery,
     Edit,
     Item,

@@ -17,9 +17,9 @@ import msgspec
 
 from channels.channel import Finding
 from channels.errors import SendFailed
-from channels.graph import Graph, shaped
-from channels.graph_setup import Field, Token, delivered, inspected, judged, looked, subscribe, subscription
-from channels.meta_calls import rows
+from channels.meta.calls import rows
+from channels.meta.graph import Graph, shaped
+from channels.meta.graph_setup import Field, Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.wire import Wire, decoded
 
 TRIES = 3  # another process may write at the same moment; what is still missing then is said by `santral check`

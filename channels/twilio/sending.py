@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from channels.errors import Refused
 from channels.message import Attachment, Outgoing
-from channels.twilio_parse import BSUID, WHATSAPP
+from channels.twilio.parse import BSUID, WHATSAPP
 from channels.values import E164, media_type
 
 if TYPE_CHECKING:
-    from channels.twilio import TwilioConfig
+    from channels.twilio.adapter import TwilioConfig
 
 VALIDITY = timedelta(hours=4)  # after which Twilio lets go of what it could not hand on: nobody wants it at night
 

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import msgspec
 
-from channels.graph import Change, Envelope, Fault, alone, apart, broken, nobodys, settled, those, told_at, walked
 from channels.message import (
     Address,
     AddressChanged,
@@ -34,10 +33,11 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
+from channels.meta.graph import Change, Envelope, Fault, alone, apart, broken, nobodys, settled, those, told_at, walked
 from channels.opting import Wish, wish
 from channels.phones import dialled
 from channels.values import E164, media_type, name, on_map, shown_filename
-from channels.whatsapp_wire import (
+from channels.whatsapp.wire import (
     Card,
     Contact,
     Content,
@@ -53,7 +53,7 @@ from channels.whatsapp_wire import (
     Referral,
     Value,
 )
-from channels.whatsapp_wire import Status as StatusWire
+from channels.whatsapp.wire import Status as StatusWire
 from channels.wire import clean, decoded
 
 # --- facts

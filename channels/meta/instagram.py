@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from channels import graph, meta_calls, meta_past, meta_setup
 from channels.channel import Capabilities, Finding, Pulled, Rate, Request
 from channels.errors import Refused
-from channels.graph import Graph
 from channels.message import Address, Attachment, Event, Letter, Outgoing, Profile
-from channels.meta_parse import Account, read
+from channels.meta import calls, graph, past, setup
+from channels.meta.graph import Graph
+from channels.meta.parse import Account, read
 from channels.values import name as shown
 
 # --- facts
@@ -54,11 +54,11 @@ CAPABILITIES = Capabilities(
     max_text=1000,  # /instagram-platform/instagram-api-with-instagram-login/messaging-api
     measure=size,
     unit="bytes",
-    max_choices=meta_calls.MAX_CHOICES,
-    max_choice=meta_calls.MAX_CHOICE,
+    max_choices=calls.MAX_CHOICES,
+    max_choice=calls.MAX_CHOICE,
     media={**IMAGES, **SOUNDS, **FILMS, "application/pdf": 25 << 20},
-    reply_window=meta_calls.REPLY_WINDOW,
-    agent_window=meta_calls.AGENT_WINDOW,
+    reply_window=calls.REPLY_WINDOW,
+    agent_window=calls.AGENT_WINDOW,
     receipts=frozenset({"read"}),
     rate=Rate(count=300),  # /business-messaging/messenger-platform/overview/rate-limiting
     links=True,
@@ -106,20 +106,20 @@ class Instagram:
         name: str,
         config: InstagramConfig,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        pause: float = meta_past.PAUSE,
+        pause: float = past.PAUSE,
     ) -> None:
         self.name = name
         self.config = config
         self._now = now
         self._account = Account(channel=name, kind=self.kind, object="instagram", id=config.ig_id)
-        self._listing = meta_past.Listing(
+        self._listing = past.Listing(
             account=self._account,
             node=config.node,
             platform="instagram",
-            fields=f"{meta_past.FIELDS},shares,story",
+            fields=f"{past.FIELDS},shares,story",
             pause=pause,
         )
-        self._setup = meta_setup.Setup(
+        self._setup = setup.Setup(
             channel=name,
             node=config.node,
             object="instagram",
@@ -153,25 +153,25 @@ class Instagram:
         return read(self._account, request.body, at, self.config.siblings)
 
     async def send(self, message: Outgoing) -> str:
-        told = meta_calls.body(message, self._account, marked=False)
+        told = calls.body(message, self._account, marked=False)
         if message.attachment is not None:
             told["message"].pop("text", None)
             told["message"]["attachment"] = linked(message.attachment)
-        return await meta_calls.send(self._graph, self.config.node, json=told, late="tag" in told)
+        return await calls.send(self._graph, self.config.node, json=told, late="tag" in told)
 
     async def typing(self, message: Outgoing) -> None:
-        person = meta_calls.recipient(message.to, self._account)
-        await meta_calls.typing(self._graph, self.config.node, person)
+        person = calls.recipient(message.to, self._account)
+        await calls.typing(self._graph, self.config.node, person)
 
     def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        return meta_calls.fetch(self._graph, attachment)
+        return calls.fetch(self._graph, attachment)
 
     async def missed(self, after: str) -> Pulled:
-        return await meta_past.missed(self._graph, self._listing, after, self._now())
+        return await past.missed(self._graph, self._listing, after, self._now())
 
     async def profile(self, address: Address) -> Profile:
-        person = meta_calls.recipient(address, self._account)
-        told = await meta_calls.told_of(self._graph, person, "name,username")
+        person = calls.recipient(address, self._account)
+        told = await calls.told_of(self._graph, person, "name,username")
         return Profile(name=shown(str(told.get("name") or told.get("username") or "")))
 
     async def link(self) -> str:
@@ -180,7 +180,7 @@ class Instagram:
 
     async def register(self, url: str) -> None:
         """Subscribe the account. Where an app of an account by itself delivers to is set by hand."""
-        await meta_setup.register(self._graph, self._setup, url)
+        await setup.register(self._graph, self._setup, url)
 
     async def check(self, url: str) -> Sequence[Finding]:
         async def the_account() -> Sequence[Finding]:
@@ -192,7 +192,7 @@ class Instagram:
             there = (Finding(ok=True, what=f"Where Instagram delivers cannot be asked for; it should be {url}."),)
             return (*lasting(self.config, self._now()), *(there if url else ()))
 
-        return await meta_setup.check(self._graph, self._setup, url, self._now(), the_account, what_nobody_tells)
+        return await setup.check(self._graph, self._setup, url, self._now(), the_account, what_nobody_tells)
 
     async def close(self) -> None:
         await self._graph.close()

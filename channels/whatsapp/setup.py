@@ -12,10 +12,10 @@ from typing import Protocol
 
 from channels.channel import Finding
 from channels.errors import Misconfigured, Refused, SendFailed
-from channels.graph import Graph, T, shaped
-from channels.graph_setup import UNKNOWN, Token, delivered, inspected, judged, looked, subscribe, subscription
+from channels.meta.graph import Graph, T, shaped
+from channels.meta.graph_setup import UNKNOWN, Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.values import name
-from channels.whatsapp_parse import OBJECT
+from channels.whatsapp.parse import OBJECT
 from channels.wire import Wire
 
 FIELDS = frozenset({"messages", "smb_message_echoes"})

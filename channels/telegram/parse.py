@@ -33,7 +33,7 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from channels.telegram_wire import (
+from channels.telegram.wire import (
     FRAME,
     NOT_OURS,
     SERVICE,

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from channels.channel import Request
-from channels.twilio_parse import fields
+from channels.twilio.parse import fields
 
 if TYPE_CHECKING:
-    from channels.twilio import TwilioConfig
+    from channels.twilio.adapter import TwilioConfig
 
 SIGNATURE = "x-twilio-signature"
 SIGNED_WITH = "x-twilio-webhooks-signature-settings"  # only of requests signed with a shared key

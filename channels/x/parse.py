@@ -29,7 +29,7 @@ from channels.message import (
 )
 from channels.values import moment, name, on_map
 from channels.wire import mended
-from channels.x_calls import digits, part, rows, text
+from channels.x.calls import digits, part, rows, text
 
 # --- facts
 

@@ -13,7 +13,7 @@ import msgspec
 
 from channels.channel import Finding
 from channels.errors import Misconfigured, SendFailed
-from channels.graph import TOKEN_REFUSED, Graph, shaped, those
+from channels.meta.graph import TOKEN_REFUSED, Graph, shaped, those
 from channels.values import moment
 from channels.wire import Number, Wire
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from channels.channel import Finding
 from channels.errors import Misconfigured, SendFailed
-from channels.twilio_parse import digits
+from channels.twilio.parse import digits
 from channels.values import name
 
 if TYPE_CHECKING:
-    from channels.twilio_client import Client
+    from channels.twilio.client import Client
 
 # Twilio itself repeats nothing but a connection that failed: /docs/usage/webhooks/webhooks-connection-overrides.
 AGAIN = "#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"

@@ -32,7 +32,7 @@ from channels.message import (
 )
 from channels.opting import Wish, wish
 from channels.phones import dialled
-from channels.twilio_codes import told
+from channels.twilio.codes import told
 from channels.values import E164, media_type, name, on_map
 from channels.wire import clean
 

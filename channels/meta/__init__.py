@@ -1,0 +1,1 @@
+"""Messenger and Instagram, and `graph`, by which WhatsApp calls Meta as well."""

@@ -1,0 +1,1 @@
+"""Telegram: bots, and owners' accounts that a bot is connected to."""

@@ -1,0 +1,1 @@
+"""Direct messages on X. Experimental."""
