@@ -6,8 +6,12 @@ import os
 import shutil
 
 import pytest
+from playwright.async_api import expect
 
+PATIENCE = 20_000  # milliseconds a page may take on a busy machine; nothing waits this long when all is well
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+expect.set_options(timeout=PATIENCE)
 
 
 def chromium() -> str:

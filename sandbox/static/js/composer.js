@@ -2,7 +2,7 @@
 
 import { h, svg, fileBody } from "./dom.js";
 import { icons } from "./drawings.js";
-import { redraw } from "./app.js";
+import { redraw, say } from "./app.js";
 
 const pictures = { "broken.png": "A broken money box", "parcel.png": "The parcel", "receipt.png": "The receipt" };
 
@@ -26,16 +26,22 @@ export function begin(state, what) {
   box.focus();
 }
 
-async function attach(state, files) {
+// What is being attached: whoever sends before it is read sends it all the same.
+let attaching = Promise.resolve();
+
+function attach(state, files) {
   state.attach = false;
-  for (const file of files) state.files.push(await fileBody(file));
-  redraw();
-  document.getElementById("phone-text")?.focus();
+  const chosen = state.files;
+  attaching = attaching.then(async () => {
+    for (const file of files) chosen.push(await fileBody(await file));
+    redraw();
+    document.getElementById("phone-text")?.focus();
+  }).catch((error) => say(`The file could not be read: ${error.message}`));
 }
 
-async function attachPicture(state, name) {
+async function picture(name) {
   const answer = await fetch(`/static/pictures/${name}`);
-  await attach(state, [new File([await answer.blob()], name, { type: "image/png" })]);
+  return new File([await answer.blob()], name, { type: "image/png" });
 }
 
 // `deliver` gets what was written and answers whether it went out; else it stands there again.
@@ -43,11 +49,12 @@ async function send(state, deliver) {
   const box = document.getElementById("phone-text");
   const text = box.value.trim();
   const { reply, edit, files } = state;
-  if (!text && !files.length) return;
   box.value = "";
   grow(box);
   Object.assign(state, { reply: null, edit: null, files: [] });
   redraw();
+  await attaching;
+  if (!text && !files.length) return;
   if (await deliver({ text, files, reply, edit })) return;
   box.value = text;
   state.files = files;
@@ -63,7 +70,7 @@ export function composer(state, { person, shop, deliver, files = true, placehold
       h("button", { type: "button", "aria-label": "Cancel", on: { click: () => { if (state.edit) document.getElementById("phone-text").value = ""; state.edit = state.reply = null; redraw(); } } }, svg(icons.close))) : null,
     state.files.length ? h("div", { class: "tg-about", key: "files" }, svg(icons.picture), h("div", {}, h("strong", {}, `${state.files.length} attached`), h("span", {}, state.files.map((file) => file.name).join(", "))),
       h("button", { type: "button", "aria-label": "Remove the attachments", on: { click: () => { state.files = []; redraw(); } } }, svg(icons.close))) : null,
-    state.attach ? h("div", { class: "tg-attach", key: "attach" }, Object.keys(pictures).map((name) => h("button", { type: "button", title: pictures[name], on: { click: () => attachPicture(state, name) } }, h("img", { src: `/static/pictures/${name}`, alt: pictures[name] }))),
+    state.attach ? h("div", { class: "tg-attach", key: "attach" }, Object.keys(pictures).map((name) => h("button", { type: "button", title: pictures[name], on: { click: () => attach(state, [picture(name)]) } }, h("img", { src: `/static/pictures/${name}`, alt: pictures[name] }))),
       h("label", { class: "tg-upload" }, svg(icons.file), "File…", h("input", { type: "file", multiple: true, on: { change: (event) => attach(state, [...event.target.files]) } }))) : null,
     h("form", { class: "tg-composer", key: "composer", on: { submit: (event) => { event.preventDefault(); send(state, deliver); } } },
       files ? h("button", { type: "button", class: "tg-clip", key: "clip", "aria-label": "Attach a picture or file", "aria-expanded": state.attach ? "true" : "false", on: { click: () => { state.attach = !state.attach; redraw(); } } }, svg(icons.clip)) : null,

@@ -70,13 +70,18 @@ function update(node, vnode, space) {
 }
 
 export function patch(parent, vnodes, space) {
+  const wished = shown(vnodes);
+  const stays = new Set(wished.map((vnode) => vnode.props?.key));
   const keyed = new Map();
-  for (const node of parent.childNodes) {
+  // What goes, goes first: a node that is moved past it loses the keyboard of whoever writes in it.
+  for (const node of [...parent.childNodes]) {
     const key = node.vnode?.props?.key;
-    if (key !== undefined) keyed.set(key, node);
+    if (key === undefined) continue;
+    if (stays.has(key)) keyed.set(key, node);
+    else node.remove();
   }
   let place = parent.firstChild;
-  for (const vnode of shown(vnodes)) {
+  for (const vnode of wished) {
     const key = typeof vnode === "string" ? undefined : vnode.props.key;
     let node = key !== undefined ? keyed.get(key) : place;
     if (node && key === undefined && node.vnode?.props?.key !== undefined) node = null;
