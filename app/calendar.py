@@ -65,12 +65,12 @@ def findings(policy: Policy, now: datetime) -> Iterator[Finding]:
         else:
             state = "closed, and does not open within 60 days"
         special = "; ".join(f"{_date(day)} {why}" for day in calendar.days if (why := _why(day)))
-        what = f"Support hours of {names}: {hours.text}; {state}{f'; {special}' if special else ''}."
+        what = f"Support hours ({names}): {hours.text}; {state}{f'; {special}' if special else ''}."
         well = opens is not None or hours.open_at(now)
         yield Finding(ok=well, what=what, fix="" if well else _OPEN)
     for team in policy.teams.values():
         if team.hours is None:
-            name = f"Support hours of {team.name}" if team.name else "Support hours"
+            name = f"Support hours ({team.name})" if team.name else "Support hours"
             yield Finding(ok=True, what=f"{name}: none given, so customers are never told that you are closed.")
 
 

@@ -20,10 +20,11 @@ import orjson
 import structlog
 from aiohttp import WSMsgType, web
 
-from app import chat_page
+from app import chat_page, contact_view
 from app.chat_page import Look
 from app.chat_socket import HEARTBEAT, SAYS, SAYS_NEAR, Hub, Line, Session, file_purpose
 from app.chat_uploads import Uploads
+from app.contact_form import spoken
 from app.downloads import served
 from app.limits import Buckets, client_address
 from channels.errors import Malformed
@@ -139,9 +140,9 @@ class Chat:
 
     def _page(self, request: web.Request, *, framed: bool) -> web.Response:
         look = self._look(request)
-        accepted = [part.partition(";")[0] for part in request.headers.get("Accept-Language", "").split(",")]
-        wanted = [request.query["lang"]] if "lang" in request.query else [part.strip() for part in accepted]
-        code = chat_page.language(wanted, self._policy().languages[0])
+        otherwise = chat_page.language((), self._policy().languages[0])
+        accepted = request.headers.get("Accept-Language", "")
+        code = spoken(request.query.get("lang", ""), accepted, (otherwise, *chat_page.LANGUAGES))
         told = chat_page.page(look, code, framed=framed)
         headers = chat_page.headers(look, framed=framed)
         return _small(web.Response(text=told, content_type="text/html", headers=headers))
@@ -257,6 +258,8 @@ class Chat:
         found: dict[str, Any] = {"now": int(now.timestamp() * SECOND)}
         if team.hours is not None:
             found |= {"open": team.hours.open_at(now), "turns": turns(team.hours, now), "zone": team.hours.zone.key}
+            code = chat_page.language([language], policy.languages[0])
+            found["place"] = contact_view.place(team.hours, now, code)
         known = self._usual.get(channel)
         if known is None or known[0] + USUAL < now or known[0] > now:
             self._usual[channel] = known = (now, known[1] if known else None)  # whoever comes meanwhile need not ask

@@ -17,6 +17,8 @@ from typing import Any
 
 LANGUAGES = ("tr", "ru", "en", "de", "ar")
 RIGHT_TO_LEFT = frozenset({"ar"})
+GROUNDS = ("#ffffff", "#17191d")  # of the chat, light and dark; `chat.css` has them too
+STANDS_OUT = 3.0  # of what is no text: WCAG 2.2, 1.4.11
 ASSETS = {"chat.js": "text/javascript", "chat.css": "text/css", "icon.svg": "image/svg+xml"}
 
 
@@ -80,6 +82,7 @@ def page(look: Look, code: str, *, framed: bool) -> str:
         "title": look.title,
         "color": look.color,
         "ink": ink(look.color),
+        "edges": [edge(look.color, ground) for ground in GROUNDS],
         "framed": framed,
         "language": code,
         "origins": list(look.origins),
@@ -127,9 +130,34 @@ def data(value: Mapping[str, Any]) -> str:
 
 def ink(color: str) -> str:
     """Black or white, whichever is easier to read on a color (WCAG 2.2, contrast ratio)."""
-    red, green, blue = (_linear(int(color[at : at + 2], 16) / 255) for at in (1, 3, 5))
-    light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#ffffff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#000000"
+    return max("#ffffff", "#000000", key=lambda ink: contrast(ink, color))
+
+
+def edge(color: str, ground: str) -> str:
+    """The color where it stands out from a ground, else as much of the ground's ink in it as that takes."""
+    toward = ink(ground)
+    mixed = (_mixed(color, toward, part / 20) for part in range(21))
+    return next((one for one in mixed if contrast(one, ground) >= STANDS_OUT), toward)
+
+
+def contrast(one: str, other: str) -> float:
+    """From 1 to 21 (WCAG 2.2, contrast ratio)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _mixed(color: str, other: str, part: float) -> str:
+    pairs = zip(_parts(color), _parts(other), strict=True)
+    return "#" + "".join(f"{round(own + (far - own) * part):02x}" for own, far in pairs)
+
+
+def _luminance(color: str) -> float:
+    red, green, blue = (_linear(part / 255) for part in _parts(color))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _parts(color: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(color[1:]))
 
 
 def _linear(part: float) -> float:

@@ -19,7 +19,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from app.chat_uploads import upload_purpose
-from app.limits import Buckets
+from app.limits import Buckets, take_all
 from channels.errors import Malformed
 from channels.message import Address, Attachment, Event, Receipt, Received, Status
 from channels.webchat import adapter as webchat
@@ -253,10 +253,9 @@ class Session:
         except Malformed as error:
             await self._refuse(id, error)
             return
-        own = self._visitor.address(self._line.channel)
-        wait = self._line.by_visitor.take(str(own), self._line.now())
-        wait = wait or self._line.by_client.take(self._client, self._line.now())
-        if wait:
+        own = str(self._visitor.address(self._line.channel))
+        line = self._line
+        if wait := take_all(line.now(), (line.by_visitor, own, 1), (line.by_client, self._client, 1)):
             figures.REFUSED.labels("chat", "too_often").inc()
             await self._tell({"type": "later", "id": id, "after": wait.total_seconds()})
             return

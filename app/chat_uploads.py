@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from aiohttp import StreamReader, web
 
 from app.chat_files import HEAD, sniffed
-from app.limits import Buckets
+from app.limits import Buckets, take_all
 from channels.values import shown_filename
 from channels.webchat import adapter as webchat
 from channels.webchat import visitors
@@ -52,8 +52,9 @@ class Uploads:
         if length > webchat.MAX_FILE:
             raise too_large
         now = self._now()
-        wait = self._by_visitor.take(str(visitor.address(channel)), now) or self._by_client.take(client, now)
-        if wait := wait or self._bytes.take(client, now, length / MEGABYTE):
+        own = (self._by_visitor, str(visitor.address(channel)), 1.0)
+        near = (self._by_client, client, 1.0), (self._bytes, client, length / MEGABYTE)
+        if wait := take_all(now, own, *near):
             figures.REFUSED.labels("chat", "too_often").inc()
             return web.Response(status=429, headers={"Retry-After": str(int(wait.total_seconds()) + 1)})
         name = shown_filename(unquote(request.headers.get("X-Santral-Name", ""), errors="replace"))

@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from app import calendar
-from app.config import Config, without_secrets
-from app.config_sections import ChannelConfig, TeamConfig
-from app.config_values import CHANNEL_ID_FIX, MEMBER_ID_FIX, nearby
+from app.config import Config
+from app.config.kinds import ChannelConfig
+from app.config.sections import TeamConfig
+from app.config.values import CHANNEL_ID_FIX, MEMBER_ID_FIX, nearby
 from app.manifest import SCOPES
 from app.policy import policy_of
-from app.postgres import OLDEST, PostgresFailed, connect_or_start, find
-from app.problems import ConfigProblems
+from app.postgres import connect_or_start, find
+from app.postgres_errors import PostgresFailed
+from app.postgres_programs import OLDEST
+from app.problems import ConfigProblems, without_secrets
 from app.triage import finding as learned_model
 from channels import registry
 from channels.channel import Approves, Channel, Checks, Finding
@@ -43,6 +46,7 @@ SDKS = {
     "sms": "channels.twilio.client",
     "whatsapp-twilio": "channels.twilio.client",
 }
+AGAIN = "Try again in a minute. If it stays so, see whether this machine may call out: firewall, proxy, DNS."
 SLACK_AWAY = (
     "Check the network, a proxy if there is one, and slack.api_url; slack-status.com tells of Slack's troubles."
 )
@@ -297,7 +301,7 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
         fix = f"Check the network, and {reached_by(channel)} of channel {channel.name!r}, then try again."
         return (_wrong(f"{channel.name}: its provider does not answer.", fix),)
     except Retry as error:
-        return (_wrong(f"{channel.name}: {_ended(error)}", "Try again in a minute."),)
+        return (_wrong(f"{channel.name}: {_ended(error)}", AGAIN),)
     except (ChannelError, ValueError) as error:
         if isinstance(error, ValueError) and type(error) is not ValueError:
             raise  # of the library's own kinds; what channels say of their keys is written for people
@@ -398,7 +402,7 @@ async def _guarded(part: str, look: Awaitable[Sequence[Finding]]) -> Sequence[Fi
     try:
         return await look
     except Wait as error:
-        return (_wrong(f"{part}: {error}.", "Try again in a minute."),)
+        return (_wrong(f"{part}: {error}.", AGAIN),)
     except Refusal as error:
         fix = "If a scope is missing, mend that first; else look the word up in Slack's documentation."
         return (_wrong(f"{part}: {error}.", fix),)

@@ -5,47 +5,45 @@ Rule: nothing heavy is imported before a command needs it, and no failure shows 
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import json
-import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
+from app.mail_commands import mail
+from app.options import DEFAULT_FILE, AsJson, ConfigFile, everything, part
+from app.quarantine_commands import quarantine
 from app.rules import rules
+from app.terminal import (
+    FAILED,
+    MISUSED,
+    complain,
+    one_line,
+    print_json,
+    print_table,
+    say,
+    show_findings,
+    with_progress,
+)
 from app.triage import model, triage
 
 if TYPE_CHECKING:
-    from app.backup import Manifest, Progress
+    from app.backup_file import Manifest, Progress
     from app.config import Config, IntakeConfig, StoreConfig
-    from app.config_sections import Section
-    from channels.channel import Finding
 
-    Needed = TypeVar("Needed", bound=Section)
-    Result = TypeVar("Result")
-
-FAILED, MISUSED = 1, 2
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 OURS = ("app", "bot", "channels", "commerce", "desk", "inbox", "insights", "routing", "templates")
 ROLES = ("web", "work", "pull")
-DEFAULT_FILE = Path("santral.toml")
-
 
 app = typer.Typer(
     help="Slack as the support desk of a web shop: every channel, one conversation per customer, one Slack thread.",
@@ -55,22 +53,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 slack = typer.Typer(help="Set up the Slack app.", no_args_is_help=True)
-quarantine = typer.Typer(help="Look at requests that could not be read, and read them again.", no_args_is_help=True)
-mail = typer.Typer(help="See how mails are read, and those that nobody sees in Slack.", no_args_is_help=True)
 app.add_typer(slack, name="slack")
 app.add_typer(rules, name="rules")
 app.add_typer(model, name="model")
-app.command()(triage)
 app.add_typer(mail, name="mail")
 app.add_typer(quarantine, name="quarantine")
-
-ConfigFile = Annotated[
-    Path,
-    typer.Option("--config", "-c", envvar="SANTRAL_CONFIG", metavar="FILE", help="The configuration file."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-
-_secrets: set[str] = set()  # of the configuration in use: masked in whatever failure is shown
 
 
 # --- Running --------------------------------------------------------------------------------------------------------
@@ -100,7 +87,7 @@ def serve(
     for told in (signal.SIGTERM, signal.SIGINT):  # from the first moment on, long before there is a loop to hear them
         signal.signal(told, lambda *_: sys.exit(0))
     chosen = _roles(roles)
-    settings = _everything(config)
+    settings = everything(config)
     from app.policy import read
     from app.serve import run
 
@@ -110,12 +97,12 @@ def serve(
 @app.command()
 def check(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
     """Contact everything that is configured and tell what a real set-up still lacks."""
-    settings = _everything(config)
+    settings = everything(config)
     from app.check import run
 
     findings = list(run(settings))
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         show_findings(findings, config)
         _show_calendar(settings)
@@ -130,7 +117,7 @@ def channels(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None
     from app.config import IntakeConfig
     from channels.registry import CAPABILITIES
 
-    settings = _part(config, IntakeConfig)
+    settings = part(config, IntakeConfig)
     listed = [
         {
             "name": channel.name,
@@ -142,14 +129,17 @@ def channels(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None
     ]
     kinds = dict.fromkeys(entry["kind"] for entry in listed) or dict.fromkeys(sorted(CAPABILITIES))
     if as_json:
-        _print_json([{**entry, "carries": carries.plain(CAPABILITIES[entry["kind"]])} for entry in listed])
+        print_json([{**entry, "carries": carries.plain(CAPABILITIES[entry["kind"]])} for entry in listed])
         return
     if listed:
-        _print_table(("name", "kind", "receives", "url"), [tuple(entry.values()) for entry in listed])
-        _say("")
-    _print_table(carries.COLUMNS, [carries.row(kind, CAPABILITIES[kind]) for kind in kinds])
+        print_table(("name", "kind", "receives", "url"), [tuple(entry.values()) for entry in listed])
+        say("")
+    print_table(carries.COLUMNS, [carries.row(kind, CAPABILITIES[kind]) for kind in kinds])
     if not listed:
-        _say("No channels yet. Add [[channels]] to the configuration; docs/configuration.md shows each kind.")
+        say("No channels yet. Add [[channels]] to the configuration; docs/configuration.md shows each kind.")
+
+
+app.command()(triage)
 
 
 # --- The database ---------------------------------------------------------------------------------------------------
@@ -161,8 +151,8 @@ def migrate(config: ConfigFile = DEFAULT_FILE) -> None:
     from app.config import StoreConfig
     from app.migrate import run
 
-    run(_part(config, StoreConfig))
-    _say("The database is up to date.")
+    run(part(config, StoreConfig))
+    say("The database is up to date.")
 
 
 @app.command()
@@ -174,14 +164,14 @@ def backup(
     from app.backup import backup as write
     from app.config import StoreConfig
 
-    settings = _part(config, StoreConfig)
+    settings = part(config, StoreConfig)
 
     async def work(progress: Progress) -> Manifest:
         async with _database(settings) as (dsn, bin_dir):
             return await write(dsn, file, files=settings.files_dir, bin_dir=bin_dir, on_progress=progress)
 
-    manifest = _with_progress("Writing", work)
-    _say(f"Written to {file}: {manifest.tables.get('messages', 0):,} messages.")
+    manifest = with_progress("Writing", work)
+    say(f"Written to {file}: {manifest.tables.get('messages', 0):,} messages.")
 
 
 @app.command()
@@ -194,7 +184,7 @@ def restore(
     from app.backup import restore as put_back
     from app.config import StoreConfig
 
-    settings = _part(config, StoreConfig)
+    settings = part(config, StoreConfig)
 
     async def work(progress: Progress) -> Manifest:
         async with _database(settings) as (dsn, bin_dir):
@@ -202,8 +192,8 @@ def restore(
                 dsn, file, files=settings.files_dir, force=force, bin_dir=bin_dir, on_progress=progress
             )
 
-    manifest = _with_progress("Restoring", work)
-    _say(f"Restored from {file}, made {manifest.made_at:%Y-%m-%d %H:%M} UTC.")
+    manifest = with_progress("Restoring", work)
+    say(f"Restored from {file}, made {manifest.made_at:%Y-%m-%d %H:%M} UTC.")
 
 
 # --- Slack ----------------------------------------------------------------------------------------------------------
@@ -230,137 +220,12 @@ def slack_manifest(
     sys.stdout.write(manifest(calls, name))
 
 
-# --- Quarantine -----------------------------------------------------------------------------------------------------
-
-
-@quarantine.command("list")
-def quarantine_list(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
-    """Show the requests that came from a provider but could not be read or stored."""
-    from app.config import StoreConfig
-    from app.quarantine import waiting
-
-    entries = list(waiting(_part(config, StoreConfig)))
-    if as_json:
-        _print_json(entries)
-    elif entries:
-        rows = [
-            (str(entry.id), f"{entry.received_at:%Y-%m-%d %H:%M} UTC", entry.channel, entry.reason, entry.detail)
-            for entry in entries
-        ]
-        _print_table(("id", "received", "channel", "reason", "detail"), rows)
-    else:
-        _say("Nothing in quarantine.")
-
-
-@quarantine.command("replay")
-def quarantine_replay(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which ones, as listed.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, oldest first.")] = False,
-    config: ConfigFile = DEFAULT_FILE,
-    as_json: AsJson = False,
-) -> None:
-    """Read requests from quarantine again, once what was wrong is mended."""
-    if bool(ids) == everything:
-        raise typer.BadParameter("give the ids to replay, or --all")
-    from app.config import IntakeConfig
-    from app.quarantine import NOT_THERE, replay
-
-    outcomes = list(replay(_part(config, IntakeConfig), None if everything else tuple(ids or ())))
-    if as_json:
-        _print_json(outcomes)
-    else:
-        for outcome in outcomes:
-            why = outcome.detail if outcome.detail == NOT_THERE else f"still not readable: {outcome.detail}"
-            _say(f"{outcome.id}: {'stored' if outcome.ok else why}")
-    if not all(outcome.ok for outcome in outcomes):
-        raise typer.Exit(FAILED)
-
-
-# --- Mail -----------------------------------------------------------------------------------------------------------
-
-
-@mail.command("read")
-def mail_read(
-    path: Annotated[str, typer.Argument(metavar="PATH|-", help="A raw mail, an mbox, or a folder of mails.")],
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A receiver whose Authentication-Results count; may be repeated."),
-    ] = None,
-    config: ConfigFile = DEFAULT_FILE,
-) -> None:
-    """Print how mails are read: a line of JSON each, with the sender's own words, what was hidden, and why."""
-    from dataclasses import replace
-
-    from app.config_mail import reading_us
-    from app.mail import read
-    from channels.mail.values import Us
-
-    known = config != DEFAULT_FILE or config.exists()  # anyone may look at a mail, with nothing set up
-    ours = reading_us(config, os.environ) if known else Us()
-    ours = replace(ours, trusted_authserv=ours.trusted_authserv | {name.lower() for name in trust or ()})
-
-    def show(line: dict[str, Any]) -> None:
-        # UTF-8 whatever the terminal's language: a program reads this, and a letter lost here is lost.
-        sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-        sys.stdout.buffer.flush()
-
-    read(path, ours, show)
-
-
-@mail.command("list")
-def mail_list(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
-    """Show the mails that are about no conversation: newsletters, bounces of other people's mail, vacation notes."""
-    from app.config import StoreConfig
-    from app.mail import aside
-
-    entries = aside(_part(config, StoreConfig))
-    if as_json:
-        _print_json(entries)
-    elif entries:
-        rows = [
-            (str(entry.id), f"{entry.at:%Y-%m-%d %H:%M} UTC", entry.channel, f"{entry.size:,}", entry.why)
-            for entry in entries
-        ]
-        _print_table(("id", "came", "channel", "bytes", "what it is"), rows)
-    else:
-        _say("No mail lies aside.")
-
-
-@mail.command("show")
-def mail_show(
-    id: Annotated[int, typer.Argument(metavar="ID", help="Which one, as listed.")], config: ConfigFile = DEFAULT_FILE
-) -> None:
-    """Print a stored mail as it came, byte for byte."""
-    from app.config import IntakeConfig
-    from app.mail import raw_of
-
-    raw = raw_of(_part(config, IntakeConfig), id)
-    if raw is None:
-        _complain(f"There is no mail {id}.")
-        raise typer.Exit(FAILED)
-    sys.stdout.buffer.write(raw)
-
-
-@mail.command("admit")
-def mail_admit(
-    id: Annotated[int, typer.Argument(metavar="ID", help="Which one, as listed.")], config: ConfigFile = DEFAULT_FILE
-) -> None:
-    """Have a mail that lies aside read as a person's: it opens a conversation like any other."""
-    from app.config import StoreConfig
-    from app.mail import admit
-
-    if not admit(_part(config, StoreConfig), id):
-        _complain(f"No mail {id} lies aside.")
-        raise typer.Exit(FAILED)
-    _say(f"Mail {id} is read again as soon as Santral runs.")
-
-
 # --- Edges ----------------------------------------------------------------------------------------------------------
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        _say(f"santral {version('santral')}")
+        say(f"santral {version('santral')}")
         raise typer.Exit
 
 
@@ -404,69 +269,26 @@ def _told(error: Exception) -> int:
 
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
-        if message := _line(error.format_message()):  # empty when the help has been shown instead
-            _complain(f"santral: {message.rstrip('.')}; see `{context.command_path if context else 'santral'} --help`")
+        if message := one_line(error.format_message()):  # empty when the help has been shown instead
+            complain(f"santral: {message.rstrip('.')}; see `{context.command_path if context else 'santral'} --help`")
         return MISUSED
     if isinstance(error, ConfigProblems):
-        _complain(f"santral: {error}")
+        complain(f"santral: {error}")
         return MISUSED
     if os.environ.get("SANTRAL_DEBUG") == "1":
-        _complain("".join(traceback.format_exception(error)).rstrip())
+        complain("".join(traceback.format_exception(error)).rstrip())
     else:
-        _complain(f"santral: {_words(error)}")
+        complain(f"santral: {_words(error)}")
     return FAILED
 
 
 def _words(error: Exception) -> str:
     """Our own errors are written for people; what comes from elsewhere says also what it is and how to see more."""
     if type(error).__module__.partition(".")[0] in OURS:
-        return _line(str(error) or type(error).__doc__ or type(error).__name__)
+        return one_line(str(error) or type(error).__doc__ or type(error).__name__)
     if isinstance(error, OSError) and error.strerror:
-        return _line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    return _line(f"{type(error).__name__}: {error}; SANTRAL_DEBUG=1 shows where")
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _complain(text: str) -> None:
-    if _secrets:
-        from app.config import without_secrets
-
-        text = without_secrets(text, _secrets)
-    sys.stderr.write(text + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _part(file: Path, needs: type[Needed]) -> Needed:
-    import structlog
-
-    from app.config import load
-
-    # What a command prints may be read by a program; `serve` sets up its own log afterwards.
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    settings = load(file, os.environ, needs=needs)
-    _secrets.update(settings.secrets())
-    return settings
-
-
-def _everything(file: Path) -> Config:
-    from app.config import Config
-    from app.problems import ConfigProblems
-
-    try:
-        return _part(file, Config)
-    except ConfigProblems:
-        from app.policy import read
-
-        return read(file, os.environ)  # tells as well what is wrong with the files it names
+        return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return one_line(f"{type(error).__name__}: {error}; SANTRAL_DEBUG=1 shows where")
 
 
 @asynccontextmanager
@@ -479,16 +301,6 @@ async def _database(settings: StoreConfig) -> AsyncIterator[tuple[str, Path | No
 
     async with connect_or_start(settings.data_dir) as database:
         yield database.dsn, database.bin_dir
-
-
-def _with_progress(doing: str, work: Callable[[Progress], Coroutine[Any, Any, Result]]) -> Result:
-    """Run something long; on a terminal, say what it is at."""
-    with Console(stderr=True).status(f"{doing}…") as status:
-
-        def progress(step: str, done: int, total: int) -> None:
-            status.update(f"{doing} {step}…" + (f" {done:,} of {total:,}" if total else ""))
-
-        return asyncio.run(work(progress))
 
 
 def _roles(text: str) -> frozenset[str]:
@@ -505,7 +317,7 @@ def _webhook(settings: IntakeConfig, name: str, receives: str) -> str:
 
 
 def _address(url: str) -> str:
-    from app.config_values import web_address
+    from app.config.values import web_address
     from app.problems import Wrong
 
     try:
@@ -522,44 +334,13 @@ def _slack_calls(file: Path) -> str | None:
     calls = slack_calls(file, os.environ) if known else None
     why = f"as {file} says" if known else f"as there is no {file} yet"
     way = f"for events sent to {calls}" if calls else "for Socket Mode"
-    _complain(f"# {way}, {why}; --url and --socket-mode choose otherwise")
+    complain(f"# {way}, {why}; --url and --socket-mode choose otherwise")
     return calls
-
-
-# --- Showing --------------------------------------------------------------------------------------------------------
-
-
-def _print_json(entries: Iterable[object]) -> None:
-    plain = [asdict(entry) if is_dataclass(entry) and not isinstance(entry, type) else entry for entry in entries]
-    _say(json.dumps(plain, ensure_ascii=False, indent=2, default=_json))
-
-
-def _json(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
-    return str(value)
-
-
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Draw a table; where nobody looks (a pipe), tabs between the values serve better."""
-    console = Console()
-    if not console.is_terminal:
-        for row in rows:
-            _say("\t".join(_line(value) for value in row))
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_line(value)) for value in row))
-    console.print(Padding(table, (1, 2)))
 
 
 def _show_calendar(settings: Config) -> None:
     """Draw the next two weeks of support hours, so that a mistake is seen before a customer meets it."""
-    from datetime import UTC
+    from datetime import UTC, datetime
 
     from app.calendar import drawn
     from app.policy import policy_of
@@ -571,27 +352,3 @@ def _show_calendar(settings: Config) -> None:
         return  # told among the findings
     if picture is not None:
         Console(highlight=False).print(picture)
-
-
-def show_findings(findings: Sequence[Finding], file: Path) -> None:
-    """Print what `check` found: what is well in one line each, what is not with its fix below."""
-    console = Console(highlight=False)
-    fine, wrong, arrow = ("✓", "✗", "→") if console.encoding.lower().startswith("utf") else ("+", "x", "->")
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        table.add_row(
-            Text(fine if finding.ok else wrong, style="green" if finding.ok else "bold red"),
-            Text(finding.what, style="" if finding.ok else "bold"),
-        )
-        if finding.fix:
-            table.add_row("", Text(f"{arrow} {finding.fix}"))
-    bad = sum(not finding.ok for finding in findings)
-    if not bad:
-        verdict = Text(f"{len(findings)} checks, all well. `santral serve` can start.", style="green")
-    else:
-        verdict = Text(f"{bad} of {len(findings)} {'needs' if bad == 1 else 'need'} you.", style="bold red")
-    console.print(Padding(Text(f"santral check  {file}", style="dim"), (1, 2, 0, 2)))
-    console.print(Padding(table, (1, 2)))
-    console.print(Padding(verdict, (0, 2, 1, 2)))

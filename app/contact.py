@@ -23,11 +23,11 @@ from babel import Locale
 from app import contact_form, contact_view
 from app.config import IntakeConfig
 from app.config_sections import EmailConfig
-from app.contact_body import Unreadable, discard, receive
+from app.contact_body import NotKept, Unreadable, discard, receive
 from app.contact_files import ContactFiles
 from app.contact_form import LONGEST, MOST_BYTES, MOST_FILES, Form, Ticket, TooOld, TooSoon
 from app.contact_links import Links
-from app.limits import Buckets, client_address
+from app.limits import Buckets, Counted, client_address, take_all
 from channels.channel import Channel
 from channels.mail.forms import deliverable, written
 from inbox import figures
@@ -115,6 +115,7 @@ class Contact:
         self._attempts = Buckets(60, timedelta(seconds=5))
         self._by_address = Buckets(10, timedelta(minutes=1))
         self._by_mailbox = Buckets(5, timedelta(minutes=5))
+        self._counted = Counted()  # a reload, a second click and a second try are one message
 
     def attach(self, app: web.Application) -> None:
         """Add the routes to the web application, which ends what goes on in the background when it stops."""
@@ -136,11 +137,10 @@ class Contact:
     async def send(self, request: web.Request) -> web.Response:
         who = client_address(request.remote, request.headers.getall("X-Forwarded-For", []))
         now = self._clock()
-        if wait := self._attempts.take(who, now):
-            return await self._shown(request, Form(), _too_many(wait))
+        hasty = self._attempts.take(who, now)
 
         async def judge(form: Form) -> Verdict:
-            return await self._judged(form, who)
+            return _too_many(hasty, keeps=form.ticket) if hasty else await self._judged(form, who)
 
         try:
             async with asyncio.timeout(READING):
@@ -148,15 +148,19 @@ class Contact:
         except Unreadable:
             unread = Verdict(refused="unreadable", notice="error_unreadable", status=400)
             return await self._shown(request, Form(), unread)
-        except OSError as error:  # the folder of files is full or gone
-            log.error("contact.no_files", error=type(error).__name__)
-            return await self._shown(request, Form(), Verdict(refused="away", notice="error_away", status=503))
+        except NotKept as error:
+            log.error("contact.no_files", error=type(error.__cause__).__name__)
+            full = Verdict(refused="away", notice="error_away", status=503, keeps=error.form.ticket)
+            return await self._shown(request, error.form, full, files=True)
         form, verdict = sent.form, sent.verdict
         if sent.trouble and not verdict.refused:
             verdict = Verdict(refused="files", errors={"files": sent.trouble}, keeps=form.ticket)
         if verdict.refused or verdict.ticket is None:
             return await self._shown(request, form, verdict, files=bool(sent.chosen))
         id = contact_form.message_id(verdict.ticket, form, sent.digests)
+        if wait := self._count(verdict.ticket, form, who, whole=id):  # the same words, but other files
+            await discard(self._files, sent.kept)
+            return await self._shown(request, form, _too_many(wait, keeps=form.ticket), files=bool(sent.chosen))
         language = self._language(request)
         message = written(
             self._settings.channel,
@@ -178,6 +182,8 @@ class Contact:
                 await discard(self._files, sent.kept)
             else:  # the commit may have come through, and only its answer not
                 self._kept.doubt(message.channel, message.external_id, sent.kept, self._clock())
+                if sent.kept:  # each try leaves files behind
+                    self._counted.forget(contact_form.message_id(verdict.ticket, form, ()))
             log.warning("contact.later", error=type(error).__name__)
             later = Verdict(refused="later", notice="error_away", status=503, keeps=form.ticket)
             return await self._shown(request, form, later, files=bool(sent.chosen))
@@ -199,6 +205,7 @@ class Contact:
             "open": is_open,
             "at": opens,
             "opening": moment(opens, now, language, team.hours.zone) if opens and team.hours else "",
+            "place": contact_view.place(team.hours, now, language) if team.hours else "",
             "wait": in_words(wait, language) if wait else "",
         }
         return _html(contact_view.render("thanks.html", language, values))
@@ -224,10 +231,25 @@ class Contact:
             return Verdict(refused="trap", notice="error_trap", keeps=form.ticket)
         if errors := contact_form.problems(form):
             return Verdict(refused="incomplete", notice="error_summary", errors=errors, keeps=form.ticket)
-        mailbox = hashlib.blake2b(deliverable(form.email).encode(), digest_size=16).hexdigest()
-        if wait := self._by_mailbox.take(mailbox, now) or self._by_address.take(who, now):
+        if wait := self._count(ticket, form, who):
             return _too_many(wait, keeps=form.ticket)
         return Verdict(ticket=ticket, keeps=form.ticket)
+
+    def _count(self, ticket: Ticket, form: Form, who: str, *, whole: str = "") -> timedelta:
+        """Count a message against its limits unless that was done. No time at all, or how long to wait.
+
+        It is asked twice: before its files come, and with the `whole` of it, its files included.
+        """
+        words = contact_form.message_id(ticket, form, ())
+        if not (self._counted.covers(words, whole) if whole else words in self._counted):
+            mailbox = hashlib.blake2b(deliverable(form.email).encode(), digest_size=16).hexdigest()
+            if wait := take_all(self._clock(), (self._by_mailbox, mailbox, 1), (self._by_address, who, 1)):
+                return wait
+        if whole:
+            self._counted.end(words, whole)
+        else:
+            self._counted.begin(words)
+        return timedelta()
 
     async def _shown(self, request: web.Request, form: Form, verdict: Verdict, *, files: bool = False) -> web.Response:
         """The page, with what was typed and what is wrong with it."""
@@ -247,7 +269,7 @@ class Contact:
         hours = team.hours if shows else None
         week: Sequence[contact_view.DayLine] = ()
         if hours is not None:  # a thread, because the calendar of a country's holidays takes half a second to load
-            week = await asyncio.to_thread(contact_view.week, hours, now, language)
+            week = await asyncio.to_thread(contact_view.week, hours, now, language, self._policy().languages)
         values = {
             **self._common(request, language),
             "form": form if self._settings.channel else None,

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from obstore.exceptions import BaseError
 
 from app.contact_form import MOST_BYTES, MOST_FILES, Form, read
 from channels.message import Attachment
@@ -36,6 +37,14 @@ class Unreadable(Exception):
     """This is not what a form sends."""
 
 
+class NotKept(Exception):
+    """The folder of files is full or gone. `form` is what was typed."""
+
+    def __init__(self, form: Form) -> None:
+        super().__init__(str(self.__doc__).partition(". ")[0])
+        self.form = form
+
+
 @dataclass(slots=True)
 class Sent(Generic[Judged]):
     """What came. `trouble` is the key of what is wrong with the files, "" where nothing is."""
@@ -55,9 +64,10 @@ async def receive(
     judge: Callable[[Form], Awaitable[Judged]],
     takes: Callable[[Judged], bool],
 ) -> Sent[Judged]:
-    """Read a request. `judge` is asked once, when the fields are known; where it does not take them no file is kept.
+    """Read a request. `judge` is asked when a file comes or all is read; where it does not take it no file is kept.
 
-    Raises `Unreadable`, HTTP 413 beyond `PATIENT`, and `OSError` where files cannot be kept.
+    It is asked again when fields follow the files, which browsers send in the order of the page. Raises `Unreadable`,
+    `NotKept`, and HTTP 413 beyond `PATIENT`.
     """
     if (request.content_length or 0) > PATIENT:
         raise web.HTTPRequestEntityTooLarge(PATIENT, request.content_length or 0)
@@ -82,13 +92,18 @@ async def receive(
     except BROKEN as error:
         await discard(files, sent.kept if sent else [])
         raise Unreadable from error
+    except (OSError, BaseError) as error:
+        await discard(files, sent.kept if sent else [])
+        raise NotKept(read(reading.fields)) from error
     except BaseException:
         await discard(files, sent.kept if sent else [])
         raise
+    form = read(reading.fields)
     if sent is None:
-        form = read(reading.fields)
         sent = Sent(form, await judge(form))
-    if sent.trouble:
+    elif form != sent.form:
+        sent.form, sent.verdict = form, await judge(form)
+    if sent.trouble or not takes(sent.verdict):
         await discard(files, sent.kept)
         sent.kept.clear()
     return sent

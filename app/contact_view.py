@@ -18,6 +18,7 @@ from babel import Locale
 from babel.dates import format_date, get_timezone_location
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from app.contact_holidays import Named, named
 from routing.hours import Day, Hours
 from routing.moments import SOON
 from templates.catalog import Catalog, Voice
@@ -40,7 +41,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayLine:
-    """One line of the week. `spans` are clock times of the shop, none on a closed day."""
+    """One line of the week. `spans` are clock times of the shop, none on a closed day.
+
+    `holiday` is what the day is called where that is in another language than the page.
+    """
 
     weekday: str
     date: str
@@ -48,6 +52,7 @@ class DayLine:
     spans: tuple[str, ...]
     note: str
     today: bool
+    holiday: Named | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,21 +103,28 @@ def status(hours: Hours, now: datetime, language: str) -> Status:
     return Status(open=False, at=opens, words=_when(opens, now, hours, language) if opens else "")
 
 
-def week(hours: Hours, now: datetime, language: str) -> tuple[DayLine, ...]:
-    """The coming days. Loads the public holidays of a country at its first call, which takes half a second."""
+def week(hours: Hours, now: datetime, language: str, shop: Sequence[str]) -> tuple[DayLine, ...]:
+    """The coming days. A holiday is named in the visitor's language, else in one of the shop's.
+
+    Loads the public holidays of a country at its first call, which takes half a second.
+    """
     today = now.astimezone(hours.zone).date()
     locale, say = _locale(language), Voice(catalog=texts(), lang=language)
-    return tuple(
-        DayLine(
-            weekday=_named(format_date(day.date, "EEEE", locale=locale), locale),
+
+    def line(day: Day) -> DayLine:
+        holiday = named(hours.country, day.date, (language, *shop)) if day.holiday else None
+        own = holiday is not None and holiday.language == locale.language
+        return DayLine(
+            weekday=_capital(format_date(day.date, "EEEE", locale=locale), locale),
             date=format_date(day.date, "d MMMM", locale=locale),
             iso=day.date.isoformat(),
             spans=tuple(span.replace("-", "–") for span in day.spans),
-            note=_note(day, say),
+            note=holiday.text if holiday and own else _note(day, say),
             today=day.date == today,
+            holiday=None if own else holiday,
         )
-        for day in hours.days(today, WEEK)
-    )
+
+    return tuple(map(line, hours.days(today, WEEK)))
 
 
 def place(hours: Hours, now: datetime, language: str) -> str:
@@ -159,13 +171,13 @@ def _days_between(now: datetime, at: datetime, hours: Hours) -> int:
 
 
 def _note(day: Day, say: Voice) -> str:
-    """Why a day is not as usual. The calendar names holidays in English alone."""
+    """Why a day is not as usual."""
     if day.holiday:
-        return day.holiday if say.lang.startswith("en") else say("holiday")
+        return say("holiday")
     return say("special") if day.exception and day.spans else ""
 
 
-def _named(word: str, locale: Locale) -> str:
+def _capital(word: str, locale: Locale) -> str:
     """A weekday as it begins a line: capital where the script has capitals."""
     first = "İ" if locale.language == "tr" and word[:1] == "i" else word[:1].upper()
     return first + word[1:]

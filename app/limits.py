@@ -43,16 +43,21 @@ class Buckets:
 
     def take(self, key: str, at: datetime, count: float = 1) -> timedelta:
         """Take so many. No time at all when they were there, else how long to wait; then nothing was taken."""
+        if wait := self.wait(key, at, count):
+            return wait
         now = at.timestamp()
-        full = max(self._full.pop(key, now), now) + count * self._every
-        wait = full - now - self._room
-        if wait > 1e-9:  # a float's rounding is no reason to refuse
-            self._full[key] = full - count * self._every
-            return timedelta(seconds=wait)
-        self._full[key] = full
+        self._full[key] = max(self._full.pop(key, now), now) + count * self._every
         if len(self._full) > self._keys:
             self._forget(now)
         return timedelta()
+
+    def wait(self, key: str, at: datetime, count: float = 1) -> timedelta:
+        """How long to wait for so many, without taking them."""
+        now = at.timestamp()
+        if key in self._full:
+            self._full[key] = self._full.pop(key)  # whoever asks is remembered longer
+        wait = max(self._full.get(key, now), now) + count * self._every - now - self._room
+        return timedelta(seconds=wait) if wait > 1e-9 else timedelta()  # a float's rounding is no reason to refuse
 
     def _forget(self, now: float) -> None:
         """Let go of buckets that are full, and where that is not enough of the least used, a quarter of all at once."""
@@ -60,6 +65,48 @@ class Buckets:
         if len(self._full) > self._keys * 3 // 4:
             for key in list(self._full)[: len(self._full) - self._keys * 3 // 4]:
                 del self._full[key]
+
+
+def take_all(at: datetime, *wanted: tuple[Buckets, str, float]) -> timedelta:
+    """Take from each of these buckets, or from none. No time at all when all were there, else how long to wait."""
+    if wait := max((buckets.wait(key, at, count) for buckets, key, count in wanted), default=timedelta()):
+        return wait
+    for buckets, key, count in wanted:
+        buckets.take(key, at, count)
+    return timedelta()
+
+
+class Counted:
+    """What has been counted, by name, so that what is sent again counts once. Remembers the `names` last used."""
+
+    def __init__(self, *, names: int = KEYS) -> None:
+        self._names = names
+        self._paid: dict[str, set[str]] = {}  # what was sent under each name; empty while that is on its way
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._paid
+
+    def __len__(self) -> int:
+        return len(self._paid)
+
+    def begin(self, name: str) -> None:
+        """Something under this name was counted, before it was known whole."""
+        self._paid[name] = self._paid.pop(name, set())
+        if len(self._paid) > self._names:
+            del self._paid[next(iter(self._paid))]
+
+    def covers(self, name: str, whole: str) -> bool:
+        """Whether what is known whole by now is covered: it came before, or is the first of its name to be known."""
+        return name in self._paid and (not self._paid[name] or whole in self._paid[name])
+
+    def end(self, name: str, whole: str) -> None:
+        """This was counted, and is not counted again."""
+        self.begin(name)
+        self._paid[name].add(whole)
+
+    def forget(self, name: str) -> None:
+        """Count it anew when it comes again."""
+        self._paid.pop(name, None)
 
 
 def client_address(peer: str | None, forwarded: Sequence[str] = ()) -> str:

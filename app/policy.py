@@ -15,9 +15,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.config import Config, IntakeConfig, load, right_part
-from app.config_deciding import told
-from app.config_sections import AgentConfig, TeamConfig
-from app.problems import ConfigProblems, Place, Problem, dotted, suggest
+from app.config.deciding import told
+from app.config.sections import AgentConfig, TeamConfig
+from app.problems import ConfigProblems, Place, Problem, dotted
 from channels import registry
 from routing import holidays
 from routing.acknowledge import Limits
@@ -31,6 +31,7 @@ from routing.weighing import TAGS
 from templates.approved import Approved
 from templates.replies import Replies
 from templates.reply import BadReplies, Limit
+from templates.suggesting import suggest
 
 DEFAULT_TEAM = TeamConfig.model_construct(name="", slack_channel="C000000000")
 

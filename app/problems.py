@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
+
+from templates.suggesting import suggest
+from templates.toml_words import explained
 
 Place = tuple[str | int, ...]
 
@@ -54,13 +56,6 @@ class Wrong(ValueError):
         self.fix = fix
         self.secret = secret
         super().__init__(what)
-
-
-def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """Return "did you mean …?" when one of the known words is near in any case, else nothing."""
-    by_case = {candidate.casefold(): candidate for candidate in sorted(known)}
-    near = get_close_matches(word.casefold(), by_case, n=1, cutoff=likeness)
-    return f"did you mean {by_case[near[0]]}?" if near else ""
 
 
 def dotted(place: Place, labels: Mapping[Place, str]) -> str:
@@ -122,6 +117,14 @@ _PLAIN = {
 }
 
 
+def without_secrets(text: str, secrets: Collection[str]) -> str:
+    """Mask every one of the secrets in a text that is about to be shown."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) > 3:  # masking "a" would make the text unreadable, and tell what it is
+            text = text.replace(secret, "•••")
+    return text
+
+
 def addition(key: str, example: object) -> str:
     """Say what to add where a key is missing. A section's example begins with its bracket."""
     if isinstance(example, str) and example.startswith("["):
@@ -129,31 +132,10 @@ def addition(key: str, example: object) -> str:
     return f"add {key} = {json.dumps(example, ensure_ascii=False)}"
 
 
-# What the standard library's reader says, and what a person needs to hear. None of its messages repeats a value.
-_TOML: tuple[tuple[str, str, str], ...] = (
-    ("Invalid value", "a value is not written right", "text needs double quotes; numbers, true and false need none"),
-    ("Illegal character '\\n'", "a text is not closed before the line ends", "add the closing quote"),
-    ("Unterminated string", "a text is never closed", "add the closing quote"),
-    ("Expected \"'''\"", "a text is never closed", "add the closing quotes"),
-    ("Unclosed array", "a list is not closed, or a comma is missing", "add the comma or the closing ]"),
-    ("Unescaped '\\'", "a backslash has no meaning here", "write it twice, or put the text in single quotes"),
-    ("Expected '='", 'a key has no "=" after it', 'write key = "value"'),
-    ("Expected newline", "something follows the value", "one key to a line, and text in double quotes"),
-    ("Expected ']", "a section's brackets are not closed", "write [section] or [[sections]]"),
-    ("Cannot overwrite", "a key is given twice", "keep one of the two"),
-    ("Cannot declare", "a section is given twice", "keep one of the two"),
-    ("Cannot mutate", "a key is given twice", "keep one of the two"),
-    ("Invalid statement", "this is neither a key nor a [section]", "begin comments with #"),
-    ("Invalid initial character", "this is neither a key nor a [section]", "begin comments with #"),
-)
-
-
 def misread(message: str) -> Problem:
     """Put a TOML syntax error into words, with line and column where they are known."""
     said, _, position = message.partition(" (at ")
     position = position.rstrip(")") or "end of document"
     where = "at the end of the file" if position == "end of document" else position
-    for beginning, what, fix in _TOML:
-        if said.startswith(beginning):
-            return Problem(key=where, what=what, fix=fix)
-    return Problem(key=where, what=said, fix="see toml.io for how TOML is written")
+    what, fix = explained(said)
+    return Problem(key=where, what=what, fix=fix)

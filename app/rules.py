@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.options import DEFAULT_FILE, AsJson, ConfigFile, part
+from app.terminal import FAILED, print_table, say
+
 if TYPE_CHECKING:
     from app.config import IntakeConfig
     from inbox.store.database import Database
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from routing.rereading import Difference
     from routing.rules import Problem, Rules
 
-FAILED = 1
 ROWS = 50  # differences that are shown one by one
 CONVERSATIONS, MESSAGES = 100, 500  # read at once
 WORDS, REASON = 70, 120  # characters of a customer's words and of a reason in the table
@@ -36,18 +38,12 @@ File = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="A rules file; without it the one that the configuration names."),
 ]
-ConfigFile = Annotated[
-    Path, typer.Option("--config", "-c", envvar="SANTRAL_CONFIG", metavar="FILE", help="The configuration file.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-CONFIG = Path("santral.toml")
-
 
 # --- Check
 
 
 @rules.command("check")
-def check(file: File = None, config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+def check(file: File = None, config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
     """Read the rules to you, or everything that is wrong with them."""
     settings = _settings(config, file)
     found = _read(settings, as_json=as_json)
@@ -68,7 +64,7 @@ def check(file: File = None, config: ConfigFile = CONFIG, as_json: AsJson = Fals
             for rule in found.rules
         ),
     )
-    _say(f"{_name(settings)}: {_many(len(found.rules), 'rule')}, {_many(phrases, 'phrase')}, all fine.")
+    say(f"{_name(settings)}: {_many(len(found.rules), 'rule')}, {_many(phrases, 'phrase')}, all fine.")
 
 
 def _read(settings: IntakeConfig, *, as_json: bool) -> Rules:
@@ -86,11 +82,11 @@ def _read(settings: IntakeConfig, *, as_json: bool) -> Rules:
     else:
         for problem in problems:
             inner = " . ".join(part for part in (f'"{problem.rule}"' if problem.rule else "", problem.key) if part)
-            _say(_plain(f"{problem.file}:{problem.line}  {inner}"))
-            _say(f"    {_plain(problem.what)}")
+            say(_plain(f"{problem.file}:{problem.line}  {inner}"))
+            say(f"    {_plain(problem.what)}")
             if problem.fix:
-                _say(f"    → {_plain(problem.fix)}")
-        _say(f"{_name(settings)}: {_many(len(problems), 'problem')}. The rules in force stay as they are.")
+                say(f"    → {_plain(problem.fix)}")
+        say(f"{_name(settings)}: {_many(len(problems), 'problem')}. The rules in force stay as they are.")
     raise typer.Exit(FAILED)
 
 
@@ -161,7 +157,7 @@ def try_on_the_past(
     file: File = None,
     days: Annotated[int, typer.Option(min=1, max=LONGEST, help="How far back.")] = 30,
     rows: Annotated[int, typer.Option(min=0, max=10_000, help="Differences shown one by one.")] = ROWS,
-    config: ConfigFile = CONFIG,
+    config: ConfigFile = DEFAULT_FILE,
     as_json: AsJson = False,
 ) -> None:
     """Read what customers wrote lately once more, and show what the rules would have done. Changes nothing."""
@@ -288,7 +284,7 @@ def _watched(found: Rules) -> Any:
 
 def show(tried: Tried, found: Rules, days: int) -> None:
     """Print what trying came to."""
-    _say(
+    say(
         f"{_many(tried.messages, 'message')} of customers in {_many(tried.conversations, 'conversation')}, "
         f"the last {_many(days, 'day')}, decided once more."
     )
@@ -305,9 +301,9 @@ def show(tried: Tried, found: Rules, days: int) -> None:
         ),
     )
     if not tried.changed:
-        _say("No conversation would stand otherwise than it does today.")
+        say("No conversation would stand otherwise than it does today.")
         return
-    _say(f"{_many(tried.changed, 'conversation')} would stand otherwise today:")
+    say(f"{_many(tried.changed, 'conversation')} would stand otherwise today:")
     _table(
         ("customer's words", "now", "would be", "why"),
         (
@@ -316,12 +312,12 @@ def show(tried: Tried, found: Rules, days: int) -> None:
         ),
     )
     if tried.changed > len(tried.shown):
-        _say(f"… and {tried.changed - len(tried.shown):,} more; --rows shows more of them. All of them, counted:")
+        say(f"… and {tried.changed - len(tried.shown):,} more; --rows shows more of them. All of them, counted:")
         _table(
             ("now", "would be", "conversations"),
             ((now, then, f"{count:,}") for (now, then), count in tried.counts.most_common()),
         )
-    _say("What people, clocks and the learned model did was left as it happened; only words and rules decided anew.")
+    say("What people, clocks and the learned model did was left as it happened; only words and rules decided anew.")
 
 
 def _as_json(tried: Tried, found: Rules, days: int) -> dict[str, Any]:
@@ -365,17 +361,14 @@ def _name(settings: IntakeConfig) -> str:
 
 
 def _settings(config: Path, file: Path | None) -> IntakeConfig:
-    from app.cli import _part
     from app.config import IntakeConfig
 
-    settings = _part(config, IntakeConfig)
+    settings = part(config, IntakeConfig)
     return settings if file is None else settings.model_copy(update={"rules": file.absolute()})
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from app.cli import _print_table
-
-    _print_table(columns, _clean(rows))
+    print_table(columns, _clean(rows))
 
 
 def _clean(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
@@ -387,7 +380,3 @@ def _json(value: object) -> None:
     """Print JSON in which a customer's controls and direction marks are spelled out."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -80,6 +80,12 @@ class Unreachable(Refused):
     code = "unreachable"
 
 
+class Unwanted(Unreachable):
+    """This customer has asked for no more messages here. They can write START to hear from us again."""
+
+    code = "opted_out"
+
+
 class Misconfigured(Refused):
     """The channel's own credentials or set-up are refused. Nothing can be sent here until that is mended."""
 

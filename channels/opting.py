@@ -38,20 +38,20 @@ IN = _words(
     "start, unstop, subscribe, opt in, optin, opt-in, başla, başlat, abone ol, старт, начать, подписаться, "
     "anmelden, abonnieren, ابدأ, اشترك, اشتراك"
 )
-# The carriers' own, which block whatever the sender thought of: one cancels orders with them, but not by SMS.
-# twilio.com, "Twilio support for opt-out keywords"
-CARRIER_OUT = _words("end, quit, revoke, cancel")
-CARRIER_IN = _words("yes")
-CARRIER_HELP = _words("help, info")
+# The carriers' own, which block whatever the sender thought of: one cancels orders with them, but not by SMS. They
+# compare the whole text in any case, so "Cancel!" is an order. twilio.com, "Twilio support for opt-out keywords"
+CARRIER_OUT = frozenset(("end", "quit", "revoke", "cancel"))
+CARRIER_IN = frozenset(("yes",))
+CARRIER_HELP = frozenset(("help", "info"))
 
 
 def wish(text: str, *, carrier: bool) -> Wish | None:
     """What a message asks for, None for every other message. `carrier`: with the words that only carriers take so."""
     if len(text) > 40:
         return None
-    word = folded(text)
-    if word in OUT or (carrier and word in CARRIER_OUT):
+    word, bare = folded(text), text.strip().lower()
+    if word in OUT or (carrier and bare in CARRIER_OUT):
         return Wish.OUT
-    if word in IN or (carrier and word in CARRIER_IN):
+    if word in IN or (carrier and bare in CARRIER_IN):
         return Wish.IN
-    return Wish.HELP if carrier and word in CARRIER_HELP else None
+    return Wish.HELP if carrier and bare in CARRIER_HELP else None

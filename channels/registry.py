@@ -1,30 +1,18 @@
 """The kinds of channel there are. Besides `app`, this is the only place that names concrete adapters.
 
-Rule: one line a kind; making a channel opens no connection and loads no SDK.
+Rule: one function a kind. An adapter is imported when its kind is asked for: a process that is configured for one does
+not pay for nine. Making a channel opens no connection and loads no SDK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from channels.channel import Capabilities, Channel
-from channels.mail.adapter import CAPABILITIES as EMAIL
-from channels.mail.adapter import Email, EmailConfig
-from channels.meta.instagram import CAPABILITIES as INSTAGRAM
-from channels.meta.instagram import Instagram, InstagramConfig
-from channels.meta.messenger import CAPABILITIES as MESSENGER
-from channels.meta.messenger import Messenger, MessengerConfig
-from channels.telegram.adapter import CAPABILITIES as TELEGRAM
-from channels.telegram.adapter import Telegram, TelegramConfig
-from channels.twilio.adapter import SMS, WHATSAPP_BY_TWILIO, Sms, TwilioConfig, WhatsAppByTwilio
-from channels.webchat.adapter import CAPABILITIES as WEBCHAT
-from channels.webchat.adapter import Webchat, WebchatConfig
-from channels.whatsapp.adapter import CAPABILITIES as WHATSAPP
-from channels.whatsapp.adapter import WhatsApp, WhatsAppConfig
-from channels.x.adapter import CAPABILITIES as X_CAPABILITIES
-from channels.x.adapter import X, XConfig
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +24,94 @@ class Kind:
     capabilities: Capabilities
 
 
-KINDS: Mapping[str, Kind] = {
-    "email": Kind(config=EmailConfig, adapter=Email, capabilities=EMAIL),
-    "instagram": Kind(config=InstagramConfig, adapter=Instagram, capabilities=INSTAGRAM),
-    "messenger": Kind(config=MessengerConfig, adapter=Messenger, capabilities=MESSENGER),
-    "sms": Kind(config=TwilioConfig, adapter=Sms, capabilities=SMS),
-    "telegram": Kind(config=TelegramConfig, adapter=Telegram, capabilities=TELEGRAM),
-    "webchat": Kind(config=WebchatConfig, adapter=Webchat, capabilities=WEBCHAT),
-    "whatsapp": Kind(config=WhatsAppConfig, adapter=WhatsApp, capabilities=WHATSAPP),
-    "whatsapp-twilio": Kind(config=TwilioConfig, adapter=WhatsAppByTwilio, capabilities=WHATSAPP_BY_TWILIO),
-    "x": Kind(config=XConfig, adapter=X, capabilities=X_CAPABILITIES),
+def _email() -> Kind:
+    from channels.mail.adapter import CAPABILITIES, Email, EmailConfig
+
+    return Kind(config=EmailConfig, adapter=Email, capabilities=CAPABILITIES)
+
+
+def _instagram() -> Kind:
+    from channels.meta.instagram import CAPABILITIES, Instagram, InstagramConfig
+
+    return Kind(config=InstagramConfig, adapter=Instagram, capabilities=CAPABILITIES)
+
+
+def _messenger() -> Kind:
+    from channels.meta.messenger import CAPABILITIES, Messenger, MessengerConfig
+
+    return Kind(config=MessengerConfig, adapter=Messenger, capabilities=CAPABILITIES)
+
+
+def _sms() -> Kind:
+    from channels.twilio.adapter import SMS, Sms, TwilioConfig
+
+    return Kind(config=TwilioConfig, adapter=Sms, capabilities=SMS)
+
+
+def _telegram() -> Kind:
+    from channels.telegram.adapter import CAPABILITIES, Telegram, TelegramConfig
+
+    return Kind(config=TelegramConfig, adapter=Telegram, capabilities=CAPABILITIES)
+
+
+def _webchat() -> Kind:
+    from channels.webchat.adapter import CAPABILITIES, Webchat, WebchatConfig
+
+    return Kind(config=WebchatConfig, adapter=Webchat, capabilities=CAPABILITIES)
+
+
+def _whatsapp() -> Kind:
+    from channels.whatsapp.adapter import CAPABILITIES, WhatsApp, WhatsAppConfig
+
+    return Kind(config=WhatsAppConfig, adapter=WhatsApp, capabilities=CAPABILITIES)
+
+
+def _whatsapp_by_twilio() -> Kind:
+    from channels.twilio.adapter import WHATSAPP_BY_TWILIO, TwilioConfig, WhatsAppByTwilio
+
+    return Kind(config=TwilioConfig, adapter=WhatsAppByTwilio, capabilities=WHATSAPP_BY_TWILIO)
+
+
+def _x() -> Kind:
+    from channels.x.adapter import CAPABILITIES, X, XConfig
+
+    return Kind(config=XConfig, adapter=X, capabilities=CAPABILITIES)
+
+
+_NAMED: Mapping[str, Callable[[], Kind]] = {
+    "email": _email,
+    "instagram": _instagram,
+    "messenger": _messenger,
+    "sms": _sms,
+    "telegram": _telegram,
+    "webchat": _webchat,
+    "whatsapp": _whatsapp,
+    "whatsapp-twilio": _whatsapp_by_twilio,
+    "x": _x,
 }
 
-CAPABILITIES: Mapping[str, Capabilities] = {name: kind.capabilities for name, kind in KINDS.items()}
+
+class _ByKind(Mapping[str, Value], Generic[Value]):
+    """A value for each kind, made when it is looked up. Which kinds there are is known without."""
+
+    def __init__(self, of: Callable[[Kind], Value]) -> None:
+        self._of = of
+
+    def __getitem__(self, kind: str) -> Value:
+        return self._of(_NAMED[kind]())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMED)
+
+    def __len__(self) -> int:
+        return len(_NAMED)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in _NAMED
+
+
+KINDS: Mapping[str, Kind] = _ByKind(lambda kind: kind)
+CAPABILITIES: Mapping[str, Capabilities] = _ByKind(lambda kind: kind.capabilities)
 
 
 def make(kind: str, name: str, settings: Mapping[str, Any]) -> Channel:

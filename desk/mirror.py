@@ -192,10 +192,14 @@ class Mirror:
         return Ran(again=self._now(), used=True)
 
     async def _look_again(self, thread: Thread, posted: Sequence[Said]) -> None:
-        """A message changed while it was being posted still shows its old words."""
+        """A message that was changed or taken back while it was being posted still shows its old words."""
         async with self._database.transaction() as c:
             now = await table.said(c, thread.conversation_id, [message.position for message in posted])
-            changed = [new for new, old in zip(now, posted, strict=True) if new.edited_at != old.edited_at]
+            changed = [
+                new
+                for new, old in zip(now, posted, strict=True)
+                if (new.edited_at, new.withdrawn_at) != (old.edited_at, old.withdrawn_at)
+            ]
             names = await table.external_ids(c, [message.id for message in changed])
             await work.put(c, [due.revise(*name) for name in names])
 

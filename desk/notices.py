@@ -45,6 +45,7 @@ FAILURES = frozenset(
         "refused",
         "window_closed",
         "unreachable",
+        "opted_out",
         "misconfigured",
         "too_long",
         "file_too_big",
@@ -112,7 +113,7 @@ class Out:
     template: str = ""  # a conversation, in which a template may still be sent
     message: str = ""  # the reply, which can be sent by one of these `ways`:
     ways: tuple[Way, ...] = ()
-    ended: Ended | None = None
+    ended: Ended = Ended(for_good=True)  # how, if they asked for no more messages
 
 
 ALONE = Out()
@@ -173,7 +174,7 @@ def failure(
 ) -> Post:
     """A message did not arrive and will not by itself. `reason` is one of `FAILURES`, else it counts as refused."""
     known = reason if reason in FAILURES else "refused"
-    if known == "unreachable" and out.ended is not None:
+    if known == "opted_out":
         post = _unwanted(out.ended, customer, channel, say)
     else:
         post = _named(known, customer, channel, left_out, say) or sentence(
@@ -187,7 +188,7 @@ def failure(
     words = redacted(f"{code} {detail}")
     if words:
         post += small(say, _fitting(say, "failure.provider", channel), words=Code(text=words))
-    if known == "unreachable" and out.ended is not None:
+    if known == "opted_out":
         post += small(say, "advice.ended_for_good" if out.ended.for_good else "advice.ended")
     else:
         post += small(say, _fitting(say, f"advice.{known}", channel))
@@ -387,6 +388,13 @@ def edited(customer: str, text: str, spans: tuple[Span, ...], say: Voice) -> Pos
 
 def withdrawn(customer: str, at: datetime, excerpt: str, say: Voice) -> Post:
     return small(say, "customer.withdrew", customer=customer, at=at) + _quote(excerpt)
+
+
+def reacted(customer: str, emoji: str, excerpt: str, say: Voice) -> Post:
+    """The customer put a reaction on a message, theirs or ours, or took it back where there is no `emoji`."""
+    key = "customer.reacted" if emoji.strip() else "customer.unreacted"
+    post = small(say, key, customer=customer, emoji=one_line(emoji, 40))
+    return post + _quote(excerpt) if excerpt else post
 
 
 def erased(customer: str, at: datetime, say: Voice) -> Post:

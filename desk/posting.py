@@ -14,6 +14,7 @@ import structlog
 
 from desk.blocks import Post
 from desk.slack import Gone, NotAllowed, Rejected, Slack, Unknown
+from inbox import due
 from inbox.store import slack as table
 from inbox.store import work
 from inbox.store.database import Connection, Database
@@ -81,6 +82,9 @@ class Posting:
                 await table.post_sent(c, begun.id, found)
             else:
                 await table.forget_post(c, begun.id)
+        if found is not None:  # after the commit: whoever changed them before it found no post to change
+            async with self._database.transaction() as c:
+                await work.put(c, [due.revise(*name) for name in await table.changed_in_post(c, begun.id)])
         return Ran(again=self._now())
 
 

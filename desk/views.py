@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from channels.channel import Capabilities
+from channels.errors import Unwanted
 from channels.message import COMPLAINT, Proof, Status
-from channels.opting import Wish, wish
 from desk import cards, notices
 from desk.blocks import Place, Post, context, is_person, plain_text, small
 from desk.cards import Attached, Card, FileState, Line
@@ -21,7 +21,7 @@ from desk.teams import Team
 from desk.words import escape, one_line, topic
 from inbox.media import FILE_EMPTY
 from inbox.store import deliveries
-from inbox.store.deliveries import ELSEWHERE
+from inbox.store.replies import ELSEWHERE
 from inbox.store.slack import Fate, Head, Said
 from inbox.windows import Window, closes_at, window
 from templates.catalog import Voice
@@ -30,7 +30,7 @@ Kinds = Mapping[str, str]  # channel name to kind
 
 CLAIMED = "-claimed"  # ends the kind of an address that is kept apart until its owner has proven to be it
 UNTOLD = "?"  # the app in which the shop answered past us, where the platform does not tell
-CUT_OFF = frozenset({"window_closed", "unreachable", "channel_gone"})  # failures that only another way mends
+CUT_OFF = frozenset({"window_closed", "unreachable", "opted_out", "channel_gone"})  # what only another way mends
 _SPEAKING = ("email", "phone")  # kinds of addresses that people know by their value
 
 
@@ -75,13 +75,13 @@ class Views:
         return Line(
             id=str(message.id),
             at=message.sent_at,
-            sender=message.author_name,
+            sender=message.author_name or ("" if _bystander(body) else message.customer),
             channel=self.kind(message.channel),
             subject="" if shown_before else message.subject,
             text=message.text,
             spans=deliveries.spans(body.get("spans", ())),
             attached=tuple(_attached(file) for file in message.files),
-            quoted=str(body.get("quoted", "")),
+            quoted=str(body.get("quoted", "")) or message.about,
             forwarded_from=str(body.get("forwarded_from", "")),
             stub=str(body.get("stub", "")),
             edited=message.edited_at is not None,
@@ -140,7 +140,8 @@ class Views:
         match what:
             case "opted_out" if detail == COMPLAINT:
                 return notices.machine("complaint", name, "", self.say)
-            case "opted_out" if (ended := ended_by(detail, for_good=bool(message.body.get("lasting")))) is not None:
+            case "opted_out" if "word" in message.body or "lasting" in message.body:
+                ended = Ended(word=str(message.body.get("word", "")), for_good="lasting" in message.body)
                 return notices.opted_out(name, kind, ended, self.say)
             case "opted_out":
                 return notices.blocked(name, kind, self.say)
@@ -150,6 +151,8 @@ class Views:
                 return notices.erased(name, message.sent_at, self.say)
             case "withdrawn":
                 return notices.withdrawn(name, message.sent_at, words, self.say)
+            case "reacted":
+                return notices.reacted(name, detail, message.about, self.say)
             case _ if what in notices.MACHINES:
                 said = detail.strip() or str(message.body.get("subject", ""))
                 return notices.machine(what, name, said, self.say)
@@ -187,7 +190,7 @@ class Views:
     ) -> Card:
         conversation = head.conversation
         can = self._capabilities.get(conversation.channel)
-        ended = ended_by(head.silenced_why, for_good=head.opted_out) if head.silenced else None
+        ended = Ended(word=head.stop_word, for_good=head.opted_out) if head.cut_off == Unwanted.code else None
         last = next(iter(head.channels), conversation.channel)
         used = [self._kinds.get(channel, channel) for channel in head.channels] or [head.address_kind]
         claimed = head.address_kind.endswith(CLAIMED)
@@ -206,7 +209,7 @@ class Views:
             agent=conversation.agent,
             team=team.name,
             waiting_since=conversation.waiting_since,
-            blocked=head.silenced,
+            blocked=bool(head.cut_off),
             ended=ended.word if ended else "",
             ended_for_good=bool(ended and ended.for_good),
             answers_by=self.kind(conversation.channel) if conversation.channel not in ("", last) else "",
@@ -309,7 +312,7 @@ class Views:
             template=str(head.conversation.id) if code == "window_closed" and facts.templates else "",
             message=str(fate.message_id),
             ways=facts.ways if cut_off else (),
-            ended=ended_by(fate.silenced_why, for_good=fate.opted_out) if code == "unreachable" else None,
+            ended=Ended(word=fate.stop_word, for_good=fate.opted_out),
         )
 
     def alarm(self, notice: Mapping[str, Any]) -> Post:
@@ -327,14 +330,6 @@ class Views:
             return notices.files_in_force(self.say)
         since = datetime.fromisoformat(str(notice["since"]))
         return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
-
-
-def ended_by(why: str, *, for_good: bool) -> Ended | None:
-    """How somebody ended what is sent to them, by why they are silenced; None where they blocked us or are gone."""
-    word = why.removeprefix("wrote ")
-    if wish(word, carrier=True) is Wish.OUT:
-        return Ended(word=word, for_good=for_good)
-    return Ended(for_good=True) if for_good else None
 
 
 def _by_agent(message: Said) -> bool:

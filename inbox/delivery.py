@@ -1,25 +1,39 @@
 """Sends what is due on a line: the deliveries to one address over one channel, strictly in order.
 
 Rule: each delivery is committed as *sending* by whoever holds the lease, then sent once. An unknown outcome is settled
-by asking the provider where it can be asked, and by a person where it cannot; it never holds back the next delivery.
+by asking the provider where it can be asked: the line waits for that, a minute or so, because what comes next may turn
+out to be second. Where nobody can say, a person decides, and the next delivery does not wait for them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from channels.channel import Channel, Edits, Prepares, Reconciles, Withdraws
-from channels.errors import FILE_TOO_BIG, InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed, Unreachable
-from channels.message import Attachment, Author, Status
-from inbox import due, figures
+from channels.errors import (
+    FILE_TOO_BIG,
+    InDoubt,
+    Misconfigured,
+    Moved,
+    Refused,
+    Retry,
+    SendFailed,
+    Unreachable,
+    Unwanted,
+    WindowClosed,
+)
+from channels.message import Attachment, Author, OptedOut, Status
+from inbox import due, figures, tidings
 from inbox.changes import FollowUp
 from inbox.files import Files
-from inbox.store import arrivals, deliveries, live, work
+from inbox.group import Group
+from inbox.store import arrivals, attachments, deliveries, live, notices, silences, work
 from inbox.store.database import Connection, Database
 from inbox.store.deliveries import Delivery
 from inbox.store.work import Piece
@@ -31,6 +45,9 @@ AGAIN_FOR_FILE = timedelta(seconds=30)  # a look at a line that waits for a file
 GIVE_UP = timedelta(hours=72)  # as long as mail servers try, RFC 5321 4.5.4.1 says four days at least for theirs
 PATIENT = 5  # tries at the pace the provider asks for; after them the pauses double
 LONGEST = timedelta(hours=4)
+TELLS = timedelta(minutes=1)  # in which a provider that may be asked says what became of a send, or a person has to
+ASKED = 3  # times at least: whoever was killed may come back when that minute is long over
+COLLISIONS = 5  # tries of what is written after a send: given up, it would make a doubt of what is known
 
 log = structlog.get_logger()
 
@@ -72,13 +89,14 @@ class Sender:
             found = await deliveries.next_on_line(c, name, int(address_id))
             if found is None:
                 return Ran()
-            if found.sending_at is None:
+            unknown = found.sending_at is not None
+            if not unknown:
                 later = await self._not_yet(c, channel, found)
                 if later is not None:
                     return later
-                await deliveries.begin(c, found.id)
-        if found.sending_at is not None:
-            await self._settle_unknown(channel, found)
+                found = replace(found, sending_at=await deliveries.begin(c, found.id))
+        if unknown:
+            await self._settle_unknown(channel, found, piece.attempts)
         elif found.revision:
             await self._revise(channel, found)
         else:
@@ -92,11 +110,11 @@ class Sender:
             return None
         if found.due_at > now:
             return Ran(again=found.due_at)
-        if found.silenced:
-            await self._settle(c, found, Status.FAILED, code="unreachable")
+        if found.cut_off:
+            await self._settle(c, found, Status.FAILED, code=found.cut_off)
             return Ran(again=now)
         for attachment_id in found.files:
-            file = await deliveries.file(c, attachment_id)
+            file = await attachments.file(c, attachment_id)
             if file is None or file.state == "failed":
                 why = file.why if file else ""
                 code = FILE_TOO_BIG if why == FILE_TOO_BIG else "file_lost"
@@ -109,7 +127,7 @@ class Sender:
             heard_at = await deliveries.heard_at(c, found.conversation_id, found.channel, found.address_id)
             author = Author(found.body.get("author", "agent"))
             if not may_send(channel.capabilities, author, heard_at, self._shop()):
-                await self._settle(c, found, Status.FAILED, code="window_closed")
+                await self._settle(c, found, Status.FAILED, code=WindowClosed.code)
                 return Ran(again=now)
         rate = channel.capabilities.address_rate
         if rate is not None:
@@ -123,11 +141,11 @@ class Sender:
             files = await self._attachments(found, links=channel.capabilities.links)
             message = deliveries.outgoing(found, files, heard_at=await self._heard_at(channel, found), now=self._shop())
         except FileNotFoundError:
-            async with self._database.transaction() as c:
-                await self._settle(c, found, Status.FAILED, code="file_lost")
+            await self._write(lambda c: self._settle(c, found, Status.FAILED, code="file_lost"))
             return
         except OSError as error:
             await self._wait(channel, found, Retry(f"the file could not be read ({type(error).__name__})"))
+            return
         try:
             began = time.monotonic()
             try:
@@ -139,34 +157,48 @@ class Sender:
             await self._settle_unknown(channel, found)
             return
         except Moved as moved:
-            async with self._database.transaction() as c:
-                await deliveries.move(c, found.address_id, moved.value)
-                await deliveries.not_sent(c, found.id)
+            await self._write(partial(self._moved, found, moved))
             return
         except (Retry, Misconfigured) as error:
             await self._wait(channel, found, error)
-        except Refused as error:
-            async with self._database.transaction() as c:
-                if isinstance(error, Unreachable):
-                    await deliveries.silence(c, found.address_id, str(error))
-                await self._settle(c, found, Status.FAILED, code=error.code, detail=told(error))
             return
-        async with self._database.transaction() as c:
-            await self._settle(c, found, Status.SENT, external_id=external_id)
+        except Refused as error:
+            await self._write(partial(self._refused, found, error))
+            return
+        await self._write(lambda c: self._settle(c, found, Status.SENT, external_id=external_id))
+
+    async def _moved(self, found: Delivery, moved: Moved, c: Connection) -> None:
+        await deliveries.move(c, found.address_id, moved.value)
+        await deliveries.not_sent(c, found.id)
+
+    async def _refused(self, found: Delivery, error: Refused, c: Connection) -> None:
+        """The provider will never take it; what that tells of the customer counts from now on."""
+        now = self._now()
+        if isinstance(error, Unwanted):  # as of when we asked: they may write START while the answer is on its way
+            stop = OptedOut(channel=found.channel, sender=found.address, at=found.sending_at or now, lasting=True)
+            await tidings.learn(c, stop, found.address_id, Group(), now)
+        elif isinstance(error, Unreachable):
+            await silences.silence(c, found.address_id, str(error), now)
+        await self._settle(c, found, Status.FAILED, code=error.code, detail=told(error))
+
+    async def _write(self, act: Callable[[Connection], Awaitable[None]]) -> None:
+        """Write what a send came to, once more where the database gave that up in favour of another transaction."""
+        for tries in range(1, COLLISIONS + 1):
+            try:
+                async with self._database.transaction() as c:
+                    await act(c)
+                return
+            except Exception as error:
+                if tries == COLLISIONS or not arrivals.collided(error):
+                    raise
+                log.info("delivery.collided", error=type(error).__name__)
 
     async def _wait(self, channel: Channel, found: Delivery, error: SendFailed) -> None:
         """The provider surely did not take it: give it back to its line and come again, for three days at most."""
         if found.created_at + GIVE_UP < self._now() and not isinstance(error, Misconfigured):
-            async with self._database.transaction() as c:
-                await self._settle(c, found, Status.FAILED, code="gave_up", detail=str(error)[:500])
+            await self._write(lambda c: self._settle(c, found, Status.FAILED, code="gave_up", detail=str(error)[:500]))
             return
-        async with self._database.transaction() as c:
-            await deliveries.not_sent(c, found.id)
-            if isinstance(error, Misconfigured):
-                key = f"misconfigured:{channel.name}:{self._now():%Y-%m-%d}"
-                notice = {"notice": "misconfigured", "channel": channel.name, "detail": error.detail}
-                if await deliveries.notify_desk(c, found.conversation_id, key, notice):
-                    await self._tell(c, found)
+        await self._write(partial(self._given_back, found, error))
         if isinstance(error, Retry) and error.after is not None:
             after = error.after if error.whole_channel else patience(error.after, found.attempts)
             raise Wait(after, str(error), whole_lane=error.whole_channel) from error
@@ -174,28 +206,40 @@ class Sender:
             raise Unavailable(str(error)) from error
         raise Failed(str(error)) from error
 
-    async def _settle_unknown(self, channel: Channel, found: Delivery) -> None:
-        """It may have arrived. Ask the provider; where it cannot say, a person decides."""
+    async def _given_back(self, found: Delivery, error: SendFailed, c: Connection) -> None:
+        await deliveries.not_sent(c, found.id)
+        if isinstance(error, Misconfigured):
+            key = f"misconfigured:{found.channel}:{self._now():%Y-%m-%d}"
+            notice = {"notice": "misconfigured", "channel": found.channel, "detail": error.detail}
+            if await notices.notify_desk(c, found.conversation_id, key, notice):
+                await self._tell(c, found)
+
+    async def _settle_unknown(self, channel: Channel, found: Delivery, asked: int = 0) -> None:
+        """It may have arrived. Ask the provider; where it cannot say, a person decides. `asked`: times in a row."""
         external_id: str | None = None
         certain = False
-        if isinstance(channel, Reconciles):
+        began = found.sending_at or self._now()
+        if isinstance(channel, Reconciles) and not found.revision:
             try:
-                external_id = await channel.find(deliveries.outgoing(found, now=found.sending_at or self._now()))
+                external_id = await channel.find(deliveries.outgoing(found, now=began))
                 certain = True
-            except InDoubt:
-                pass
             except (Retry, Misconfigured) as error:
-                raise Failed(str(error)) from error
-        async with self._database.transaction() as c:
-            if found.revision:
-                await deliveries.revised(c, found)
-                await self._explain(c, found, "change_in_doubt", found.revision)
-            elif external_id is not None:
-                await self._settle(c, found, Status.SENT, external_id=external_id)
-            elif certain:
-                await deliveries.not_sent(c, found.id)
-            else:
-                await self._settle(c, found, Status.IN_DOUBT, code="in_doubt")
+                if asked < ASKED or self._now() < began + TELLS:
+                    raise Failed(str(error)) from error
+            except (InDoubt, Refused) as error:
+                log.info("delivery.not_found_out", delivery=str(found.id), detail=str(error))
+        await self._write(partial(self._settle_found, found, external_id, certain))
+
+    async def _settle_found(self, found: Delivery, external_id: str | None, certain: bool, c: Connection) -> None:
+        if found.revision:
+            await deliveries.revised(c, found)
+            await self._explain(c, found, "change_in_doubt", found.revision)
+        elif external_id is not None:
+            await self._settle(c, found, Status.SENT, external_id=external_id)
+        elif certain:
+            await deliveries.not_sent(c, found.id)
+        else:
+            await self._settle(c, found, Status.IN_DOUBT, code=InDoubt.code)
 
     async def _revise(self, channel: Channel, found: Delivery) -> None:
         """Change or withdraw what the customer has already; what the channel cannot do the agent is told."""
@@ -214,6 +258,7 @@ class Sender:
             outcome = "change_in_doubt"
         except Retry as error:
             await self._wait(channel, found, error)
+            return
         except Refused as error:
             log.info("delivery.not_changed", delivery=str(found.id), code=error.code)
             outcome = "cannot_change"
@@ -238,7 +283,7 @@ class Sender:
         if not found.files:
             return []
         async with self._database.connection() as c:
-            files = [await deliveries.file(c, attachment_id) for attachment_id in found.files]
+            files = [await attachments.file(c, attachment_id) for attachment_id in found.files]
         return [
             replace(
                 file.attachment,
@@ -262,10 +307,12 @@ class Sender:
         file: str = "",
     ) -> None:
         """Write how a delivery ended. `file`: the name of the one that kept it from being sent."""
-        await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
-        figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
-        await work.put(c, [due.marks(found.message_id)])
+        overtaken = await deliveries.settle(c, found.id, status, external_id=external_id, code=code, detail=detail)
+        await work.put(c, [due.marks(found.message_id), *map(due.marks, overtaken.others)])
         await self._hint(c, found)
+        if overtaken.failed:
+            status, code, detail = Status.FAILED, overtaken.code or Refused.code, overtaken.detail
+        figures.DELIVERED.labels(found.channel, code or status.name.lower()).inc()
         if status is Status.FAILED:
             await self._explain(c, found, "failure", code, detail, file)
         elif status is Status.IN_DOUBT:
@@ -284,7 +331,7 @@ class Sender:
         }
         if file:
             notice |= {"file": file} | ({"rest": False} if found.body.get("text") else {})
-        if await deliveries.notify_desk(c, found.conversation_id, f"{what}:{found.id}:{found.attempts}", notice):
+        if await notices.notify_desk(c, found.conversation_id, f"{what}:{found.id}:{found.attempts}", notice):
             await self._tell(c, found)
 
     async def _tell(self, c: Connection, found: Delivery) -> None:

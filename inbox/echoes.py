@@ -14,7 +14,7 @@ from channels.message import Proof, Receipt, Received, SentElsewhere, Status
 from inbox import changes, due
 from inbox.changes import Conversation, FollowUp, Put
 from inbox.clock import later
-from inbox.store import arrivals, deliveries, echoes, receipts, work
+from inbox.store import arrivals, attachments, echoes, receipts, work
 from inbox.store.arrivals import key
 from inbox.store.database import Connection, Database
 from inbox.store.work import Piece
@@ -85,7 +85,7 @@ class Echoes:
             if conversation.last_in_at is not None and echo.at < conversation.last_in_at:  # they have written since
                 after = replace(conversation, last_position=conversation.last_position + 1)
             await arrivals.save(c, [after])
-            files = [due.media(id) for id in await deliveries.files_due(c, message_id)]
+            files = [due.media(id) for id in await attachments.files_due(c, message_id)]
             await work.put(c, [*files, *self._follow_up(after, lines=True)])
         return Ran()
 

@@ -26,6 +26,7 @@ ACKNOWLEDGED = Counter("santral_acknowledgements", "Customers told that a person
 ASSIGNED = Counter("santral_assigned", "Conversations given to an agent by themselves", ["team"])
 PROMISED = Counter("santral_promises", "Promises about to break, and broken", ["team", "promise", "state"])
 UNDERSTOOD = Counter("santral_understood", "Messages the learned model read, by what came of it", ["outcome"])
+OPTED_OUT = Counter("santral_opted_out", "Times customers asked for no more messages or blocked us", ["channel"])
 DELIVERED = Counter("santral_deliveries", "Deliveries settled, by channel and outcome", ["channel", "outcome"])
 PROVIDER = Histogram(
     "santral_provider_seconds",

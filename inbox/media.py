@@ -10,7 +10,7 @@ from channels.errors import FILE_TOO_BIG, Refused, Retry
 from inbox import due
 from inbox.changes import FollowUp
 from inbox.files import Files, TooLarge
-from inbox.store import arrivals, deliveries, messages, work
+from inbox.store import arrivals, attachments, messages, work
 from inbox.store.database import Database
 from inbox.store.work import Piece
 from inbox.work import Failed, Ran, Unavailable, Wait
@@ -50,7 +50,7 @@ class Media:
 
     async def run(self, piece: Piece) -> Ran:
         async with self._database.connection() as c:
-            file = await deliveries.file(c, int(piece.key))
+            file = await attachments.file(c, int(piece.key))
         if file is None or file.state != "due":
             return Ran()
         source = self._sources.get(file.source)
@@ -76,9 +76,9 @@ class Media:
             raise Failed(f"the file could not be kept ({type(error).__name__})") from error
         async with self._database.transaction() as c:
             if kept:
-                waited_for = await deliveries.keep_file(c, file.id, kept[0], kept[1], file.attachment.media_type)
+                waited_for = await attachments.keep_file(c, file.id, kept[0], kept[1], file.attachment.media_type)
             else:
-                waited_for = await deliveries.fail_file(c, file.id, why)
+                waited_for = await attachments.fail_file(c, file.id, why)
             if not waited_for:  # its sender took it back meanwhile
                 await work.put(c, [due.forget(kept[0])] if kept else [])
                 return Ran()

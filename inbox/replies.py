@@ -18,7 +18,8 @@ from inbox import changes, due
 from inbox.changes import Change, Conversation, FollowUp, Recorded, SetState, State
 from inbox.clock import later, turned
 from inbox.plan import Part, most_bytes, plan
-from inbox.store import arrivals, corrections, deliveries, messages, work
+from inbox.store import arrivals, attachments, corrections, deliveries, messages, notices, work
+from inbox.store import replies as table
 from inbox.store.database import Connection, Database
 from inbox.windows import may_send
 
@@ -223,15 +224,18 @@ class Replies:
             return True
 
     async def undo(self, source: tuple[str, str], *, as_note: bool = False) -> bool:
-        """Take a reply back while nothing of it has left; `as_note` keeps it as a note. False when it is too late."""
+        """Take a reply back while nothing of it has left; `as_note` keeps it as a note. False when it is too late.
+
+        Who asks for it twice is told the same twice.
+        """
         async with self._database.transaction() as c:
             found = await messages.by_source(c, source)
             if found is None or found.direction != "out":
-                return False
-            if not await deliveries.cancel(c, found.id):
-                return False
+                return as_note and found is not None and found.direction == "note"
+            if not await table.cancel(c, found.id):
+                return not as_note and await table.is_undone(c, found.id)
             if as_note:
-                await deliveries.discard(c, found.id)
+                await table.discard(c, found.id)
                 await messages.make_note(c, found.id)
             else:
                 await messages.withdraw(c, found.id, self._now())
@@ -263,8 +267,8 @@ class Replies:
             conversation = await arrivals.load(c, found.conversation_id)
             if all(part.status is Status.QUEUED and part.sending_at is None for part in parts):
                 ids = sorted({id for part in parts for id in part.files})
-                kept = [await deliveries.file(c, id) for id in ids]
-                await deliveries.discard(c, found.id)
+                kept = [await attachments.file(c, id) for id in ids]
+                await table.discard(c, found.id)
                 now = self._now()
                 leaves = max(min(part.due_at for part in parts), later(now + undo, now))
                 files = tuple(file.attachment for file in kept if file)
@@ -282,12 +286,12 @@ class Replies:
             if found is None or found.direction != "out":
                 return ""
             await messages.withdraw(c, found.id, self._now())
-            await deliveries.cancel_rest(c, found.id)
+            await table.cancel_rest(c, found.id)
             sent = [part for part in await deliveries.of_message(c, found.id) if part.status is not Status.FAILED]
             if not all(part.external_id for part in sent):
                 return "too_late"
             for part in sent:
-                await deliveries.revise(c, part.id, "withdraw")
+                await table.revise(c, part.id, "withdraw")
                 await work.put(c, [due.line(part.channel, part.address_id)])
             return "sent_on"
 
@@ -307,13 +311,18 @@ class Replies:
     async def send_again(self, delivery: UUID, *, by: str) -> bool:
         """Send once more what failed of the reply this is a part of, in order. False when nothing of it failed."""
         async with self._database.transaction() as c:
-            found = await deliveries.delivery(c, delivery)
-            queued = await deliveries.send_again(c, found.message_id) if found else []
-            if found is None or not queued:
+            found = await table.reply_of(c, delivery)
+            if found is None:
                 return False
-            act = {"change": "send_again", "value": "again", "message": str(found.message_id)}
-            await messages.record_act(c, found.conversation_id, by, act, self._now())
-            await work.put(c, [due.line(found.channel, found.address_id), due.marks(found.message_id)])
+            conversation_id, message_id = found
+            await arrivals.load(c, conversation_id)  # first, as everybody locks
+            queued = await table.send_again(c, message_id)
+            if not queued:
+                return False
+            act = {"change": "send_again", "value": "again", "message": str(message_id)}
+            await messages.record_act(c, conversation_id, by, act, self._now())
+            lines = {due.line(part.channel, part.address_id) for part in queued}
+            await work.put(c, [*lines, due.marks(message_id)])
             return True
 
     async def answer_elsewhere(self, message_id: int, place: str, *, by: str, undo: timedelta) -> bool:
@@ -322,7 +331,7 @@ class Replies:
         async with self._database.transaction() as c:
             _, conversation_id = await messages.place(c, message_id)
             conversation = await arrivals.load(c, conversation_id)  # first, as everybody locks
-            failed = await deliveries.failed_parts(c, message_id)
+            failed = await table.failed_parts(c, message_id)
             channel, _, address_id = place.rpartition("/")
             target = await deliveries.target(c, conversation_id, channel=channel, address_id=int(address_id))
             if not failed or target is None:
@@ -330,9 +339,9 @@ class Replies:
             whole = len(failed) == len(await deliveries.of_message(c, message_id))
             leaves = later(now + undo, now)
             for draft, ids in await self._drafts(c, message_id, failed, by, whole=whole):
-                first = await deliveries.next_part(c, message_id)
+                first = await table.next_part(c, message_id)
                 await self._plan(c, conversation, message_id, draft, target, ids, leaves, first=first)
-            await deliveries.sent_elsewhere(c, failed)
+            await table.sent_elsewhere(c, failed)
             act = {"change": "answer_elsewhere", "value": place, "message": str(message_id)}
             await messages.record_act(c, conversation_id, by, act, now)
             await work.put(
@@ -380,7 +389,7 @@ class Replies:
         body: dict[str, Any] = {"spans": messages.spans_json(draft.spans)} if draft.spans else {}
         if draft.holding:
             body["holding"] = True
-        return await deliveries.insert_message(
+        return await table.insert_message(
             c,
             conversation_id=conversation.id,
             position=conversation.last_position + 1,
@@ -418,8 +427,8 @@ class Replies:
         rest = not target.silenced and any(not part.refused for part in parts)
         for number, part in enumerate(parts):
             id = uuid4()
-            refused = part.refused or ("unreachable" if target.silenced else "")
-            await deliveries.insert_delivery(
+            refused = part.refused or target.cut_off
+            await table.insert_delivery(
                 c,
                 id=id,
                 message_id=message_id,
@@ -454,7 +463,7 @@ class Replies:
                     file = draft.files[part.file]
                     notice |= {"file": file.filename, "most": most_bytes(channel.capabilities, file)}
                     notice |= {"rest": True} if rest else {}
-                await deliveries.notify_desk(c, conversation.id, f"failure:{id}:0", notice)
+                await notices.notify_desk(c, conversation.id, f"failure:{id}:0", notice)
                 await work.put(c, self._follow_up(conversation, lines=True))
 
     async def _send_on(
@@ -470,7 +479,7 @@ class Replies:
         for new, old in zip(planned, texts, strict=True):
             if new.text != old.body.get("text"):
                 body = {**old.body, "text": new.text, "spans": messages.spans_json(new.spans)}
-                await deliveries.revise(c, old.id, "edit", body)
+                await table.revise(c, old.id, "edit", body)
         await work.put(c, [due.line(parts[0].channel, parts[0].address_id, conversation.priority)])
         return "sent_on"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from channels.errors import Refused, Unwanted
 from channels.message import (
     COMPLAINT,
     REFUSED,
@@ -24,9 +25,11 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from inbox import due, echoes
+from channels.opting import Wish, wish
+from inbox import due, echoes, figures
+from inbox.changes import Recorded
 from inbox.group import Group
-from inbox.store import arrivals, deliveries, letters, receipts, withdrawals
+from inbox.store import arrivals, letters, notices, receipts, silences, withdrawals
 from inbox.store import identity as identities
 from inbox.store import tidings as table
 from inbox.store.arrivals import key
@@ -49,7 +52,7 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
         case Unreadable():
             await arrivals.quarantine(c, event)
         case Receipt():
-            await _store_receipt(c, event, group)
+            await _store_receipt(c, event, group, now)
         case Automated():
             await _store_automated(c, event, group)
         case AddressChanged():
@@ -59,7 +62,7 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
         case ReadUpTo():
             known = await arrivals.find(c, [key(event.reader)])
             for found in known.values():
-                for message_id in await table.read_up_to(c, event, found.address_id):
+                for message_id in await receipts.read_up_to(c, event, found.address_id):
                     group.puts.append(due.marks(message_id))
         case Withdrawn() | Reacted() | OptedOut() | OptedIn():
             await _store_line(c, event, group, now)
@@ -67,7 +70,7 @@ async def store(c: Connection, event: Event, group: Group, now: datetime) -> Non
 
 async def _store_move(c: Connection, event: AddressChanged, group: Group) -> None:
     key_ = f"address:{event.at.isoformat()}:{event.channel}:{event.old}:{event.new}"[:500]
-    if await deliveries.noticed(c, key_):  # they may have gone back meanwhile, or somebody else have come
+    if await notices.noticed(c, key_):  # they may have gone back meanwhile, or somebody else have come
         return
     moved = await table.move(c, event)
     if moved is None:
@@ -79,7 +82,7 @@ async def _store_move(c: Connection, event: AddressChanged, group: Group) -> Non
         "kind": event.new.kind,
         "old": event.old.value,
     }
-    if await deliveries.notify_desk(c, moved.conversation_id, key_, notice):
+    if await notices.notify_desk(c, moved.conversation_id, key_, notice):
         group.touched.add(moved.conversation_id)
 
 
@@ -96,6 +99,8 @@ async def _store_line(
             changed = [(event.channel, event.external_id), *taken.quoting]
             group.puts += [due.revise(*name) for name in changed]
             group.puts += [*map(due.forget, taken.paths), *map(due.unshare, taken.slack_files)]
+            if event.erase:  # what was decided of it in this very transaction is not written yet
+                group.changes = [_unreasoned(change, taken.conversation_id) for change in group.changes]
         else:
             group.puts.append(due.bury(event.channel, event.external_id, now + BURIAL))
     if known is None:
@@ -109,18 +114,43 @@ async def _store_line(
         case Reacted():
             told, what, detail = True, "reacted", event.emoji
         case OptedOut():
-            told, what, detail = True, "opted_out", event.why
+            told, what, detail = not await silences.came_back(c, known.address_id, event), "opted_out", event.why
         case OptedIn():
             told, what, detail = True, "opted_in", ""
-    if told and await table.note_event(c, known, event, what, detail):
-        if isinstance(event, OptedOut | OptedIn):  # told a second time it says nothing of how they feel by now
-            await table.silence(c, event, known.address_id)
+    word = stop_word(event) if isinstance(event, OptedOut) else ""
+    if told and await table.note_event(c, known, event, what, detail, word):
+        match event:  # told a second time it says nothing of how they feel by now
+            case OptedOut():
+                await silences.opt_out(c, known.address_id, event, word)
+                figures.OPTED_OUT.labels(event.channel).inc()
+            case OptedIn():
+                await silences.opt_in(c, known.address_id, event)
         group.touched.add(known.conversation.id)
         if pending is not None:
             group.conversations[pending.id] = replace(pending, last_position=pending.last_position + 1)
 
 
-async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
+def _unreasoned(change: Recorded, conversation_id: int) -> Recorded:
+    return replace(change, because="") if change.conversation_id == conversation_id else change
+
+
+def stop_word(event: OptedOut) -> str:
+    """The word by which somebody asked for no more messages, "" where they blocked us or it is not known.
+
+    A carrier's STOP may be any word that the shop has chosen there; elsewhere only those of `channels.opting` are one.
+    """
+    word = event.why.removeprefix("wrote ")
+    return word if event.lasting or wish(word, carrier=True) is Wish.OUT else ""
+
+
+async def learn(c: Connection, event: OptedOut, address_id: int, group: Group, now: datetime) -> None:
+    """A carrier tells, by refusing to send, of a STOP that we may never have heard: it counts as if we had, once."""
+    await arrivals.lock(c, [key(event.sender)], (), ())
+    if await silences.is_news(c, address_id, event):
+        await _store_line(c, event, group, now)
+
+
+async def _store_receipt(c: Connection, event: Receipt, group: Group, now: datetime) -> None:
     told = await receipts.receive(c, event)
     if told is None:
         if event.letter:
@@ -128,16 +158,19 @@ async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
         return
     group.puts.append(due.marks(told.message_id))
     if event.earlier:
-        group.puts += map(due.marks, await receipts.earlier_read(c, told.delivery))
+        group.puts += map(due.marks, await receipts.earlier(c, told.delivery, event.status))
     if not told.failed_late:
         return
     # Whoever answered believes it arrived: they are told. Anybody can write that an address is dead, so that it is
     # silenced only by a receipt that knows the id of what was sent there.
-    code = event.code or "refused"
-    if event.unreachable and told.certain:
-        await receipts.silence(c, told.address_id, event.detail or event.code, event.at)
+    code = event.code or Refused.code
+    if event.unreachable and not told.certain:
+        code = Refused.code
+    elif code == Unwanted.code:
+        stop = OptedOut(channel=event.channel, sender=told.address, at=told.sent_at, lasting=True)
+        await learn(c, stop, told.address_id, group, now)
     elif event.unreachable:
-        code = "refused"
+        await silences.silence(c, told.address_id, event.detail or event.code, event.at)
     notice = {
         "notice": "failure",
         "delivery": str(told.delivery),
@@ -146,7 +179,7 @@ async def _store_receipt(c: Connection, event: Receipt, group: Group) -> None:
         "detail": event.detail,
         "message": told.message_id,
     }
-    if await deliveries.notify_desk(c, told.conversation_id, f"failure:{told.delivery}:late", notice):
+    if await notices.notify_desk(c, told.conversation_id, f"failure:{told.delivery}:late", notice):
         group.touched.add(told.conversation_id)
 
 
@@ -169,7 +202,7 @@ async def _store_automated(c: Connection, event: Automated, group: Group) -> Non
             return
         complaining = (await arrivals.find(c, [found.sent_to])).get(found.sent_to)
         if complaining is not None:
-            await receipts.silence(c, complaining.address_id, COMPLAINT, event.at)
+            await silences.silence(c, complaining.address_id, COMPLAINT, event.at)
     conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
     pending = group.conversations.get(conversation_id)
     conversation = pending or await arrivals.load(c, conversation_id)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 LONGEST = 4_000  # characters of a message that are read; what matters is said before that, and time stays bounded
 
@@ -76,11 +79,27 @@ def _folded(char: str) -> int:
 
 _FOLDING = _Folding()
 _REPEATED = re.compile(r"'+|([^\W\d_])(?:'*\1)+")
+_TWICE = re.compile(r"(.)\1", re.DOTALL)  # half of all messages have no such place, and finding none is quick
 # A word may hold apostrophes and signs; a sign of the emoji blocks is a word of its own; so is what ends a sentence.
 _EMOJI = "\u2600-\u27bf\u2b50\U0001f300-\U0001faff"
 _STOP = r"[.!?…;:\n,،؟؛()]"
 _WORD = re.compile(rf"[^\W_]+(?:'+[^\W_]+)*|[{_EMOJI}]|{_STOP}(?:'*{_STOP})*")
 _ENDS = frozenset(".!?…\n؟")
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A text in the forms that deciding looks at."""
+
+    folded: str
+    tokens: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)  # language and words of one message are read one after the other: the second finds it done
+def typed(text: str) -> Typed:
+    """`fold`, `squeeze` and `tokens` of a text at once."""
+    folded = fold(text)
+    return Typed(folded, tuple(tokens(squeeze(folded))))
 
 
 def fold(text: str) -> str:
@@ -93,7 +112,7 @@ def fold(text: str) -> str:
 
 def squeeze(folded: str) -> str:
     """Folded text without apostrophes and with every letter once: "nerdeee" is "nerde", "don't" is "dont"."""
-    return _REPEATED.sub(r"\1", folded)
+    return _REPEATED.sub(r"\1", folded) if "'" in folded or _TWICE.search(folded) else folded
 
 
 def tokens(squeezed: str) -> list[str]:
@@ -101,9 +120,9 @@ def tokens(squeezed: str) -> list[str]:
     return _WORD.findall(squeezed)
 
 
-def places(folded: str) -> list[tuple[int, int]]:
-    """Where each of the `tokens` begins and ends in the folded text, and so in what was written."""
-    return [match.span() for match in _WORD.finditer(folded)]
+def places(folded: str, count: int | None = None) -> list[tuple[int, int]]:
+    """Where each of the `tokens`, or of the first `count`, stands in the folded text, and so in what was written."""
+    return [match.span() for match in islice(_WORD.finditer(folded), count)]
 
 
 def is_word(token: str) -> bool:

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from routing.folding import fold, squeeze, tokens
+from routing.folding import fold, squeeze, tokens, typed
 from routing.language_profiles import profiles, threes
 
 _READ = 600  # characters; nobody changes the language after that
 _WORDS_READ = 30
+_REMEMBERED = 20_000  # words whose scores are known, about 4 MB
 _SCRIPTS = {
     "CYRILLIC": ("ru", "uk", "bg", "sr", "be", "kk", "mk"),
     "ARABIC": ("ar", "fa", "ur"),
@@ -89,8 +90,15 @@ _SHORT, _WHISPER = 2, 0.2  # words; and nats that so few may add where a name or
 # A button of a messenger writes so, in no language; what follows a start is the code of a link.
 _COMMAND = re.compile(r"^\s*/(?:start\s+\S+$|[A-Za-z_]+(?:@\w+)?)", re.ASCII)
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|\S*\w\.\w{2,}/\S*|#\S+|\b\w*\d\w*\d\w*\b|\b[A-Z0-9]{2,}-?\d+\b")
-_NOISY = re.compile(r"[@#/\d]|\w\.\w")
+_NOISY = re.compile(r"[@#/.\d](?:(?<!\.)|(?<=\w\.)(?=\w))")  # begins with one set, which is looked for fastest
 _LETTER_RUNS = re.compile(r"[^\W\d_]+")
+_SEVERAL = re.compile(rf"[^\W\d_](?:[\W\d_]+[^\W\d_]+){{{_SHORT}}}")  # words: more than are short
+# The blocks of the usual scripts, by which a run of letters is known without asking for the name of each.
+_WITHIN = {
+    "LATIN": re.compile("[\x00-\u024f]+"),
+    "CYRILLIC": re.compile("[\u0400-\u04ff]+"),
+    "ARABIC": re.compile("[\u0620-\u06ff]+"),
+}
 
 # 2, 3, 5 and 7 stand for Arabic letters that Latin ones lack; "3am" and "2x" are something else.
 _CHAT_ARABIC = re.compile(r"[a-z][2357](?=[a-z]|$)|^[2357][a-z]{3}")
@@ -195,24 +203,25 @@ def settle(history: Sequence[str], text: str, languages: Sequence[str], hint: st
 
     `languages` are BCP 47, the first is the fallback; `hint` is what the sender's app says.
     """
-    bases = _bases(languages)
+    shop = _shop(tuple(languages))
+    bases = shop.bases
     for earlier in (text, *reversed(history)):
         wished = wish(earlier, languages)
         if wished:
             return Settled(language=wished, sureness=1.0, asked=True)
     before, told = _base(kept), _base(hint)
-    favoured = next((base for base in (before, told) if base in bases), "")
+    favoured = before if before in bases else told if told in bases else ""
     votes: dict[str, float] = {}
     weight = 1.0
     for one in (text, *reversed(history[-8:])):
-        for base, score in _heard(one, bases, favoured).items():
+        for base, score in _heard(one, shop, favoured).items():
             votes[base] = votes.get(base, 0.0) + score * weight
         weight *= _FADING
     if before in bases:
         votes[before] = votes.get(before, 0.0) + _KEPT
     if told in bases and (votes or not any(map(str.isalpha, _COMMAND.sub("", text)))):
         votes[told] = votes.get(told, 0.0) + _HINT
-    return _answer(votes, bases, languages)
+    return _answer(votes, shop)
 
 
 def guess(text: str, languages: Sequence[str], hint: str = "") -> str:
@@ -224,10 +233,13 @@ def wish(text: str, languages: Sequence[str]) -> str:
     """The language of the shop that a message asks to be spoken to in, or "". In doubt it asks for none."""
     if len(text) > 300:
         return ""  # a wish stands in a line of its own, not in a letter
-    folded = squeeze(_SMILE.sub(" ", fold(text)))
+    known = typed(text)
+    if _BASE_OF.keys().isdisjoint(known.tokens) and not _SMILE.search(known.folded):
+        return ""  # as most: no language is named
+    folded = squeeze(_SMILE.sub(" ", known.folded))
     if not _ANY_NAME.search(folded) or _NOT_OF_THEM.search(folded):
         return ""
-    bases = _bases(languages)
+    bases = _shop(tuple(languages)).bases
     sentences = _sentences(folded)
     clauses = [clause for sentence in sentences for clause in sentence]
     whole = [word for clause in clauses for word in clause]
@@ -297,50 +309,80 @@ def _asks(clause: Sequence[str], at: int, *, surface: bool) -> bool:
     return begins and not told and not _ASKING.isdisjoint(run)
 
 
-def _bases(languages: Sequence[str]) -> dict[str, str]:
-    return {_base(language): language for language in reversed(languages)}
+class _Shop:
+    """The languages of a shop, and what is the same for every message that it gets."""
+
+    __slots__ = ("bases", "first", "latin", "letters", "order", "scores")
+
+    def __init__(self, languages: Sequence[str]) -> None:
+        self.first = languages[0]
+        self.bases = {_base(language): language for language in reversed(languages)}
+        self.order = {_base(language): number for number, language in enumerate(languages)}
+        self.latin = tuple(base for base in self.bases if base not in _OTHER_SCRIPTS or base in _LATIN_TOO)
+        self.letters = {base: _LETTERS[base] for base in self.bases if base in _LETTERS}
+        self.scores: dict[str, tuple[float, ...]] = {}  # of words, for each of `latin`: people use few words often
+
+    def of_script(self, script: str) -> list[str]:
+        """The languages written in a script, other than the Latin one."""
+        speakers = _SCRIPTS.get(script, ())
+        return [base for base in self.bases if base in speakers]
+
+    def word(self, word: str) -> tuple[float, ...]:
+        """Nats of one word for each of `latin`, remembered."""
+        if len(self.scores) >= _REMEMBERED:
+            self.scores.clear()
+        scores = self.scores[word] = tuple(_word_score(word, base) for base in self.latin)
+        return scores
+
+
+@lru_cache(maxsize=64)
+def _shop(languages: tuple[str, ...]) -> _Shop:
+    return _Shop(languages)
 
 
 def _base(language: str) -> str:
     return language.partition("-")[0].lower()
 
 
-def _answer(votes: Mapping[str, float], bases: Mapping[str, str], languages: Sequence[str]) -> Settled:
+def _answer(votes: Mapping[str, float], shop: _Shop) -> Settled:
+    bases, order = shop.bases, shop.order
     if not votes:
-        return Settled(language=languages[0], sureness=0.0)
-    order = {_base(language): number for number, language in enumerate(languages)}
+        return Settled(language=shop.first, sureness=0.0)
     best = max(votes, key=lambda base: (round(votes[base], 6), -order[base]))
     if len(bases) == 1:
         return Settled(language=bases[best], sureness=1.0)
     top = votes[best]
-    rest = sum(math.exp(max(votes.get(base, 0.0) - top, -50.0)) for base in bases if base != best)
+    rest = 0.0
+    for base in bases:
+        if base != best:
+            rest += math.exp(max(votes.get(base, 0.0) - top, -50.0))
     return Settled(language=bases[best], sureness=round(1 / (1 + rest), 3))
 
 
-def _heard(text: str, bases: Mapping[str, str], favoured: str) -> dict[str, float]:
+def _heard(text: str, shop: _Shop, favoured: str) -> dict[str, float]:
     """The scores of a message, next to nothing for a word or two that may be a name or stand in any language.
 
     `favoured` is the language that decides then: the conversation's, else the app's, else none.
     """
     text = _COMMAND.sub(" ", text)
-    scores = _scores(text, bases)
-    if not favoured or not scores or len(_LETTER_RUNS.findall(text[:_READ])) > _SHORT:
+    scores = _scores(text, shop)
+    if not favoured or not scores or _SEVERAL.search(text[:_READ]):
         return scores
-    if not _borrowed(text, bases, favoured):
+    if not _borrowed(text, shop, favoured):
         return scores
     top = max(map(abs, scores.values())) or 1.0
     return {base: score * _WHISPER / 2 / top for base, score in scores.items()}
 
 
-def _borrowed(text: str, bases: Mapping[str, str], favoured: str) -> bool:
+def _borrowed(text: str, shop: _Shop, favoured: str) -> bool:
     """Whether no letter and no common word tells the favoured language and the others apart."""
     if any(script != "LATIN" for script in _script_shares(text)):
         return False
-    lower = text.lower().replace("i̇", "i")
-    if any(letter in lower for base in bases for letter in _LETTERS.get(base, "")):
+    lower = _lower(text)
+    if any(letter in lower for letters in shop.letters.values() for letter in letters):
         return False
-    for word in tokens(squeeze(fold(_quiet(text)))):
-        speakers = [base for base in bases if word in _COMMON.get(base, ())]
+    for word in typed(_quiet(text)).tokens:
+        speakers = [base for base in shop.bases if word in _COMMON.get(base, ())]
         if speakers and (favoured not in speakers or len(speakers) == 1):
             return False
     return True
@@ -351,103 +393,115 @@ def _quiet(text: str) -> str:
     return _NOISE.sub(" ", text) if _NOISY.search(text) else text
 
 
-def _scores(text: str, bases: Mapping[str, str]) -> dict[str, float]:
+def _lower(text: str) -> str:
+    return text.lower().replace("i̇", "i")
+
+
+def _scores(text: str, shop: _Shop) -> dict[str, float]:
     """Nats for each language that the text may be in, the likeliest of them at most `_LOUDEST`; empty: no words."""
     sample = _quiet(text[:_READ])
     scripts = _script_shares(sample)
     if not scripts:
         return {}
     votes: dict[str, float] = {}
-    of_script = {base for script in scripts for base in _SCRIPTS.get(script, ()) if base in bases}
+    others = {script: shop.of_script(script) for script in scripts if script != "LATIN"}
+    of_script = {base for fitting in others.values() for base in fitting}
     for script, share in scripts.items():
         if script == "LATIN":
             part = min(1.0, share * 2)
-            for base, score in _latin(sample, [base for base in bases if _may_be_latin(base)]).items():
+            for base, score in _latin(sample, shop).items():
                 if of_script:  # borrowed words speak no louder than their share, and not against who borrows
                     score = 0.0 if base in of_script else min(score, _LOUDEST)
                 votes[base] = votes.get(base, 0.0) + score * part
             continue
-        fitting = [base for base in bases if base in _SCRIPTS.get(script, ())]
-        told = _told_by_letters(sample, fitting)
-        for base in fitting:
-            votes[base] = votes.get(base, 0.0) + _LOUDEST * min(1.0, share * _FOREIGN) + told[base]
+        told = _LOUDEST * min(1.0, share * _FOREIGN)
+        if told == _LOUDEST and len(scripts) == len(others[script]) == 1:
+            return dict.fromkeys(others[script], told)  # nothing to tell apart
+        for base, score in _told_by_letters(sample, others[script]).items():
+            votes[base] = votes.get(base, 0.0) + told + score
     top = max(votes.values(), default=0.0)
     if top > _LOUDEST:
         votes = {base: score * _LOUDEST / top for base, score in votes.items()}
     return votes
 
 
-def _may_be_latin(base: str) -> bool:
-    return base not in _OTHER_SCRIPTS or base in _LATIN_TOO
-
-
 def _told_by_letters(sample: str, bases: Sequence[str]) -> dict[str, float]:
     """Letters and words that tell languages of one script apart."""
-    lower = sample.lower().replace("i̇", "i")
-    words = [token for token in tokens(squeeze(fold(sample))) if token[0].isalpha()]
+    if not bases:
+        return {}
+    lower = _lower(sample)
+    words = [token for token in typed(sample).tokens if token[0].isalpha()]
     return {
         base: _LETTER * sum(1 for letter in _LETTERS.get(base, "") if letter in lower)
-        + _WORD * sum(1 for word in words if word in _COMMON.get(base, ()))
+        + _WORD * sum(map(_COMMON.get(base, _NO_WORDS).__contains__, words))
         for base in bases
     }
 
 
-def _latin(sample: str, bases: Sequence[str]) -> dict[str, float]:
-    words = [token for token in tokens(squeeze(fold(sample))) if token.isascii() and not token.isdigit()]
-    asked = tuple(bases)
-    letters = sample.lower().replace("i̇", "i")
-    votes = {base: _LETTER * sum(letter in letters for letter in _LETTERS.get(base, "")) for base in asked}
-    for word in [word for word in words if word[0].isalnum()][:_WORDS_READ]:
-        for base, score in zip(asked, _word_scores(word, asked), strict=True):
-            votes[base] += score
+def _latin(sample: str, shop: _Shop) -> dict[str, float]:
+    words = [token for token in typed(sample).tokens if token.isascii() and token.isalnum() and not token.isdigit()]
+    known = shop.scores
+    rows = [known.get(word) or shop.word(word) for word in words[:_WORDS_READ]]
+    votes = dict.fromkeys(shop.latin, 0.0)
+    if not sample.isascii():
+        letters = _lower(sample)
+        for base in shop.latin:
+            votes[base] = _LETTER * sum(letter in letters for letter in shop.letters.get(base, ""))
+    for base, column in zip(shop.latin, zip(*rows, strict=True), strict=False):  # no column without a word
+        votes[base] = sum(column, votes[base])
     return votes
 
 
-@lru_cache(maxsize=20_000)  # people use few words often
-def _word_scores(word: str, bases: tuple[str, ...]) -> tuple[float, ...]:
-    """Nats of one word for each language."""
-    learned = profiles()
-    scores = []
-    for base in bases:
-        profile = learned.get(base)
-        score = _WORD if base == "ar" and _CHAT_ARABIC.search(word) else 0.0
-        if word in _COMMON.get(base, ()):
-            score += _WORD
-        elif profile is None:
-            score += _NO_WORD
-        if profile is not None:
-            score += sum(profile.get(three, _UNSEEN) for three in threes(word)) / 2
-        scores.append(score)
-    return tuple(scores)
+def _word_score(word: str, base: str) -> float:
+    """Nats of one word for a language."""
+    profile = profiles().get(base)
+    score = _WORD if base == "ar" and _CHAT_ARABIC.search(word) else 0.0
+    if word in _COMMON.get(base, ()):
+        score += _WORD
+    elif profile is None:
+        score += _NO_WORD
+    if profile is not None:
+        score += sum(profile.get(three, _UNSEEN) for three in threes(word)) / 2
+    return score
 
 
 def _script_shares(sample: str) -> dict[str, float]:
     """The share of each script among the letters; empty for a text without any."""
-    letters = _LETTER_RUNS.findall(sample[:400])
-    if not letters:
+    runs = _LETTER_RUNS.findall(sample[:400])
+    if not runs:
         return {}
     if sample.isascii():
         return {"LATIN": 1.0}
+    if whole := _script_of("".join(runs)):
+        return {whole: 1.0}
     found: Counter[str] = Counter()
-    for run in letters:
-        if run.isascii():
-            found["LATIN"] += len(run)
+    for run in runs:
+        if script := _script_of(run):
+            found[script] += len(run)
         else:
-            for char in run:
-                found["LATIN" if char < "\u0250" else _script(char)] += 1
+            found.update(map(_script, run))
     total = found.total()
     return {script: count / total for script, count in found.items() if count * 10 >= total}
 
 
+def _script_of(letters: str) -> str:
+    """The script that all of the letters have, of those that have a block of their own; else ""."""
+    for script, within in _WITHIN.items():
+        if within.fullmatch(letters):
+            return script
+    return ""
+
+
 @lru_cache(maxsize=5_000)
 def _script(char: str) -> str:
-    return unicodedata.name(char, "").partition(" ")[0]
+    return "LATIN" if char < "\u0250" else unicodedata.name(char, "").partition(" ")[0]
 
 
 def _set(*words: str) -> frozenset[str]:
     return frozenset(squeeze(fold(" ".join(words))).split())
 
 
+_NO_WORDS: frozenset[str] = frozenset()
 _COMMON = {language: frozenset(tokens(squeeze(fold(words)))) for language, words in _WORDS.items()}
 _BASE_OF = {word: base for base, names in _NAMES.items() for word in _set(names)} | {
     squeeze(fold(before + name + end)): base

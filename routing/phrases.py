@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -18,7 +18,7 @@ from typing import Any
 import ahocorasick
 
 from inbox.changes import Priority
-from routing.folding import LONGEST, ends_sentence, fold, is_word, places, squeeze, tokens
+from routing.folding import LONGEST, ends_sentence, is_word, places, typed
 from routing.patterns import NEAR, NEXT, Element, Form, PhraseError, fits, written
 from routing.weighing import DENIABLE, SAID_NOT, SIGNALS, STRENGTHS, TAGS, Told, Weighed, weigh
 
@@ -34,6 +34,7 @@ _DENIALS = {
     for kind in (_BEFORE, _BEHIND, _NOT, _NOT_BEHIND, _ITSELF, _MISSED, _WHILE, _LIGHT)
 }
 REMEMBERED = 50_000  # words whose places in phrases are known; about 10 MB
+_NO_SLOTS: frozenset[int] = frozenset()
 _SHOWN = 60  # characters of a customer's words that a reason quotes
 
 
@@ -78,7 +79,7 @@ class Reading:
         return self.weighed.because
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is itself alone: found by its place in memory
 class _Line:
     """One variant of a phrase, its places as numbers of what is looked for."""
 
@@ -93,6 +94,19 @@ class _Line:
 
 
 _Found = tuple[_Line, list[int]]  # a line that was heard, and its words
+
+
+_Anchored = tuple[tuple[frozenset[int], _Line], ...]  # lines, each with all it needs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Filled:
+    """What a word may be in phrases: the slots it fills, and the lines that are looked at where one of them is."""
+
+    slots: frozenset[int]
+    alone: tuple[_Line, ...]  # lines that need nothing more
+    others: frozenset[int]  # without one of these no further line can be heard
+    beside: Mapping[int, _Anchored]  # the further lines by that slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,46 +157,50 @@ class Phrases:
     def read(self, text: str) -> Reading:
         """What `text` says. Of very long texts the first 4,000 characters are read."""
         text = text[:LONGEST]
-        folded = fold(text)
-        heard = _Heard(tokens(squeeze(folded)))
-        seen = self._slots_seen(heard)
-        found, denying = self._lines_heard(seen, heard)
+        known = typed(text)
+        heard = _Heard(known.tokens)
+        seen, found, denying = self._lines_heard(heard)
         if not found:
-            return Reading(weighed=weigh((), text, folded))
-        spans = places(folded)
+            return Reading(weighed=weigh((), text))
         refused = {line.tag.removeprefix(_TAKES_AWAY) for line, _ in found if line.tag.startswith(_TAKES_AWAY)}
         if not self._of_rules and not any(line.tag in DENIABLE or line.tag in SAID_NOT for line, _ in found):
             denying = [line for line in denying if line.tag == _WHILE]
         denials = _Denials(denying, refused, seen, heard, self._index.light, of_rules=self._of_rules)
-        hits = _hits(found, denials, heard, spans, text)
-        return Reading(hits=hits, weighed=weigh(_told(hits), text, folded))
+        hits = _hits(found, denials, heard, known.folded, text)
+        return Reading(hits=hits, weighed=weigh(_told(hits), text))
 
-    def _slots_seen(self, heard: _Heard) -> dict[int, list[int]]:
-        """The slots that words of the message fill, with the places of those words."""
+    def _lines_heard(self, heard: _Heard) -> tuple[dict[int, list[int]], list[_Found], list[_Line]]:
+        """Lines with the numbers of their words where they stand first, and those that deny and may stand somewhere.
+
+        Before them the slots that these lines have, with the places of the words that fill them.
+        """
         index = self._index
-        known, seen = index.known, dict[int, list[int]]()
-        for place, word in enumerate(heard.words):
-            slots = known.get(word)
-            for slot in index.slots_of(word) if slots is None else slots:
-                if slot in seen:
-                    seen[slot].append(place)
-                else:
-                    seen[slot] = [place]
-        return seen
-
-    def _lines_heard(self, seen: Mapping[int, list[int]], heard: _Heard) -> tuple[list[_Found], list[_Line]]:
-        """Lines with the numbers of their words where they stand first, and those that deny and may stand somewhere."""
-        heard_slots = frozenset(seen)
+        known = index.known
+        filled = [known.get(word) or index.look_up(word) for word in heard.words]
+        slots = _NO_SLOTS.union(*[one.slots for one in filled])
+        complete: dict[_Line, frozenset[int]] = {}
+        for one in filled:
+            for line in one.alone:
+                complete[line] = line.needed
+            for slot in one.others & slots:
+                for needed, line in one.beside[slot]:
+                    if needed <= slots:
+                        complete[line] = needed
+        seen: dict[int, list[int]] = {}
         found: list[_Found] = []
         denying: list[_Line] = []
-        for slot in heard_slots:
-            for line in self._index.by_anchor[slot]:
-                if line.needed <= heard_slots:
-                    if line.denies:
-                        denying.append(line)
-                    elif stands := _standing(line, seen, heard):
-                        found.append((line, stands))
-        return found, denying
+        if not complete:
+            return seen, found, denying
+        wanted = _NO_SLOTS.union(*complete.values())
+        for place, one in enumerate(filled):
+            for slot in wanted & one.slots:
+                seen.setdefault(slot, []).append(place)
+        for line in complete:
+            if line.denies:
+                denying.append(line)
+            elif stands := _standing(line, seen, heard):
+                found.append((line, stands))
+        return seen, found, denying
 
     @cached_property
     def _index(self) -> _Index:
@@ -209,9 +227,15 @@ class _Index:
             lines.append(_Line(source.tag, source.weight, source.phrase, slots[0], rest, sides, needed, denies))
         self.light = frozenset(light)
         common = [sum(map(_commonness, forms)) for forms in numbers]
-        self.by_anchor: list[list[_Line]] = [[] for _ in numbers]
+        self._alone: dict[int, list[_Line]] = {}  # by their one slot
+        # The others by the slot that is rarest, and the one after it: few messages have both.
+        self._beside: dict[int, dict[int, list[tuple[frozenset[int], _Line]]]] = {}
         for line in lines:
-            self.by_anchor[min(line.needed, key=common.__getitem__)].append(line)
+            anchor, *more = sorted(line.needed, key=common.__getitem__)
+            if more:
+                self._beside.setdefault(anchor, {}).setdefault(more[0], []).append((line.needed, line))
+            else:
+                self._alone.setdefault(anchor, []).append(line)
         by_key: dict[str, dict[Form, list[int]]] = {}
         for forms, number in numbers.items():  # a dictionary keeps its order: the number of a slot is its place
             for form in forms:
@@ -226,21 +250,41 @@ class _Index:
             self._automaton.add_word(key, (len(key), tuple((form, tuple(slots)) for form, slots in found.items())))
         self._automaton.add_word("\0", (1, ()))  # an automaton without words cannot be asked
         self._automaton.make_automaton()
-        self.known: dict[str, tuple[int, ...]] = {}  # what words were looked up before: people use few words often
+        self._filled: dict[frozenset[int], _Filled] = {}  # many words fill the same slots, or none
+        self.known: dict[str, _Filled] = {}  # words that were looked up before: people use few words often
 
-    def slots_of(self, word: str) -> tuple[int, ...]:
-        """The slots a word fills, remembered."""
-        found: dict[int, None] = {}
+    def look_up(self, word: str) -> _Filled:
+        """What a word fills, remembered."""
+        if len(self.known) >= REMEMBERED:
+            self.known.clear()
+            self._filled.clear()
+        slots = frozenset(self._slots_of(word))
+        filled = self._filled.get(slots)
+        if filled is None:
+            filled = self._filled[slots] = self._anchored(slots)
+        self.known[word] = filled
+        return filled
+
+    def _anchored(self, slots: frozenset[int]) -> _Filled:
+        anchors = sorted(slots)
+        beside: dict[int, _Anchored] = {}
+        for anchor in anchors:
+            for slot, lines in self._beside.get(anchor, {}).items():
+                beside[slot] = (*beside.get(slot, ()), *lines)
+        return _Filled(
+            slots=slots,
+            alone=tuple(line for anchor in anchors for line in self._alone.get(anchor, ())),
+            others=frozenset(beside),
+            beside=beside,
+        )
+
+    def _slots_of(self, word: str) -> Iterator[int]:
         for end, (length, forms) in self._automaton.iter(f" {word} "):
             begin = end - length + 1
             before, behind = word[: max(begin - 1, 0)], word[end:]
             for form, slots in forms:
                 if (not before and (not behind or form.behind == "*")) or fits(form, before, behind):
-                    found.update(dict.fromkeys(slots))
-        if len(self.known) >= REMEMBERED:
-            self.known.clear()
-        self.known[word] = tuple(found)
-        return self.known[word]
+                    yield from slots
 
 
 def _commonness(form: Form) -> float:
@@ -253,7 +297,7 @@ class _Heard:
 
     __slots__ = ("clauses", "numbers", "sentences", "words")
 
-    def __init__(self, found: list[str]) -> None:
+    def __init__(self, found: Sequence[str]) -> None:
         self.words: list[str] = []
         self.numbers: list[int] = []  # of the token a word was
         self.sentences: list[int] = []
@@ -386,16 +430,19 @@ class _Denials:
         return self._light.issuperset(heard.words[first + 1 : last])
 
 
-def _hits(
-    found: Iterable[_Found], denials: _Denials, heard: _Heard, spans: Sequence[tuple[int, int]], text: str
-) -> tuple[Hit, ...]:
+def _hits(found: Iterable[_Found], denials: _Denials, heard: _Heard, folded: str, text: str) -> tuple[Hit, ...]:
     hits: dict[tuple[str, int, int], Hit] = {}
-    for line, first in found:
-        if line.tag.startswith(_TAKES_AWAY):
-            continue
-        said = denials.where_said(line, first)
-        stands = said or first
-        start, end = spans[heard.numbers[min(stands)]][0], spans[heard.numbers[max(stands)]][1]
+    said_at = [
+        (line, said, min(stands), max(stands))
+        for line, first in found
+        if not line.tag.startswith(_TAKES_AWAY)
+        for said in [denials.where_said(line, first)]
+        for stands in [said or first]
+    ]
+    last = max((last for *_, last in said_at), default=-1)
+    spans = places(folded, heard.numbers[last] + 1) if said_at else []
+    for line, said, low, high in said_at:
+        start, end = spans[heard.numbers[low]][0], spans[heard.numbers[high]][1]
         key = (line.tag, start, end)
         if key in hits and hits[key].weight >= line.weight:
             continue
@@ -420,12 +467,16 @@ def _told(hits: Iterable[Hit]) -> tuple[Told, ...]:
     """The hits that count: not denied, and of those of one tag that lie within each other the strongest."""
     counted: list[Hit] = []
     for hit in sorted(hits, key=lambda hit: (-hit.weight, hit.start - hit.end, hit.start)):
-        if hit.denied:
-            continue
-        if any(hit.tag == other.tag and hit.start < other.end and other.start < hit.end for other in counted):
-            continue
-        counted.append(hit)
+        if not hit.denied and not _overlaps(hit, counted):
+            counted.append(hit)
     return tuple(Told(name=hit.tag, score=hit.weight, because=f"says ‘{hit.said}’", at=hit.start) for hit in counted)
+
+
+def _overlaps(hit: Hit, counted: Iterable[Hit]) -> bool:
+    for other in counted:
+        if hit.tag == other.tag and hit.start < other.end and other.start < hit.end:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4)

@@ -114,7 +114,7 @@ class Weighed:
     because: str = ""
 
 
-def weigh(told: Iterable[Told], text: str, folded: str) -> Weighed:
+def weigh(told: Iterable[Told], text: str) -> Weighed:
     """Rank the tags, decide a priority, and say why."""
     best: dict[str, Told] = {}
     signals: dict[str, Told] = {}
@@ -138,14 +138,10 @@ def weigh(told: Iterable[Told], text: str, folded: str) -> Weighed:
 
 def _ranked(best: dict[str, Told]) -> tuple[Told, ...]:
     """The clearest first, of equals the graver; a greeting or a question about ourselves never beats a matter."""
-    matter = any(one.name != "other" and one.score >= _ALSO for one in best.values())
-    counted = [
-        Told(name=one.name, score=min(one.score, 1.0), because=one.because, at=one.at)
-        if matter and one.name == "other"
-        else one
-        for one in best.values()
-    ]
-    return tuple(sorted(counted, key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
+    if (other := best.get("other")) is not None and other.score > 1.0:
+        if any(one.name != "other" and one.score >= _ALSO for one in best.values()):
+            best = {**best, "other": Told(name=other.name, score=1.0, because=other.because, at=other.at)}
+    return tuple(sorted(best.values(), key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
 
 
 def _priority(ranked: tuple[Told, ...], signals: dict[str, Told]) -> tuple[Priority, str]:

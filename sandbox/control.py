@@ -38,8 +38,8 @@ class Kept(Protocol):
     def data(self) -> bytes: ...
 
 
-def answer(body: Any, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers or {})
 
 
 def mounted(request: web.Request) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from templates.checking import Source, is_language, near, read
+from templates.checking import Source, is_language, read
 from templates.replies import Replies
 from templates.reply import APPROVED, LAST_RESORT, VARIABLES, BadReplies, Problem, Unfilled, normal
+from templates.suggesting import nearest, suggest
 from templates.values import clean, isolated, shows
 
 REQUIRED = ("channel", "name", "language", "category", "body")
@@ -133,7 +133,7 @@ def _read(source: Source, known: set[str] | None, shop: str) -> tuple[dict[str, 
             if told.isdisjoint(("body", "variables")):
                 wrong += _places(source, section, made)
             if made.reply and known is not None and made.reply not in known:
-                fix = near(made.reply, known) or "name one of the replies, or leave it out"
+                fix = suggest(made.reply, known) or "name one of the replies, or leave it out"
                 wrong.append(source.problem(section, "reply", f'there is no reply "{made.reply}"', fix))
             problems += wrong
     return found, problems
@@ -148,8 +148,8 @@ def _template(table: Mapping[str, Any], shop: str) -> ApprovedTemplate:
 def _meant(key: str) -> Iterator[str]:
     """A key that is wrong, and where nobody knows it the one it may stand for: that one is not missing then."""
     yield key
-    if key not in KEYS:
-        yield from get_close_matches(key.lower(), KEYS, n=1)
+    if key not in KEYS and (near := nearest(key, KEYS)):
+        yield near
 
 
 def _keys(source: Source, section: str, table: Mapping[str, Any]) -> Iterator[Problem]:
@@ -158,7 +158,7 @@ def _keys(source: Source, section: str, table: Mapping[str, Any]) -> Iterator[Pr
             yield source.problem(section, key, "is missing", f'add {key} = "…"')
     for key, value in table.items():
         if key not in KEYS:
-            fix = near(key, KEYS) or "known here are " + ", ".join(KEYS)
+            fix = suggest(key, KEYS) or "known here are " + ", ".join(KEYS)
             yield source.problem(section, key, "is not a key that Santral knows", fix)
         elif key in LISTS:
             if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
@@ -177,7 +177,7 @@ def _rules(source: Source, section: str, made: ApprovedTemplate) -> Iterator[Pro
         fix = "write it as the provider does, like tr or pt_BR"
         yield source.problem(section, "language", f'"{made.language}" is not the code of a language', fix)
     if made.category not in CATEGORIES:
-        fix = near(made.category, CATEGORIES) or "one of " + ", ".join(CATEGORIES)
+        fix = suggest(made.category, CATEGORIES) or "one of " + ", ".join(CATEGORIES)
         yield source.problem(section, "category", f'"{made.category}" is not a category', fix)
     for key, most in LONGEST.items():
         if len(getattr(made, key)) > most:
@@ -200,7 +200,7 @@ def _places(source: Source, section: str, made: ApprovedTemplate) -> Iterator[Pr
     body = made.body.strip()
     for name in made.variables:
         if name not in VARIABLES:
-            fix = near(name, VARIABLES) or "known are " + ", ".join(VARIABLES)
+            fix = suggest(name, VARIABLES) or "known are " + ", ".join(VARIABLES)
             yield source.problem(section, "variables", f"{name} is not a variable", fix)
     if re.search(r"\{\{|\}\}", _PLACEHOLDER.sub("", body)):
         yield source.problem(section, "body", "has braces that are no placeholder", "write {{1}}, {{2}} and so on")

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
+from templates import toml_lines, toml_words
 from templates.filling import environment, fill, left_over
 from templates.reply import (
     APPROVED,
@@ -38,6 +38,7 @@ from templates.reply import (
     base,
     normal,
 )
+from templates.suggesting import suggest
 from templates.values import fits_segment, shows
 
 
@@ -62,43 +63,36 @@ class Source:
         return Problem(file=self.file, line=line, name=name, key=key, what=what, fix=fix)
 
 
-_HEADER = re.compile(r"""\s*(?P<list>\[?)\[\s*["']?(?P<name>[^\]"']+?)["']?\s*\]""")
-_KEY = re.compile(r"""\s*["']?(?P<key>[\w-]+)["']?\s*=\s*(?P<quotes>\"{3}|'{3})?""")
-
-
 def read(path: Path) -> Source:
     """Read a TOML file; the n-th `[[name]]` is the section `name[n]`. Raises `BadReplies`."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return Source(file=str(path), table=tomllib.loads(text), places=_places(text))
+        written = toml_lines.read(path.read_bytes().decode("utf-8-sig"))
+        return Source(file=str(path), table=written.content, places=_places(written))
     except OSError as error:
         what, fix, line = f"the file cannot be read ({error.strerror})", "mend its permissions", 0
     except UnicodeDecodeError:
         what, fix, line = "the file is not UTF-8 text", "save it as UTF-8", 0
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        said, _, position = str(error).partition(" (at ")
-        found = re.match(r"line (\d+)", position)
-        line = int(found[1]) if found else len(text.splitlines())
-        what, fix = f"this is not TOML: {said}", 'texts of several lines stand between """ and """'
+    except toml_lines.BadToml as bad:
+        (what, fix), line = toml_words.explained(bad.said), bad.line
     raise BadReplies([Problem(file=str(path), line=line, what=what, fix=fix)])
 
 
-def _places(text: str) -> dict[tuple[str, str], tuple[int, int]]:
+def _places(written: toml_lines.Written) -> dict[tuple[str, str], tuple[int, int]]:
+    """Where everything stands as problems name it. A table is a section, and a key of the whole file as well."""
     places: dict[tuple[str, str], tuple[int, int]] = {}
-    section, closing, count = "", "", dict[str, int]()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if closing:
-            closing = "" if closing in line else closing
-        elif header := _HEADER.match(line):
-            section = header["name"]
-            if header["list"]:
-                count[section] = count.get(section, 0) + 1
-                section = f"{section}[{count[section]}]"
-            places.setdefault((section, ""), (number, 0))
-        elif key := _KEY.match(line):
-            rest, quotes = line[key.end() :].strip(), key["quotes"] or ""
-            places.setdefault((section, key["key"]), (number, number + (not rest) if quotes else 0))
-            closing = quotes if quotes and quotes not in rest else ""
+    for place, line in written.lines.items():
+        match place:
+            case (str(name),):
+                names = [("", name), (name, "")]
+            case (str(name), int(position)):
+                names = [(f"{name}[{position + 1}]", "")]
+            case (str(name), str(key)):
+                names = [(name, key)]
+            case (str(name), int(position), str(key)):
+                names = [(f"{name}[{position + 1}]", key)]
+            case _:
+                continue
+        places |= dict.fromkeys(names, (line, written.texts.get(place, 0)))
     return places
 
 
@@ -106,7 +100,10 @@ def _places(text: str) -> dict[tuple[str, str], tuple[int, int]]:
 def shipped() -> Texts:
     """Our own texts. They are checked by the tests, so that a start does not pay for it."""
     return {
-        path.stem: {name: _reply(name, path.stem, table) for name, table in read(path).table.items()}
+        path.stem: {
+            name: _reply(name, path.stem, table)
+            for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items()
+        }
         for path in sorted(OURS.glob("*.toml"))
     }
 
@@ -153,12 +150,6 @@ def _reply(name: str, language: str, table: Mapping[str, Any]) -> Reply:
 # --- checking
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean …?" when one of the known words is near, else nothing."""
-    found = get_close_matches(word.lower(), sorted(known), n=1)
-    return f"did you mean {found[0]}?" if found else ""
-
-
 def read_replies(
     source: Source, language: str, limits: Mapping[str, Limit], tags: Collection[str] | None
 ) -> tuple[dict[str, Reply], list[Problem]]:
@@ -182,11 +173,11 @@ def _check_keys(source: Source, name: str, table: Mapping[str, Any]) -> Iterator
         fix = f"use a-z, 0-9 and single - between them, {LONGEST_NAME} at most"
         yield source.problem(name, "", "is not the name of a reply", fix)
     elif name.startswith("acknowledge-") and name not in SURE:
-        fix = near(name, SURE) or "there are " + " and ".join(SURE)
+        fix = suggest(name, SURE) or "there are " + " and ".join(SURE)
         yield source.problem(name, "", "is not an acknowledgement that Santral sends", fix)
     for key, value in table.items():
         if key not in KEYS:
-            fix = near(key, KEYS) or "known here are " + ", ".join(KEYS)
+            fix = suggest(key, KEYS) or "known here are " + ", ".join(KEYS)
             yield source.problem(name, key, "is not a key that Santral knows", fix)
         elif key == "tags":
             if not (isinstance(value, list) and all(isinstance(tag, str) and NAME.fullmatch(tag) for tag in value)):
@@ -211,7 +202,7 @@ def _check_keys(source: Source, name: str, table: Mapping[str, Any]) -> Iterator
 def _check_tags(source: Source, reply: Reply, known: Collection[str] | None) -> Iterator[Problem]:
     for tag in dict.fromkeys(reply.tags):
         if NAME.fullmatch(tag) and known is not None and tag not in known:
-            fix = near(tag, known) or "add it to tags at the top of the rules file, or leave it out"
+            fix = suggest(tag, known) or "add it to tags at the top of the rules file, or leave it out"
             yield source.problem(reply.name, "tags", f"there is no tag {tag}", fix)
         elif reply.tags.count(tag) > 1:
             yield source.problem(reply.name, "tags", f"{tag} stands there twice", "take one of them out")
@@ -275,10 +266,10 @@ def _refusal(node: nodes.Node) -> tuple[str, str] | None:
     if isinstance(node, nodes.Name):
         if node.name in VARIABLES:
             return None
-        return f"{node.name} is not a variable", near(node.name, VARIABLES) or "known are " + ", ".join(VARIABLES)
+        return f"{node.name} is not a variable", suggest(node.name, VARIABLES) or "known are " + ", ".join(VARIABLES)
     if isinstance(node, nodes.Filter):
         if node.name not in FILTERS:
-            return f"{node.name} is not a filter", near(node.name, FILTERS) or "known are " + ", ".join(FILTERS)
+            return f"{node.name} is not a filter", suggest(node.name, FILTERS) or "known are " + ", ".join(FILTERS)
         if len(node.args) != (node.name == "default") or node.kwargs or node.dyn_args or node.dyn_kwargs:
             return f"the filter {node.name} is not written so", 'write {{ customer|default("…") }} or {{ shop|upper }}'
         return None

@@ -5,6 +5,14 @@
   const settings = JSON.parse(document.getElementById("settings").textContent);
   const say = settings.texts;
   const $ = (id) => document.getElementById(id);
+
+  // Twelve hours only where the language is written so and the browser is not one of 24. As on the contact page.
+  const base = (tag) => tag.toLowerCase().split("-")[0];
+  const twelve = (tag) => new Intl.DateTimeFormat(tag, { hour: "numeric" }).resolvedOptions().hour12;
+  const own = navigator.languages.find((tag) => base(tag) === settings.language);
+  const hourCycle = twelve(own || settings.language) && twelve(own || navigator.language) ? "h12" : "h23";
+  const locale = new Intl.Locale(own || settings.language, { hourCycle, numberingSystem: "latn" });
+  const HOURS = { hour: hourCycle === "h12" ? "numeric" : "2-digit", minute: "2-digit" };
   const MOST_TEXT = 4000, MOST_FILE = 20 * 1024 * 1024, MOST_FILES = 5;
   const PING = 20e3, PATIENCE = 8e3, LONGEST = 30e3, MINUTE = 60, HOUR = 3600, DAY = 86400, LATE = 7 * DAY * 1000;
   const LINK = /\bhttps?:\/\/[^\s<>"'`\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
@@ -82,13 +90,36 @@
   let flying = null, pausing = 0; // what waits for its answer: one at a time, or what is told to wait is overtaken
   let greeted = "", mine = ""; // the token this line said hello with, and the one it was given
   let filling = false; // history is not news
+  let queued = false, done = null; // for the first hello of this browser, and what ends our turn
   const uploads = []; // files of the message being written
+  const early = new Set(); // messages written before the server has said who is here
+  let known = null; // resolves the promise that uploads wait for
+  let knowing = new Promise((resolve) => { known = resolve; });
 
   // --- the line
 
   function connect() {
     clearTimeout(retry);
-    if (socket || blocked) return;
+    if (socket || blocked || queued) return;
+    if (store.get("token") || !navigator.locks) return dial();
+    // Tabs that meet the chat at the same time take turns, so that the next one greets by the token the first was given.
+    queued = true;
+    navigator.locks.request(`${PREFIX}hello`, () => new Promise((end) => {
+      queued = false;
+      done = end;
+      if (socket || blocked) turn(); else dial();
+    })).catch(() => { // a browser that forbids this keeps no token either
+      queued = false;
+      if (!socket && !blocked) dial();
+    });
+  }
+
+  function turn() {
+    done?.();
+    done = null;
+  }
+
+  function dial() {
     const url = new URL(`${settings.base}/socket`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const line = socket = new WebSocket(url);
@@ -104,6 +135,7 @@
 
   function gone(code) {
     socket = null;
+    turn();
     welcomed = false;
     land();
     clearTimeout(lost);
@@ -151,8 +183,10 @@
       case "older":
         more = told.more;
         filling = true;
+        const stood = document.activeElement === $("older");
         keepPlace(() => take(told.items));
         filling = false;
+        if (stood && !more) $("log").focus();
         break;
       case "facts": learn(told); break;
       case "pong": if (told.ticket) ticket = told.ticket; break;
@@ -183,10 +217,10 @@
     if (kept && kept !== greeted && kept !== told.token) return hello(); // another tab was here first
     welcomed = true;
     tries = 0;
-    filling = true;
-    const [other, was] = [me && me !== told.me, account];
+    const [first, other, was] = [!me, me && me !== told.me, account];
     me = told.me;
     account = told.known ? me : "";
+    if (first) claim();
     if (other) { // somebody else, or the same person by another name
       items.clear();
       rows.forEach((row) => row.remove());
@@ -198,16 +232,26 @@
       chips();
     }
     ticket = told.ticket;
+    known();
     mine = told.token;
     store.set("token", mine);
+    turn();
     learn(told);
     if (!items.size) more = told.more;
+    filling = !items.size; // what came while there was no line is news
     take(told.items, told.answering);
     filling = false;
+    $("log").setAttribute("aria-busy", "false");
     notice();
     draft();
     unpack();
     flush();
+  }
+
+  function claim() { // what was written before is by whoever turns out to be here, and nobody else's later on
+    for (const key of early) if (waiting.has(key)) remember(Object.assign(waiting.get(key), { as: account }));
+    early.clear();
+    if (box.value) begun();
   }
 
   function hello() { // by the token that stands in the browser by now
@@ -216,6 +260,7 @@
     if (line) { line.onclose = null; line.close(); }
     socket = null;
     welcomed = false;
+    turn();
     land();
     connect();
   }
@@ -227,14 +272,15 @@
   // --- messages
 
   function take(news, answering) {
-    const last = newest();
+    const last = newest(), heard = [];
     for (const item of news || []) {
       const old = items.has(item.id);
       items.set(item.id, item);
       if (item.key) settle(item.key);
       paint(item);
-      if (!old && !item.mine && !filling) announce(`${item.name || settings.title}: ${item.text || item.files?.[0]?.name || ""}`);
+      if (!old && !item.mine && !filling) heard.push(`${item.name || settings.title}: ${item.text || item.files?.[0]?.name || ""}`);
     }
+    if (heard.length) announce(heard.join("\n"));
     if (answering !== undefined) $("typing").hidden = !answering;
     $("older").hidden = !more;
     $("greeting").hidden = items.size > 0 || waiting.size > 0;
@@ -309,9 +355,14 @@
     flying = null;
   }
 
-  function keep(one) {
-    waiting.set(one.key, one);
+  function remember(one) {
     store.set(`out:${one.key}`, JSON.stringify(one));
+  }
+
+  function keep(one) {
+    if (!me) early.add(one.key);
+    waiting.set(one.key, one);
+    remember(one);
     paintWaiting(one);
     flush();
   }
@@ -482,7 +533,7 @@
 
   const size = (bytes) => {
     const [unit, one] = bytes >= 1e6 ? ["megabyte", 1e6] : ["kilobyte", 1e3];
-    return new Intl.NumberFormat(settings.language, { style: "unit", unit, maximumFractionDigits: bytes >= 1e7 ? 0 : 1 })
+    return new Intl.NumberFormat(locale, { style: "unit", unit, maximumFractionDigits: bytes >= 1e7 ? 0 : 1 })
       .format(Math.max(0.1, bytes / one));
   };
 
@@ -521,7 +572,7 @@
     return held;
   }
 
-  const clock = (at) => new Intl.DateTimeFormat(settings.language, { hour: "2-digit", minute: "2-digit" }).format(at);
+  const clock = (at) => new Intl.DateTimeFormat(locale, HOURS).format(at);
   const dayOf = (at) => new Date(Number(at)).toDateString();
 
   function days(row) { // a line above the first bubble of each day
@@ -530,13 +581,13 @@
     const before = row.previousElementSibling;
     if (before && dayOf(before.dataset.at) === dayOf(row.dataset.at)) return;
     row.prepend(el("p", { className: "day" }, relative(Number(row.dataset.at)) ||
-      new Intl.DateTimeFormat(settings.language, { dateStyle: "long" }).format(Number(row.dataset.at))));
+      new Intl.DateTimeFormat(locale, { dateStyle: "long" }).format(Number(row.dataset.at))));
   }
 
   function relative(at) { // "today", "tomorrow", in the calendar of this browser
     const day = (moment) => Math.round(new Date(new Date(moment).toDateString()) / (DAY * 1000));
     const away = day(at) - day(Date.now() + offset);
-    return Math.abs(away) > 1 ? "" : new Intl.RelativeTimeFormat(settings.language, { numeric: "auto" }).format(away, "day");
+    return Math.abs(away) > 1 ? "" : new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(away, "day");
   }
 
   let nearEnd = true;
@@ -554,7 +605,7 @@
   // --- hours, usual time, trouble
 
   function learn(told) {
-    facts = { open: told.open, turns: told.turns || [], usual: told.usual, zone: told.zone };
+    facts = { open: told.open, turns: told.turns || [], usual: told.usual, zone: told.zone, place: told.place };
     offset = told.now - Date.now();
     hours();
   }
@@ -563,10 +614,13 @@
     clearTimeout(factsTimer);
     const now = Date.now() + offset;
     while (facts.turns?.length && facts.turns[0] <= now) { facts.turns.shift(); facts.open = !facts.open; }
+    const opens = facts.open ? undefined : facts.turns?.[0];
+    const theirs = opens ? there(opens) : "";
     if (facts.open === undefined) $("hours").textContent = "";
     else if (facts.open) $("hours").textContent = say.open_now;
-    else $("hours").textContent = facts.turns.length ? fill(say.opens, { when: moment(facts.turns[0]) }) + yours(facts.turns[0]) : say.closed;
+    else $("hours").textContent = opens ? fill(say.opens, { when: moment(opens) }) + (theirs && ` ${say.yours}`) : say.closed;
     $("hours").className = facts.open ? "open" : "";
+    $("there").replaceChildren(...theirs ? [el("bdi", {}, facts.place), ": ", el("bdi", {}, theirs)] : []); // as we write it in messages
     $("usual").textContent = facts.usual === undefined ? "" : facts.usual < 5 * MINUTE ? say.usual_soon : fill(say.usual, { time: lasting(facts.usual) });
     const next = facts.turns?.[0];
     if (next) factsTimer = setTimeout(() => { hours(); if (facts.turns.length < 2) send({ type: "facts" }); }, Math.min(next - now + 500, 2 ** 31 - 1));
@@ -577,22 +631,24 @@
     const time = clock(at);
     if (near) return `${near} ${time}`;
     const within = at - Date.now() - offset < 6 * DAY * 1000;
-    return new Intl.DateTimeFormat(settings.language, {
-      ...(within ? { weekday: "long" } : { day: "numeric", month: "long" }), hour: "2-digit", minute: "2-digit",
-    }).format(at);
+    return new Intl.DateTimeFormat(locale, { ...(within ? { weekday: "long" } : { day: "numeric", month: "long" }), ...HOURS }).format(at);
   }
 
-  function yours(at) { // whose clock it is, where the shop's says otherwise
+  function there(at) { // what the shop's clock shows then, where it is another than this one
     if (!facts.zone) return "";
-    const told = (timeZone) => new Intl.DateTimeFormat("en", { dateStyle: "short", timeStyle: "short", timeZone }).format(at);
-    try { return told() === told(facts.zone) ? "" : ` ${say.yours}`; } catch { return ""; } // a zone this browser does not know
+    const date = (timeZone) => new Intl.DateTimeFormat("en", { dateStyle: "short", timeZone }).format(at);
+    const time = (timeZone, day) => new Intl.DateTimeFormat(locale, { ...day, ...HOURS, timeZone }).format(at);
+    try {
+      const same = date() === date(facts.zone);
+      return same && time() === time(facts.zone) ? "" : time(facts.zone, same ? {} : { weekday: "long" });
+    } catch { return ""; } // a zone this browser does not know
   }
 
   function lasting(seconds) {
     const [unit, one] = seconds < HOUR ? ["minute", 5 * MINUTE] : seconds < 22 * HOUR ? ["hour", HOUR] : ["day", DAY];
     const count = Math.ceil(seconds / one) * (unit === "minute" ? 5 : 1);
     return count === 60 && unit === "minute" ? lasting(HOUR) :
-      new Intl.NumberFormat(settings.language, { style: "unit", unit, unitDisplay: "long" }).format(count);
+      new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
   }
 
   let silent = 0;
@@ -635,11 +691,16 @@
     box.focus();
   }
 
+  function begun() {
+    if (box.value) store.set("draft", JSON.stringify({ text: box.value, as: account }));
+    else store.drop("draft");
+  }
+
   function draft() { // what was begun on the page before
-    let begun = null;
-    try { begun = JSON.parse(store.get("draft") || "null"); } catch { store.drop("draft"); }
-    if (!begun || box.value || editing || (begun.as && begun.as !== account)) return;
-    box.value = begun.text;
+    let found = null;
+    try { found = JSON.parse(store.get("draft") || "null"); } catch { store.drop("draft"); }
+    if (!found || box.value || editing || (found.as && found.as !== account)) return;
+    box.value = found.text;
     grow();
   }
 
@@ -682,6 +743,7 @@
     uploads.push(one);
     chips();
     try {
+      await knowing; // by then there is a ticket
       const answer = await fetch(`${settings.base}/files`, {
         method: "POST", body: file, signal: one.stop.signal, credentials: "omit",
         headers: { "X-Santral-Ticket": ticket, "X-Santral-Name": encodeURIComponent(one.name) },
@@ -689,6 +751,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();
       Object.assign(one, { seal: told.file, name: told.name, type: told.type, size: told.size });
+      announce(`${one.name} · ${size(one.size)}`);
     } catch {
       if (one.stop.signal.aborted) return;
       uploads.splice(uploads.indexOf(one), 1);
@@ -716,7 +779,7 @@
         identity = token;
         blocked = "";
         if (changed && !event.data.anew) ticket = ""; // who was logged in may be somebody else now
-        if (socket && changed) { socket.onclose = null; socket.close(); socket = null; welcomed = false; land(); }
+        if (socket && changed) { socket.onclose = null; socket.close(); socket = null; welcomed = false; turn(); land(); }
         connect();
         break;
       }
@@ -736,6 +799,8 @@
 
   document.documentElement.style.setProperty("--color", settings.color);
   document.documentElement.style.setProperty("--ink", settings.ink);
+  document.documentElement.style.setProperty("--edge-light", settings.edges[0]);
+  document.documentElement.style.setProperty("--edge-dark", settings.edges[1]);
   const named = (id, words, path) => { name($(id), words); $(id).append(icon(path)); };
   named("close", say.close, "M6 6l12 12M18 6L6 18");
   named("about-cancel", say.cancel, "M6 6l12 12M18 6L6 18");
@@ -760,8 +825,7 @@
   $("form").onsubmit = (event) => { event.preventDefault(); submit(); };
   box.oninput = () => {
     grow();
-    if (!editing && box.value) store.set("draft", JSON.stringify({ text: box.value, as: account }));
-    else if (!editing) store.drop("draft");
+    if (!editing) begun();
   };
   box.onkeydown = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(pointer: fine)").matches) {
@@ -775,7 +839,7 @@
   };
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.isComposing) {
-      if (!$("about").hidden) about(); else leave();
+      if (!$("about").hidden) { about(); box.focus(); } else leave();
     }
     if (event.key === "Tab" && settings.framed) { // whoever is in the chat stays in it until they close it
       const stops = [...document.querySelectorAll("button, textarea, a[href], audio, video, [tabindex='0']")]

@@ -23,6 +23,7 @@
     svg { width: 26px; height: 26px; fill: currentColor; }
     span { position: absolute; top: -4px; ${end}: -4px; min-width: 22px; height: 22px; box-sizing: border-box; padding: 0 6px;
       border-radius: 11px; background: #c81e1e; color: #fff; font: 600 13px/22px system-ui, sans-serif; text-align: center; }
+    p { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
     [hidden] { display: none !important; }
     div { position: fixed; bottom: 88px; ${end}: 20px; width: 384px; height: min(620px, calc(100vh - 108px));
       border-radius: 16px; overflow: hidden; background: Canvas; color-scheme: light dark;
@@ -43,6 +44,7 @@
   const button = document.createElement("button");
   const badge = document.createElement("span");
   const panel = document.createElement("div");
+  const told = document.createElement("p"); // what a screen reader says of the number on the bubble
 
   function build() {
     try {
@@ -64,7 +66,8 @@
     panel.setAttribute("role", "dialog");
     panel.setAttribute("aria-label", settings.title);
     panel.hidden = true;
-    root.append(panel, button);
+    told.setAttribute("role", "status");
+    root.append(panel, button, told);
     stand();
     // Shops that change pages without loading them replace the body, and us with it.
     new MutationObserver(stand).observe(document.documentElement, { childList: true });
@@ -100,6 +103,8 @@
     button.classList.toggle("shown", shown);
     badge.textContent = unread > 99 ? "99+" : String(unread);
     badge.hidden = !unread || shown;
+    const news = badge.hidden ? "" : say.unread.replace("{n}", unread);
+    if (told.textContent !== news) told.textContent = news;
   }
 
   // Only that there is a chat, and whether it is open: what is said in it stays in the frame.

@@ -19,7 +19,7 @@ from channels.errors import InDoubt, Misconfigured, Refused, WindowClosed
 from channels.line import gone
 from channels.message import Address, Attachment, Author, Outgoing
 from channels.meta.graph import Graph
-from channels.meta.parse import Account
+from channels.meta.parse import MARK, Account
 from channels.wire import Number, Wire
 
 REPLY_WINDOW = timedelta(hours=24)  # /policy#standard-messaging-window, the same for Instagram
@@ -53,7 +53,7 @@ def body(message: Outgoing, account: Account, *, marked: bool) -> dict[str, Any]
             {"content_type": "text", "title": choice.label, "payload": choice.payload} for choice in message.choices
         ]
     if marked:
-        content["metadata"] = str(message.id)
+        content["metadata"] = f"{MARK}{message.id}"
     told = {"recipient": {"id": person}, **occasion(message), "message": content}
     if message.reply_to and f":{person}:" not in message.reply_to:  # those ids are made here, see `unnamed`
         told["reply_to"] = {"mid": message.reply_to}
@@ -85,7 +85,7 @@ async def send(
 ) -> str:
     """`late` is under the one tag there is, which not every app may use: to those the window is closed by then."""
     try:
-        answer = await graph.call("POST", f"{node}/messages", json=json, data=data, size=size)
+        answer = await graph.call("POST", f"{node}/messages", json=json, data=data, size=size, own=True)
     except Misconfigured as error:
         if late and FORBIDDEN.fullmatch(error.provider_code):
             raise WindowClosed(error.detail, provider_code=error.provider_code) from error
@@ -137,7 +137,7 @@ async def fetch(graph: Graph, attachment: Attachment) -> AsyncIterator[bytes]:
     except Refused as error:
         if not gone(error) or not ref.mid:
             raise
-    answer = await graph.call("GET", quote(ref.mid, safe=""), query={"fields": FILES_OF}, repeatable=True)
+    answer = await graph.file(ref.mid, FILES_OF)
     async for chunk in graph.line.fetch(link_of(answer, ref.n), at_most=MAX_FILE):
         yield chunk
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -50,6 +51,12 @@ CODES: Mapping[str, type[SendFailed]] = {
     **dict.fromkeys(("100/2534013", "100/2534029"), Misconfigured),  # no Instagram behind the page; messages barred
     "230": Refused,  # Instagram: no profile before the person wrote
 }
+DEAD = frozenset({"0", "102", "190"})  # the token itself, whatever was asked for with it
+UNKNOWN = "100/33"  # no such object, or none that the token may see
+# No WhatsApp behind a number, or one that is too old. The number may take SMS, and is one address with it, so it is
+# never silenced: only this message is lost.
+HERE_ALONE = frozenset({"131026"})
+SPENT = ("call_count", "total_cputime", "total_time")  # percent, /docs/graph-api/overview/rate-limiting
 WHOLE_CHANNEL = frozenset({"4", "17", "32", "613", "80001", "80002", "80006", "80007", "130429", "131048", "131064"})
 # A pace Meta names for one person: one message in six seconds after a burst of about 45. As a rate it would slow down
 # every talk, so it is waited for only when it is met. /documentation/business-messaging/whatsapp/throughput
@@ -137,6 +144,11 @@ def nobodys(channel: str, account: str) -> None:
     log.info("account_unknown", channel=channel, account=account[:64])
 
 
+def foreign(channel: str, object: str) -> None:
+    """Leave a trace of what is about another product of Meta's: its webhook leads to the wrong channel."""
+    log.info("object_unknown", channel=channel, object=name(object, 64))
+
+
 def alone(envelope: Envelope, entry: Entry, slot: str, item: msgspec.Raw) -> bytes:
     """One item of a batch as the webhook it would have been by itself, b"" for one that came so.
 
@@ -181,6 +193,14 @@ def walked(body: bytes, reader: Callable[[Envelope], Iterable[Event]]) -> tuple[
 def those(raws: Iterable[msgspec.Raw], shape: type[T]) -> list[T]:
     """Those items of a list that can be read: a wrong one costs none of the others."""
     return [item for raw in raws if (item := decoded(raw, shape)) is not None]
+
+
+def word(raw: msgspec.Raw) -> str:
+    """A text, "" for whatever else stands in its place."""
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except msgspec.ValidationError:
+        return ""
 
 
 def told_at(count: object, at: datetime) -> datetime:
@@ -234,7 +254,8 @@ def settled(fault: Fault) -> tuple[str, str, bool]:
     kind = fault.kind or Refused
     if not issubclass(kind, WindowClosed | Unreachable):
         kind = Refused
-    return kind.code, " ".join(filter(None, (fault.numbers, fault.words()))), kind is Unreachable
+    never = kind is Unreachable and fault.numbers not in HERE_ALONE
+    return kind.code, " ".join(filter(None, (fault.numbers, fault.words()))), never
 
 
 def whole(body: bytes) -> dict[str, Any] | None:
@@ -263,11 +284,13 @@ def refusal(answer: Answered, *unshown: str, repeatable: bool = False) -> SendFa
     if fault is None or not fault.numbers:
         return outcome(answer, repeatable=repeatable)
     kind, words, code = fault.kind, fault.words(*unshown), fault.numbers
-    if kind is None:
+    if kind is None or (kind is Retry and answer.status in (502, 504)):  # who stands between us does not know either
         return outcome(answer, words, code=code, repeatable=repeatable)
     if kind is Retry:
         after = WAITS.get(code) or answer.after or regained(answer.headers)
         return Retry(words, after=after, whole_channel=str(fault.code) in WHOLE_CHANNEL, provider_code=code)
+    if code in HERE_ALONE:
+        return Refused(words, provider_code=code)
     if fault.code == 190:
         words = TOKEN_REFUSED
     return kind(words, provider_code=code)
@@ -275,14 +298,32 @@ def refusal(answer: Answered, *unshown: str, repeatable: bool = False) -> SendFa
 
 def regained(headers: Mapping[str, str]) -> timedelta | None:
     """When Meta expects to take calls again, at most a day: /docs/graph-api/overview/rate-limiting, in minutes."""
-    try:
-        usage = json.loads(headers.get("X-Business-Use-Case-Usage", ""))
-    except (ValueError, RecursionError):
-        return None
-    rows = [row for rows in usage.values() if isinstance(rows, list) for row in rows] if isinstance(usage, dict) else []
-    told = (row.get("estimated_time_to_regain_access") for row in rows if isinstance(row, dict))
-    minutes = [count for count in told if type(count) is int and count > 0]
+    minutes = [count for row in usage(headers) if (count := counted(row, "estimated_time_to_regain_access"))]
     return min(timedelta(minutes=min(max(minutes), 24 * 60)), LONGEST) if minutes else None
+
+
+def used(headers: Mapping[str, str]) -> int:
+    """How much of what an app or account may ask for is used up, in percent; 0 where Meta does not tell."""
+    return max((counted(row, part) for row in usage(headers) for part in SPENT), default=0)
+
+
+def usage(headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The limits Meta tells of: the app's and the page's by themselves, those of business accounts in lists."""
+    for header in ("X-App-Usage", "X-Page-Usage", "X-Business-Use-Case-Usage"):
+        try:
+            told = json.loads(headers.get(header, ""))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(told, dict):
+            yield told
+            yield from (
+                row for rows in told.values() if isinstance(rows, list) for row in rows if isinstance(row, dict)
+            )
+
+
+def counted(row: Mapping[str, Any], name: str) -> int:
+    count = row.get(name)
+    return count if type(count) is int and count > 0 else 0
 
 
 # --- calls
@@ -301,6 +342,7 @@ class Graph:
         self.line = Line(provider, api_url, seconds=seconds)
         self._token = token
         self._secret = app_secret
+        self.used = 0  # percent of Meta's limits, as its last answer told
         self._proof = {"appsecret_proof": proof(app_secret, token)} if proven and app_secret else {}
 
     async def call(
@@ -314,10 +356,12 @@ class Graph:
         size: int = 0,
         repeatable: bool = False,
         app: str = "",
+        own: bool = False,
     ) -> dict[str, Any]:
         """Make one call below the version and return the object it answers.
 
-        `app` is the app's id for the few calls that only an app may make in its own name. Else as `Line.call`.
+        `app` is the app's id for the few calls that only an app may make in its own name. `own`: the path begins with
+        an object of the shop's, so that the set-up is wrong where the token does not see it. Else as `Line.call`.
         """
         token = f"{app}|{self._secret}" if app else self._token
         answered = await self.line.call(
@@ -330,10 +374,24 @@ class Graph:
             size=size,
             repeatable=repeatable,
         )
+        self.used = used(answered.headers)
         body = whole(answered.body) if answered.status == 200 else None
         if body is None or "error" in body:
-            raise refusal(answered, self._token, self._secret, repeatable=repeatable)
+            failure = refusal(answered, self._token, self._secret, repeatable=repeatable)
+            if own and failure.provider_code == UNKNOWN:
+                failure = Misconfigured(failure.detail, provider_code=UNKNOWN)
+            raise failure
         return body
+
+    async def file(self, id: str, fields: str = "") -> dict[str, Any]:
+        """Ask about a file, or a message that has one. A dead token says nothing of the file, so it is `Retry` then."""
+        query = {"fields": fields} if fields else None
+        try:
+            return await self.call("GET", quote(id, safe=""), query=query, repeatable=True)
+        except Misconfigured as error:
+            if error.provider_code.partition("/")[0] not in DEAD:
+                raise
+            raise Retry(error.detail, whole_channel=True, provider_code=error.provider_code) from error
 
     def fetch(self, url: str, *, at_most: int, hosts: Collection[str] = ()) -> AsyncIterator[bytes]:
         """Stream a file of at most so many bytes, as `Line.fetch`. The token goes to `hosts` and to `api_url` only."""

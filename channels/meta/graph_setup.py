@@ -13,7 +13,7 @@ import msgspec
 
 from channels.channel import Finding
 from channels.errors import Misconfigured, SendFailed
-from channels.meta.graph import TOKEN_REFUSED, Graph, shaped, those
+from channels.meta.graph import TOKEN_REFUSED, UNKNOWN, Graph, shaped, those
 from channels.values import moment
 from channels.wire import Number, Wire
 
@@ -21,7 +21,6 @@ SOON = timedelta(days=14)  # what expires sooner is said
 # /docs/graph-api/guides/secure-requests: the proof is made of the token and the secret, so a wrong secret shows in it.
 PROOF = "appsecret_proof"
 SECRET_REFUSED = "Meta says that app_secret is not the secret of the app that the access token was made for."  # noqa: S105
-UNKNOWN = "100/33"  # /docs/graph-api/guides/error-handling: no such object, or none that the token may see
 
 
 class Granted(Wire, frozen=True):

@@ -48,7 +48,8 @@ def size(text: str) -> int:
 # /business-messaging/instagram-messaging/features/attachment-upload
 IMAGES = dict.fromkeys(("image/png", "image/jpeg", "image/gif"), 8 << 20)
 SOUNDS = dict.fromkeys(("audio/aac", "audio/mp4", "audio/x-m4a", "audio/wav", "audio/x-wav"), 25 << 20)
-FILMS = dict.fromkeys(("video/mp4", "video/ogg", "video/x-msvideo", "video/quicktime", "video/webm"), 25 << 20)
+AVI = ("video/x-msvideo", "video/avi")  # one format under two names
+FILMS = dict.fromkeys(("video/mp4", "video/ogg", *AVI, "video/quicktime", "video/webm"), 25 << 20)
 
 CAPABILITIES = Capabilities(
     max_text=1000,  # /instagram-platform/instagram-api-with-instagram-login/messaging-api

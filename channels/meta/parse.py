@@ -1,26 +1,21 @@
 """What Messenger and Instagram tell, read as what a customer did. Pure: the same bytes give the same events.
 
-Rule: one odd field never costs a message, and of a story nothing but its link is kept: Meta forbids to keep the rest.
+Rule: one odd field never costs a message, and one odd event never its neighbours.
 Pages are below https://developers.facebook.com/documentation/business-messaging.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import msgspec
 
 from channels.message import (
     Address,
-    Attachment,
     Edited,
     Event,
     Proof,
@@ -33,22 +28,10 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from channels.meta.graph import Envelope, alone, apart, broken, nobodys, told_at, walked
-from channels.meta.wire import (
-    Delivery,
-    Edit,
-    Item,
-    Load,
-    Message,
-    OptIn,
-    Piece,
-    Postback,
-    Reaction,
-    Read,
-    Referral,
-    ReplyTo,
-)
-from channels.values import name, on_map, shown_filename
+from channels.meta.content import about, content
+from channels.meta.graph import Envelope, alone, apart, broken, foreign, nobodys, told_at, walked, word
+from channels.meta.wire import Delivery, Edit, Item, Message, OptIn, Postback, Reaction, Read, Referral
+from channels.values import name
 from channels.wire import decoded
 
 # --- facts
@@ -65,7 +48,6 @@ NOT_SAID = words(
     "policy_enforcement payment pre_checkout checkout_update game_play"
 )
 APPS: Mapping[str, str] = {"263902037430900": "Page inbox"}  # /messenger-platform/conversation-routing
-THUMBS = words("369239263222822 369239343222814 369239383222810")  # the thumb in its three sizes
 MOODS: Mapping[str, str] = {
     "smile": "😆",
     "angry": "😠",
@@ -75,41 +57,7 @@ MOODS: Mapping[str, str] = {
     "like": "👍",
     "dislike": "👎",
 }
-# Media type and name of what the sender's app does not name itself.
-FILES: Mapping[str, tuple[str, str]] = {
-    "image": ("image/jpeg", "image"),
-    "sticker": ("image/png", "sticker"),
-    "video": ("video/mp4", "video"),
-    "audio": ("audio/mp4", "audio"),
-    "file": ("application/octet-stream", "file"),
-}
-SUFFIXES: Mapping[str, str] = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".heic": "image/heic",
-    ".mp4": "video/mp4",
-    ".mov": "video/quicktime",
-    ".webm": "video/webm",
-    ".m4a": "audio/mp4",
-    ".aac": "audio/aac",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".wav": "audio/wav",
-    ".pdf": "application/pdf",
-    ".txt": "text/plain",
-    ".csv": "text/csv",
-    ".doc": "application/msword",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".xls": "application/vnd.ms-excel",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".zip": "application/zip",
-}
-SHARED = words("fallback share ig_reel reel ig_post")  # a link with a title
-WEB = re.compile(r"https?://[^\s<>\"]{1,4000}", re.IGNORECASE)
-INSTAGRAM = "https://www.instagram.com"  # links to reels come without it
+MARK = "santral:"  # before our own id in `metadata`, where every program writes what it likes
 MOST_EDITS = 999  # people get five; what is told beyond is not believed
 
 # --- reading
@@ -176,6 +124,7 @@ def read(account: Account, body: bytes, at: datetime, siblings: Iterable[tuple[s
 
     def told(envelope: Envelope) -> Iterator[Event]:
         if envelope.object != account.object:
+            foreign(account.channel, envelope.object)
             return
         for whole, entry in envelope.entries():
             if entry is None:
@@ -216,9 +165,12 @@ def events(told: Reading, raw: msgspec.Raw, *, quiet: bool) -> Iterator[Event]:
     )
     if sender and sender == recipient:
         return  # to oneself, as one tries things out
+    known = READERS.keys() | NOT_SAID
     for kind, part in parts.items():
         if kind in FRAME or kind in NOT_SAID or (ours and kind != "message"):
             continue
+        if kind not in READERS and known & parts.keys():
+            continue  # what stands beside an event is no second one
         if reading.customer:
             yield from READERS.get(kind, unknown(kind))(reading, part)
         elif kind != "optin":  # a box ticked on a page names nobody who could be written to
@@ -316,7 +268,7 @@ def reacted(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
 def delivered(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
     """Only by the ids it names: that everything until a moment arrived is nothing we could tell of a delivery."""
     delivery = decoded(raw, Delivery) or Delivery()
-    return tuple(receipt(reading, Status.DELIVERED, mid) for mid in delivery.mids if mid)
+    return tuple(receipt(reading, Status.DELIVERED, mid) for mid in map(word, delivery.mids) if mid)
 
 
 def seen(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
@@ -345,7 +297,7 @@ READERS: Mapping[str, Callable[[Reading, msgspec.Raw], tuple[Event, ...]]] = {
     "read": seen,
 }
 
-# --- parts of a message
+# --- parts of an event
 
 
 def receipt(reading: Reading, status: Status, mid: str) -> Receipt:
@@ -358,111 +310,9 @@ def unnamed(reading: Reading, kind: str) -> str:
 
 
 def own_id(metadata: str) -> UUID | None:
-    """The delivery of ours that an echo names, None when these are another program's words."""
+    """The delivery of ours that an echo names, None when these are another program's words, which may be a UUID too."""
     try:
-        found = UUID(metadata)
+        found = UUID(metadata.removeprefix(MARK))
     except ValueError:
         return None
-    return found if str(found) == metadata else None
-
-
-def content(message: Message) -> dict[str, Any]:
-    """Everything of `Received` that tells what was said."""
-    lines, files, stub = [message.text], [], ""
-    for number, piece in enumerate(pieces(message.attachments)):
-        told, file, kind = shown(piece, message.mid, number)
-        lines += [line for line in told.split("\n") if line not in "\n".join(lines)]
-        files += [file] if file else []
-        stub = stub or kind
-    reply, referral = message.reply_to or ReplyTo(), message.referral
-    quoted = about(referral)
-    if reply.story is not None:
-        quoted, stub = web(reply.story.url), stub or "story_reply"
-    text = "\n".join(filter(None, lines))
-    if message.is_unsupported:
-        stub = "unsupported"
-    elif not (text or files or stub):
-        stub = "empty"
-    ref = referral.ref if referral else ""
-    return {
-        "text": text,
-        "attachments": tuple(files),
-        "payload": (message.quick_reply.payload if message.quick_reply else "") or ref,
-        "reply_to": reply.mid,
-        "quoted": quoted,
-        "stub": stub,
-    }
-
-
-def pieces(raw: msgspec.Raw) -> Iterator[Piece]:
-    """Attachments come as a list, and a single one sometimes by itself."""
-    try:
-        listed = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
-    except msgspec.ValidationError:
-        listed = [raw]
-    for one in listed:
-        yield decoded(one, Piece) or Piece()
-
-
-def shown(piece: Piece, mid: str, number: int) -> tuple[str, Attachment | None, str]:
-    """The words, the file and the stub of one attachment."""
-    load = piece.payload or Load()
-    link, title = web(load.url or piece.url), name(load.title or piece.title, 300)
-    match piece.type:
-        case "image" if str(load.sticker_id) in THUMBS:
-            return "👍", None, ""
-        case "like_heart":
-            return "❤️", None, ""
-        case "story_mention":
-            return link, None, "story_mention"
-        case "location" if load.coordinates:
-            place = on_map(load.coordinates.lat, load.coordinates.long)
-            return "\n".join(filter(None, (title, place))), None, ""
-        case "image" | "video" | "audio" | "file" | "sticker" if link:
-            return "", file_at(link, piece.type, mid, number), ""
-        case kind if kind in SHARED and (link or title or load.url or piece.url):
-            return "\n".join(filter(None, (title, link or name(load.url or piece.url, 300)))), None, ""
-        case kind:
-            return title, None, name(kind, 40) or "unknown"
-
-
-def file_at(link: str, kind: str, mid: str, number: int, **told: Any) -> Attachment:
-    """A file behind a link that dies soon; the message's id brings a fresh one."""
-    media_type, called = FILES[kind]
-    filename = shown_filename(unquote(PurePosixPath(urlsplit(link).path).name))
-    suffix = PurePosixPath(filename).suffix.lower()
-    named = SUFFIXES.get(suffix, "")
-    if named and (kind == "file" or named.partition("/")[0] == media_type.partition("/")[0]):
-        media_type = named
-    ending = next((it for it, its_type in SUFFIXES.items() if its_type == media_type), "")
-    whole = {
-        "media_type": media_type,
-        "filename": filename if kind == "file" and suffix else f"{called}{ending}",
-        "ref": json.dumps({"url": link, "mid": mid, "n": number}, separators=(",", ":")),
-        "unique_ref": f"{mid}:{number}",
-    }
-    return Attachment(**whole | {key: value for key, value in told.items() if value})
-
-
-def web(told: str) -> str:
-    """A link as far as it is one: Meta also sends names of files, and reels without their host."""
-    link = f"{INSTAGRAM}{told}" if told.startswith("/") and not told.startswith("//") else told
-    if not WEB.fullmatch(link):
-        return ""
-    try:
-        return link if urlsplit(link).hostname else ""
-    except ValueError:
-        return ""
-
-
-def about(referral: Referral | None) -> str:
-    """What brought them here, in words: an ad, a product, a page."""
-    if referral is None:
-        return ""
-    if referral.ads_context_data and (title := name(referral.ads_context_data.ad_title, 300)):
-        return title
-    if ad := name(str(referral.ad_id), 64):
-        return f"ad {ad}"
-    if referral.product and (product := name(str(referral.product.id), 64)):
-        return f"product {product}"
-    return web(referral.referer_uri)
+    return found if metadata == f"{MARK}{found}" else None

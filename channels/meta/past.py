@@ -14,22 +14,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import structlog
 
 from channels.channel import Pulled
-from channels.errors import Malformed
+from channels.errors import Malformed, Retry
 from channels.message import Attachment, Event, Proof, Received, SentElsewhere
 from channels.meta.calls import FILES_OF, link_in, rows
-from channels.meta.graph import Graph, told_at
-from channels.meta.parse import Account, file_at, web
+from channels.meta.content import file_at, web
+from channels.meta.graph import AHEAD, Graph, those, told_at
+from channels.meta.parse import Account
 from channels.meta.wire import Id
 from channels.values import media_type, name, shown_filename
 from channels.wire import Number, Wire, decoded, mended
+
+log = structlog.get_logger()
 
 FIRST = timedelta(days=1)
 OVERLAP = timedelta(minutes=5)  # what was told late is asked for again; it is known again by its id
 PAGE = 25  # conversations a call, newest first
 PAGES = 40  # calls a time: a thousand conversations moved since the last
 PAUSE = 0.5  # seconds: two calls a second and account, /overview/rate-limiting
+FULL = 95  # percent of Meta's limits; what is left is for what people wait for
+REST = timedelta(minutes=5)
 MESSAGES = 20  # of each conversation; older ones are listed without what they say
 FIELDS = f"id,created_time,from,to,message,{FILES_OF}"
 
@@ -41,7 +47,7 @@ class Someone(Wire, frozen=True):
 
 
 class Recipients(Wire, frozen=True):
-    data: list[Someone] = []  # noqa: RUF012  a struct copies it
+    data: list[msgspec.Raw] = []  # noqa: RUF012  a struct copies it
 
 
 class Link(Wire, frozen=True):
@@ -90,7 +96,7 @@ async def missed(graph: Graph, listing: Listing, after: str, now: datetime) -> P
     }
     for _ in range(PAGES):
         answer = await graph.call("GET", f"{listing.node}/conversations", query=query, repeatable=True)
-        moved = [(told(row.get("updated_time"), now), row) for row in rows(answer)]
+        moved = [(min(told(row.get("updated_time"), now), now), row) for row in rows(answer)]
         fresh = [(at, row) for at, row in moved if at >= since - OVERLAP]
         for at, row in fresh:
             newest = max(newest, at)
@@ -98,8 +104,12 @@ async def missed(graph: Graph, listing: Listing, after: str, now: datetime) -> P
         following = onward(answer)
         if len(fresh) < len(moved) or not following:
             break
+        if graph.used >= FULL:
+            raise Retry("What Meta lets us ask is nearly used up, and answers come first.", after=REST)
         query["after"] = following
         await asyncio.sleep(listing.pause)
+    else:
+        log.warning("missed.too_many", channel=listing.account.channel, conversations=PAGE * PAGES)
     found.sort(key=lambda it: it[0])
     return Pulled(cursor=newest.isoformat(), events=tuple(event for _, event in found))
 
@@ -112,13 +122,14 @@ def past(listing: Listing, listed: list[dict[str, Any]], now: datetime) -> Itera
             continue
         message = decoded(msgspec.Raw(raw), Past)
         if message is not None and (event := said(listing, message, raw, now)) is not None:
-            yield told(message.created_time, now), event
+            yield at_most(message.created_time, now), event
 
 
 def said(listing: Listing, message: Past, raw: bytes, now: datetime) -> Event | None:
     """None for what cannot be told whose it is."""
-    account, at = listing.account, told(message.created_time, now)
-    others = [who for who in message.to.data if not listing.ours(who)]
+    account, at = listing.account, at_most(message.created_time, now)
+    readers = those(message.to.data, Someone)
+    others = [who for who in readers if not listing.ours(who)]
     text, files, stub = content(message)
     if listing.ours(message.sender):
         if not others:
@@ -133,7 +144,7 @@ def said(listing: Listing, message: Past, raw: bytes, now: datetime) -> Event | 
             stub=stub,
             raw=raw,
         )
-    if not message.sender.id or len(others) == len(message.to.data):
+    if not message.sender.id or len(others) == len(readers):
         return None
     return Received(
         channel=account.channel,
@@ -193,9 +204,14 @@ def told(when: object, otherwise: datetime) -> datetime:
         return told_at(text, otherwise)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return otherwise
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def at_most(when: object, now: datetime) -> datetime:
+    """A time as `told` reads it, as far ahead of ours as a clock of Meta's may be."""
+    return min(told(when, now), now + AHEAD)
 
 
 def onward(answer: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ import msgspec
 from channels.channel import Finding
 from channels.errors import SendFailed
 from channels.meta.calls import rows
-from channels.meta.graph import Graph, shaped
+from channels.meta.graph import Graph, shaped, word
 from channels.meta.graph_setup import Field, Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.wire import Wire, decoded
 
@@ -50,14 +50,8 @@ class Subscribed(Wire, frozen=True):
     @property
     def names(self) -> frozenset[str]:
         """Fields are told as words, or as objects with a name."""
-        return frozenset(_name(raw) for raw in self.subscribed_fields) - {""}
-
-
-def _name(raw: msgspec.Raw) -> str:
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except msgspec.ValidationError:
-        return (decoded(raw, Field) or Field()).name
+        told = (word(raw) or (decoded(raw, Field) or Field()).name for raw in self.subscribed_fields)
+        return frozenset(told) - {""}
 
 
 @dataclass(slots=True, weakref_slot=True)

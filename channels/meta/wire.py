@@ -108,7 +108,7 @@ class Reaction(Wire, frozen=True):
 
 
 class Delivery(Wire, frozen=True):
-    mids: list[str] = []  # noqa: RUF012  a struct copies it
+    mids: list[msgspec.Raw] = []  # noqa: RUF012  a struct copies it
 
 
 class Read(Wire, frozen=True):

@@ -32,6 +32,8 @@ TWIML = ('<?xml version="1.0" encoding="UTF-8"?><Response/>', "text/xml")
 MISSES = timedelta(minutes=5)  # Twilio repeats a webhook within fifteen seconds or never
 OVERLAP = timedelta(minutes=10)  # between two looks, for what Twilio lists late
 FIRST = timedelta(days=1)
+UNDER_WAY = timedelta(seconds=20)  # by then its webhook has brought a message, or Twilio has given up
+MOST_LISTED = 20_000  # messages of one look: two days of a busy shop
 SETTLED = timedelta(seconds=20)  # twice as long as we wait for an answer: what is not listed by then did not arrive
 SKEW = timedelta(seconds=5)  # between Twilio's clock and ours
 LOOKED_AT = 100  # messages to an address, among which one in doubt is looked for
@@ -78,10 +80,15 @@ WHATSAPP_BY_TWILIO = Capabilities(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioConfig:
-    """One number of ours, or one messaging service. `webhook_url` is where receipts come; without it there are none."""
+    """One number of ours, or one messaging service. `webhook_url` is where receipts come; without it there are none.
+
+    Calls are made with the API key, where there is one. What Twilio brings is proved by the auth token all the same.
+    """
 
     account_sid: str
     auth_token: str = field(repr=False)
+    api_key: str = ""  # SK…
+    api_secret: str = field(default="", repr=False)
     previous_auth_token: str = field(default="", repr=False)  # believed as well, while a new one takes its place
     shared_keys: tuple[str, ...] = field(default=(), repr=False)  # of webhooks signed with SHA-256
     sender: str | None = None
@@ -155,23 +162,30 @@ class Sms:
     async def missed(self, after: str) -> Pulled:
         """The cursor is the time up to which everything was listed. Files are listed message by message.
 
-        What a button or a place was is not listed: such a message comes with its words alone, or as a stub.
+        What a button or a place was is not listed: such a message comes with its words alone, or as a stub. One that
+        its webhook may still bring is therefore left to it, and to the next look.
         """
         client, now = await self._connected(), self._now()
         since = min(datetime.fromisoformat(after), now) - OVERLAP if after else now - FIRST
         ours = identity(self.config.sender, whatsapp=self.whatsapp) if self.config.sender else None
+        listed = await client.since(since, MOST_LISTED, ours)
+        listed.reverse()  # their times are whole seconds: within one their order counts
         events: list[Event] = []
-        listed = reversed(await client.since(since, ours))  # their times are whole seconds
         for one in sorted(listed, key=lambda one: one.at or now):
             service = self.config.messaging_service_sid
             if one.direction != "inbound" or not one.sid or (service and one.service != service):
+                continue
+            if self.whatsapp and one.at is not None and one.at > now - UNDER_WAY:
                 continue
             form = {"From": one.sender, "To": one.recipient, "Body": one.body, "NumMedia": str(one.files)}
             form |= await client.files(one.sid) if one.files else {}
             reading = self._reading(now, json.dumps(one.told()).encode())
             events.extend(received(reading, one.sid, form | {"MessagingServiceSid": one.service}, one.at))
-        known = [event for event in events if not isinstance(event, Unreadable)]
-        return Pulled(cursor=now.isoformat(), events=still(known))
+        found = still([event for event in events if not isinstance(event, Unreadable)])
+        if len(listed) >= MOST_LISTED:
+            reason = f"Twilio listed {MOST_LISTED:,} messages and has more: the older ones stand there only"
+            found = (Unreadable(channel=self.name, reason=reason, raw=b"{}"), *found)
+        return Pulled(cursor=now.isoformat(), events=found)
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         async for chunk in (await self._connected()).fetch(attachment.ref):
@@ -204,7 +218,14 @@ class Sms:
 
     async def _setup(self) -> Setup:
         config = self.config
-        return Setup(await self._connected(), config.sender or "", config.messaging_service_sid or "", self.whatsapp)
+        return Setup(
+            await self._connected(),
+            sender=config.sender or "",
+            service=config.messaging_service_sid or "",
+            whatsapp=self.whatsapp,
+            believed=(config.auth_token, config.previous_auth_token),
+            half_a_key=bool(config.api_key) != bool(config.api_secret),
+        )
 
     def _reading(self, at: datetime, body: bytes) -> Reading:
         return Reading(
@@ -242,7 +263,8 @@ def connect(config: TwilioConfig) -> Client:
     """Load Twilio's SDK."""
     from channels.twilio.client import Client
 
-    return Client(config.account_sid, config.auth_token, config.api_url, seconds=config.send_seconds)
+    key = (config.api_key, config.api_secret) if config.api_key and config.api_secret else None
+    return Client(config.account_sid, config.auth_token, config.api_url, seconds=config.send_seconds, key=key)
 
 
 def alike(one: Listed, words: str, *, template: bool) -> bool:

@@ -28,7 +28,6 @@ from channels.twilio.codes import refusal
 from channels.twilio.parse import MAX_FILES, SID
 
 PAGE = 100  # messages of a page: about a kilobyte each, far below what the line reads
-MAX_LISTED = 20_000  # two days of a busy shop
 MAX_DOWNLOAD = 20 << 20  # bytes; WhatsApp brings 16 MB, MMS 5: /docs/whatsapp/guidance-whatsapp-media-messages
 HOSTS = ("twilio.com",)  # and below: the only ones that are told who we are
 ENVIRON = {"": ""}  # not empty, or the SDK would take a region and a token from the environment
@@ -98,12 +97,24 @@ class Listed:
 class Client:
     """Calls that raise `Retry`, `InDoubt`, `Refused` or a subclass, and nothing else."""
 
-    def __init__(self, account_sid: str, auth_token: str, api_url: str, *, seconds: float) -> None:
-        """`seconds` is how long one call may take before its outcome is in doubt."""
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        api_url: str,
+        *,
+        seconds: float,
+        key: tuple[str, str] | None = None,
+    ) -> None:
+        """`seconds` is how long one call may take before its outcome is in doubt, `key` an API key and its secret."""
         self.account_sid = account_sid
+        self.keyed = key is not None
         self._line = Line("Twilio", api_url, seconds=seconds)
-        self._credentials = {"Authorization": basic(account_sid, auth_token)}
-        self.rest = Rest(account_sid, auth_token, http_client=Http(self._line), environment=ENVIRON)
+        user, password = key or (account_sid, auth_token)
+        self._credentials = {"Authorization": basic(user, password)}
+        http = Http(self._line)
+        self.rest = Rest(user, password, account_sid, http_client=http, environment=ENVIRON)
+        self._as_account = Rest(account_sid, auth_token, http_client=http, environment=ENVIRON)
 
     async def ask(self, call: Awaitable[T]) -> T:
         """Make a call that does no harm when made twice. What cannot be read may be readable later."""
@@ -112,6 +123,10 @@ class Client:
         except UNREADABLE:
             pass
         raise Retry("Twilio's answer could not be read.")
+
+    async def account(self) -> Any:
+        """The account itself, asked for by its auth token: no other call proves that one, and not every key may ask."""
+        return await self.ask(self._as_account.api.v2010.accounts(self.account_sid).fetch_async())
 
     async def create(self, call: Mapping[str, Any]) -> str:
         """Send one message and return Twilio's id."""
@@ -127,14 +142,12 @@ class Client:
         page = await self.ask(self.rest.messages.page_async(to=to, page_size=most))
         return await self.ask(read(lambda: [listed(it) for it in page]))
 
-    async def since(self, since: datetime, to: str | None = None) -> list[Listed]:
-        """All messages since a moment, newest first; those to one address, where it is given."""
+    async def since(self, since: datetime, most: int, to: str | None = None) -> list[Listed]:
+        """The messages since a moment, newest first and so many at most; those to one address, where it is given."""
         options: dict[str, Any] = {"to": to} if to else {}
         found = await self.ask(
-            self.rest.messages.list_async(date_sent_after=since, page_size=PAGE, limit=MAX_LISTED, **options)
+            self.rest.messages.list_async(date_sent_after=since, page_size=PAGE, limit=most, **options)
         )
-        if len(found) >= MAX_LISTED:
-            raise Retry("Twilio's list has no end.")
         return await self.ask(read(lambda: [listed(it) for it in found]))
 
     async def files(self, sid: str) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from channels.errors import Misconfigured, Refused, Retry, SendFailed, Unreachable, WindowClosed
+from channels.errors import Misconfigured, Refused, Retry, SendFailed, Unreachable, Unwanted, WindowClosed
 from channels.line import Answered, outcome
 from channels.values import name
 
@@ -20,7 +20,8 @@ TOO_MANY_CALLS = 20429  # at once, which is over as soon as one of them is answe
 
 CODES: Mapping[int, tuple[type[SendFailed], str]] = {
     # Our access and set-up: nothing can be sent until that is mended.
-    20003: (Misconfigured, "Twilio does not accept the account SID and auth token."),
+    20003: (Misconfigured, "Twilio does not accept the account SID and auth token, or the API key."),
+    20005: (Misconfigured, "The Twilio account is suspended or closed."),
     20404: (Misconfigured, "Twilio does not know this account or service, or api_url is not Twilio's."),
     21603: (Misconfigured, "Twilio was given no number to send from."),
     21606: (Misconfigured, "The sender is not a number of this Twilio account that can send this."),
@@ -52,7 +53,7 @@ CODES: Mapping[int, tuple[type[SendFailed], str]] = {
     21211: (Unreachable, "This is not a phone number."),
     21214: (Unreachable, "This number cannot be reached."),
     21217: (Unreachable, "This is not a phone number."),
-    21610: (Unreachable, "The customer has answered STOP. They can write START to hear from us again."),
+    21610: (Unwanted, "The customer has answered STOP. They can write START to hear from us again."),
     21614: (Unreachable, "This is not a mobile number."),
     30005: (Unreachable, "The number does not exist any more."),
     30006: (Unreachable, "This is a landline, or its carrier takes no messages."),
@@ -64,6 +65,9 @@ CODES: Mapping[int, tuple[type[SendFailed], str]] = {
     # The customer has to write first.
     63016: (WindowClosed, "WhatsApp's 24 hours for a free answer are over."),
     # Everything about this one message or this one country.
+    11200: (Refused, "Twilio could not fetch the file."),
+    11751: (Refused, "The file is too large for MMS."),
+    12300: (Refused, "The file is not of the kind it was called."),
     21408: (Refused, "Sending to this country is not switched on in the Twilio console."),
     21608: (Refused, "A trial account sends to verified numbers only."),
     21612: (Refused, "The sender cannot send to this number."),
@@ -79,6 +83,7 @@ CODES: Mapping[int, tuple[type[SendFailed], str]] = {
     30019: (Refused, "The file is too large for the carrier."),
     30032: (Refused, "The sender has to be registered with the carriers first."),
     30034: (Refused, "The sender has to be registered with the carriers first."),
+    63005: (Refused, "WhatsApp does not take this content."),
     63013: (Refused, "WhatsApp's rules forbid this message."),
     63015: (Refused, "The customer has not joined the WhatsApp sandbox."),
     63019: (Refused, "Twilio could not fetch the file."),
@@ -125,7 +130,7 @@ def told(code: int | None, words: str) -> tuple[str, str, bool]:
     else:
         final = GAVE_UP if issubclass(kind, Retry) else Refused.code
     detail = f"{code}: {ours or shown(words)}" if code else shown(words)
-    return final, detail.rstrip(": "), kind is Unreachable
+    return final, detail.rstrip(": "), issubclass(kind, Unreachable)
 
 
 def shown(words: str) -> str:

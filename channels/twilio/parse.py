@@ -160,7 +160,8 @@ def received(reading: Reading, sid: str, form: Mapping[str, str], sent_at: datet
     """What a customer wrote, and what that means for whether they may be written to.
 
     The carriers' own words end and begin SMS at Twilio whatever the customer meant, who is told so by Twilio. What only
-    those words say stays, because a shop's customer may well have meant an order; no program answers it.
+    those words say stays, because a shop's customer may well have meant an order; no program answers it. The words of a
+    messaging service's Advanced Opt-Out do the same to WhatsApp. /docs/messaging/tutorials/advanced-opt-out
     """
     sender, recipient = form.get("From", "").strip(), form.get("To", "").strip()
     person = who(sender)
@@ -174,13 +175,6 @@ def received(reading: Reading, sid: str, form: Mapping[str, str], sent_at: datet
     at = min(sent_at or reading.at, reading.at + AHEAD)
     message = said(reading, sid, form, address, proof, at)
     opted = Opted(reading.channel, address, at, message.text)
-    if reading.whatsapp:
-        match None if message.attachments else wish(message.text, carrier=False):
-            case Wish.OUT:
-                return (quiet(message), opted.out(lasting=False))
-            case Wish.IN:
-                return (opted.again(), quiet(message))
-        return (message,)
     match form.get("OptOutType", "").upper():  # the service's own words: Twilio has acted on them and answered
         case "STOP":
             return (opted.out(lasting=True),)
@@ -188,6 +182,13 @@ def received(reading: Reading, sid: str, form: Mapping[str, str], sent_at: datet
             return (opted.again(),)
         case "HELP":
             return ()
+    if reading.whatsapp:
+        match None if message.attachments else wish(message.text, carrier=False):
+            case Wish.OUT:
+                return (quiet(message), opted.out(lasting=False))
+            case Wish.IN:
+                return (opted.again(), quiet(message))
+        return (message,)
     plain = wish(message.text, carrier=False)
     match None if message.attachments else wish(message.text, carrier=True):
         case Wish.OUT:
@@ -277,10 +278,11 @@ def context(form: Mapping[str, str], sid: str) -> dict[str, Any]:
 
 
 def addressed(reading: Reading, sender: str, recipient: str, service: str) -> bool:
-    if sender.startswith(WHATSAPP) != reading.whatsapp:
+    """Whether it came the way that this channel answers, to a number of its own, in whatever spelling."""
+    if {way(sender), way(recipient)} != {"whatsapp" if reading.whatsapp else ""}:
         return False
     if reading.sender:
-        return digits(recipient) == reading.sender
+        return dialled(digits(recipient)) == dialled(reading.sender)
     return service in ("", reading.service)
 
 
@@ -327,6 +329,11 @@ def unwrapped(text: str) -> str:
 
 def quiet(message: Received) -> Received:
     return replace(message, quiet=True)
+
+
+def way(address: str) -> str:
+    """What stands before the colon of an address: "whatsapp", "rcs", "messenger"; nothing for SMS."""
+    return address.partition(":")[0] if ":" in address else ""
 
 
 def digits(address: str) -> str:

@@ -25,6 +25,10 @@ MMS = 5 << 20  # bytes of a picture, /docs/messaging/guides/accepted-mime-types;
 MMS_OTHER = 500 << 10  # of any other file: carriers take no larger ones
 MMS_TYPES = re.compile(r"(image|audio|video)/.+|text/(x-)?vcard|application/pdf")
 PICTURES = ("image/jpeg", "image/png", "image/gif")
+# Area codes below +1 that are neither of the states nor of Canada: no carrier there is sure to take an MMS.
+ISLANDS = re.compile(
+    r"\+1(242|246|264|268|284|340|345|441|473|649|658|664|67[01]|684|721|758|767|78[47]|809|829|849|86[89]|876|939)"
+)
 
 
 def sending(message: Outgoing, config: TwilioConfig, *, whatsapp: bool) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def identity(number: str, *, whatsapp: bool) -> str:
 
 def by_mms(file: Attachment, call: Mapping[str, Any]) -> bool:
     """Whether a file goes along itself: where both numbers are American or Canadian, as far as carriers take it."""
-    if not (call["to"].startswith("+1") and call.get("from_", "").startswith("+1")):
+    if not all(it.startswith("+1") and not ISLANDS.match(it) for it in (call["to"], call.get("from_", ""))):
         return False
     kind = media_type(file.media_type)
     size = file.size if file.size is not None else len(file.data or b"")

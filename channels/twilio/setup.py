@@ -45,8 +45,20 @@ class Place:
 class Setup:
     """One sender, or one messaging service, of an account."""
 
-    def __init__(self, client: Client, sender: str, service: str, whatsapp: bool) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        sender: str,
+        service: str,
+        whatsapp: bool,
+        believed: tuple[str, ...],
+        half_a_key: bool,
+    ) -> None:
+        """`believed` are the auth tokens by which we know Twilio; `half_a_key`: of key and secret one is missing."""
         self.client = client
+        self.believed = believed
+        self.half_a_key = half_a_key
         self.sender = sender
         self.service = service
         self.whatsapp = whatsapp
@@ -68,9 +80,6 @@ class Setup:
         if self.whatsapp:
             return await self._of_whatsapp(url)
         return await self._of_number(url)
-
-    async def account(self) -> Any:
-        return await self.client.ask(self.client.rest.api.v2010.accounts(self.client.account_sid).fetch_async())
 
     async def pooled(self, url: str) -> tuple[str, str]:
         """Name and SID of a messaging service that takes what is written to our number, unless it calls `url` itself.
@@ -168,7 +177,8 @@ class Setup:
 async def findings(setup: Setup, channel: str, url: str) -> Sequence[Finding]:
     """Look at every part, whatever became of the others."""
     parts: list[Callable[[], Awaitable[list[Finding]]]] = [
-        lambda: _account(setup),
+        lambda: _account(setup, channel),
+        lambda: _key(setup, channel),
         lambda: _sender(setup, url),
     ]
     if setup.whatsapp:
@@ -178,7 +188,8 @@ async def findings(setup: Setup, channel: str, url: str) -> Sequence[Finding]:
         try:
             found.extend(await part())
         except Misconfigured as error:
-            fix = f"Compare account_sid, auth_token and the sender of channel {channel!r} with the Twilio console."
+            named = "api_key, api_secret" if setup.client.keyed else "account_sid, auth_token"
+            fix = f"Compare {named} and the sender of channel {channel!r} with the Twilio console."
             found.append(Finding(ok=False, what=str(error), fix=fix))
         except SendFailed as error:
             fix = f"Check the network and api_url of channel {channel!r}, then try again."
@@ -186,8 +197,15 @@ async def findings(setup: Setup, channel: str, url: str) -> Sequence[Finding]:
     return tuple(dict.fromkeys(found))
 
 
-async def _account(setup: Setup) -> list[Finding]:
-    told = await setup.account()
+async def _account(setup: Setup, channel: str) -> list[Finding]:
+    try:
+        told = await setup.client.account()
+    except Misconfigured as error:
+        if not setup.client.keyed or error.provider_code != "20003":
+            raise
+        what = "Twilio does not accept auth_token: what it brings would be refused, because the token proves it."
+        fix = f"Copy account_sid and auth_token of channel {channel!r} from the Twilio console, beside the API key."
+        return [Finding(ok=False, what=what, fix=fix)]
     status, friendly = str(told.status or "active"), name(str(told.friendly_name or "without a name"))
     if status != "active":
         fix = "Open the Twilio console: it says why."
@@ -196,7 +214,30 @@ async def _account(setup: Setup) -> list[Finding]:
     if told.type == "Trial":
         what = "It is a trial account: it writes to verified numbers only, with a line of Twilio's before every text."
         found.append(Finding(ok=False, what=what, fix="Upgrade the account in the Twilio console."))
+    if told.auth_token and told.auth_token not in setup.believed:  # both open the API: /docs/iam/api/authtoken
+        what = "auth_token is the secondary one: Twilio signs with the primary, so what it brings would be refused."
+        fix = f"Make it the primary one in the Twilio console, or write the primary one to channel {channel!r}."
+        found.append(Finding(ok=False, what=what, fix=fix))
     return found
+
+
+async def _key(setup: Setup, channel: str) -> list[Finding]:
+    """Whether the API key opens what sending needs. There is nothing to say where none is configured."""
+    if setup.half_a_key:
+        what = "Of api_key and api_secret one is missing, so the auth token is used for calls."
+        fix = f"Write both to channel {channel!r}. A secret is shown once: if it is lost, make another key."
+        return [Finding(ok=False, what=what, fix=fix)]
+    if not setup.client.keyed:
+        return []
+    try:
+        await setup.client.ask(setup.client.rest.messages.page_async(page_size=1))
+    except Misconfigured:
+        fix = (
+            f"Compare api_key and api_secret of channel {channel!r} with API keys in the Twilio console: it has to be "
+        )
+        fix += "of this account. A secret is shown once: if it is lost, make another key."
+        return [Finding(ok=False, what="Twilio does not accept the API key.", fix=fix)]
+    return [Finding(ok=True, what="The API key opens the account's messages.")]
 
 
 async def _sender(setup: Setup, url: str) -> list[Finding]:

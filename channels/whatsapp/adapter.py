@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 
@@ -39,7 +38,7 @@ LIST = "📋"  # the word on the button that opens a list: one that every langua
 MEDIA_HOSTS = ("fbsbx.com", "facebook.com")  # lookaside.fbsbx.com hands files out, for the same token
 
 # What leaves as more than a document: kind and bytes at most. The rest, and what is larger, goes as a document, and so
-# does a sound with words, for sounds carry none.
+# do a sound with words, for sounds carry none, and what is not what it is called: that would be taken, and fail later.
 SHOWN: Mapping[str, tuple[str, int]] = {
     "image/jpeg": ("image", MAX_PICTURE),
     "image/png": ("image", MAX_PICTURE),
@@ -51,6 +50,10 @@ SHOWN: Mapping[str, tuple[str, int]] = {
     "audio/mp4": ("audio", MAX_SOUND),
     "audio/ogg": ("audio", MAX_SOUND),
 }
+
+BEGINS: Mapping[str, bytes] = {"image/jpeg": b"\xff\xd8", "image/png": b"\x89PNG"}
+OPUS = b"OpusHead"  # of sounds in OGG only those in Opus are played, and they say so in their first page
+PAGE = 512
 
 CAPABILITIES = Capabilities(
     max_text=4096,  # messages/text-messages
@@ -126,7 +129,7 @@ class WhatsApp:
         }
         if message.reply_to:
             asked["context"] = {"message_id": message.reply_to}
-        answer = await self._graph.call("POST", f"{self.config.phone_number_id}/messages", json=asked)
+        answer = await self._graph.call("POST", f"{self.config.phone_number_id}/messages", json=asked, own=True)
         match answer.get("messages"):
             case [{"id": str(sent)}, *_] if sent:
                 return sent
@@ -148,7 +151,7 @@ class WhatsApp:
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """A file's address lives five minutes and its id seven days, so a lost address is asked for once more."""
         for last_try in (False, True):
-            found = await self._graph.call("GET", quote(attachment.ref, safe=""), repeatable=True)
+            found = await self._graph.file(attachment.ref)
             url = found.get("url")
             if not isinstance(url, str):
                 break
@@ -186,7 +189,7 @@ class WhatsApp:
         form.add_field("type", media_type(attachment.media_type))
         form.add_field("file", data, filename=called(attachment), content_type=media_type(attachment.media_type))
         path = f"{self.config.phone_number_id}/media"
-        answer = await self._graph.call("POST", path, data=form, size=len(data), repeatable=True)
+        answer = await self._graph.call("POST", path, data=form, size=len(data), repeatable=True, own=True)
         if isinstance(found := answer.get("id"), str) and found:
             return found
         raise Refused("WhatsApp did not keep the file.")
@@ -231,8 +234,15 @@ def shown_as(file: Attachment, words: str) -> str:
         raise Refused("The file is empty.")
     if len(file.data) > MAX_FILE:
         raise Refused(f"WhatsApp takes files of up to {MAX_FILE >> 20} MB.")
-    kind, most = SHOWN.get(media_type(file.media_type), ("document", MAX_FILE))
-    return "document" if len(file.data) > most or (kind == "audio" and words) else kind
+    told = media_type(file.media_type)
+    kind, most = SHOWN.get(told, ("document", MAX_FILE))
+    if len(file.data) > most or (kind == "audio" and words) or not is_what_it_says(told, file.data):
+        return "document"
+    return kind
+
+
+def is_what_it_says(told: str, data: bytes) -> bool:
+    return OPUS in data[:PAGE] if told == "audio/ogg" else data.startswith(BEGINS.get(told, b""))
 
 
 def called(file: Attachment) -> str:

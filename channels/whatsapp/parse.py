@@ -6,9 +6,8 @@ that number's channel's, and skipped where there is none.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,6 @@ import msgspec
 from channels.message import (
     Address,
     AddressChanged,
-    Attachment,
     Edited,
     Event,
     OptedIn,
@@ -33,57 +31,33 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
-from channels.meta.graph import Change, Envelope, Fault, alone, apart, broken, nobodys, settled, those, told_at, walked
+from channels.meta.graph import (
+    Change,
+    Envelope,
+    Fault,
+    alone,
+    apart,
+    broken,
+    foreign,
+    nobodys,
+    settled,
+    those,
+    told_at,
+    walked,
+)
 from channels.opting import Wish, wish
 from channels.phones import dialled
-from channels.values import E164, media_type, name, on_map, shown_filename
-from channels.whatsapp.wire import (
-    Card,
-    Contact,
-    Content,
-    Context,
-    Email,
-    Form,
-    Interactive,
-    Item,
-    Media,
-    Message,
-    Order,
-    Phone,
-    Referral,
-    Value,
-)
+from channels.values import E164, name
+from channels.whatsapp.content import of_catalogue, referred, said
+from channels.whatsapp.wire import Contact, Content, Context, Message, Metadata, System, Value
 from channels.whatsapp.wire import Status as StatusWire
-from channels.wire import clean, decoded
+from channels.wire import decoded
 
 # --- facts
 
 OBJECT = "whatsapp_business_account"
 SCOPED = "whatsapp"  # kind of an address that is an id of this kind:
 BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,160}", re.ASCII)  # "CC." and up to 128, or "CC.ENT."
-
-# Kind of message, media type and file name for what the sender's app does not name itself.
-FILES = (
-    ("image", "image/jpeg", "image"),
-    ("video", "video/mp4", "video"),
-    ("audio", "audio/ogg", "audio"),
-    ("voice", "audio/ogg", "voice"),
-    ("document", "application/octet-stream", "document"),
-    ("sticker", "image/webp", "sticker"),
-)
-ENDINGS = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "video/mp4": ".mp4",
-    "video/3gpp": ".3gp",
-    "audio/ogg": ".ogg",
-    "audio/aac": ".aac",
-    "audio/amr": ".amr",
-    "audio/mpeg": ".mp3",
-    "audio/mp4": ".m4a",
-    "application/pdf": ".pdf",
-}
 
 RUNGS: Mapping[str, Status] = {
     "sent": Status.SENT,
@@ -92,9 +66,19 @@ RUNGS: Mapping[str, Status] = {
     "played": Status.READ,
     "failed": Status.FAILED,
 }
+NO_NEWS = frozenset({"customer_identity_changed"})  # somebody's app has a new key: who they are has not changed
 NOBODY_SAID = frozenset({"request_welcome"})  # the chat was opened, and nothing written yet
 
 # --- reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Somebody whom a value names beside what was said, by the addresses that this tells of them."""
+
+    contact: Contact
+    addresses: frozenset[Address]
+    raw: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +88,9 @@ class Reading:
     channel: str
     at: datetime
     body: bytes
+    account: str | int = ""  # the business account the entry is about
     own: str = ""  # the shop's number, digits
-    contacts: Sequence[Contact] = ()
+    contacts: Sequence[Named] = ()
     app: str = ""  # what echoes were written in
 
     def unreadable(self, reason: str) -> tuple[Event, ...]:
@@ -126,6 +111,7 @@ def read(
 
 def changes(reading: Reading, names: Mapping[str, str], envelope: Envelope) -> Iterator[Event]:
     if envelope.object != OBJECT:
+        foreign(reading.channel, envelope.object)
         return
     for whole, entry in envelope.entries():
         if entry is None:
@@ -135,7 +121,8 @@ def changes(reading: Reading, names: Mapping[str, str], envelope: Envelope) -> I
             odd = replace(reading, body=apart(envelope, whole) or reading.body)
             yield from odd.unreadable("an entry whose changes is no list")
         for raw in entry.changes:
-            mine = replace(reading, body=alone(envelope, entry, "changes", raw) or reading.body)
+            kept = alone(envelope, entry, "changes", raw) or reading.body
+            mine = replace(reading, body=kept, account=entry.id)
             change = decoded(raw, Change)
             if change is None:
                 yield from mine.unreadable("a change that is none")
@@ -154,41 +141,44 @@ def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Ite
         nobodys(reading.channel, str(value.metadata.phone_number_id))
         return
     own = re.sub(r"\D", "", value.metadata.display_phone_number, flags=re.ASCII)
-    here = Reading(
-        channel=channel,
-        at=reading.at,
-        body=reading.body,
-        own=own,
-        contacts=those(value.contacts, Contact),
-        app=READERS[change.field],
-    )
+    named = tuple(it for raw in value.contacts if (it := known(raw)) is not None)
+    here = replace(reading, channel=channel, own=own, contacts=named, app=READERS[change.field])
     for slot in broken(change.value, "messages", "message_echoes", "statuses"):
         yield from here.unreadable(f"a change whose {slot} is no list")
-    for raw in value.messages:
-        yield from each(here, raw, Message, received, "a message without an id")
-    for raw in value.message_echoes:
-        yield from each(here, raw, Message, echoed, "an echo without an id")
-    for raw in value.statuses:
-        yield from each(here, raw, StatusWire, receipt, "a status without an id")
+    count = len(value.messages) + len(value.message_echoes) + len(value.statuses)
+    if not count and not SLOTS & msgspec.json.decode(change.value, type=dict[str, msgspec.Raw]).keys():
+        yield from here.unreadable("a change that holds nothing known")
+    for slot, raws, shape, reader, odd in (
+        ("messages", value.messages, Message, received, "a message without an id"),
+        ("message_echoes", value.message_echoes, Message, echoed, "an echo without an id"),
+        ("statuses", value.statuses, StatusWire, receipt, "a status without an id"),
+    ):
+        for raw in raws:
+            item: Any = decoded(raw, shape)
+            mine = replace(here, contacts=beside(here.contacts, item, only=count == 1))
+            if count > 1:
+                mine = replace(mine, body=by_itself(mine, change.field, value.metadata, slot, raw))
+            if item is None or not item.id:
+                yield from mine.unreadable(odd)
+            else:
+                yield from reader(mine, item)
     for fault in those(value.errors, Fault):
         yield from here.unreadable(f"WhatsApp reports an error: {fault.numbers} {fault.words()}")
 
 
+def by_itself(reading: Reading, field: str, metadata: Metadata, slot: str, item: msgspec.Raw) -> bytes:
+    """One item of a change as the webhook it would have been by itself, with nobody's name but its sender's."""
+    held = {"metadata": metadata, "contacts": [it.raw for it in reading.contacts], slot: [item]}
+    entry = {"id": reading.account, "changes": [{"field": field, "value": held}]}
+    return msgspec.json.encode({"object": OBJECT, "entry": [entry]})
+
+
+SLOTS = frozenset({"messages", "message_echoes", "statuses", "errors"})
 READERS: Mapping[str, str] = {  # fields read, and what their echoes were written in
     "messages": "",
     "smb_message_echoes": "WhatsApp Business app",
     "message_echoes": "",
 }
-
-
-def each(
-    reading: Reading, raw: msgspec.Raw, shape: type[Any], reader: Callable[[Reading, Any], Iterator[Event]], odd: str
-) -> Iterator[Event]:
-    item = decoded(raw, shape)
-    if item is None or not item.id:
-        yield from reading.unreadable(odd)
-    else:
-        yield from reader(reading, item)
 
 
 def received(reading: Reading, message: Message) -> Iterator[Event]:
@@ -199,12 +189,13 @@ def received(reading: Reading, message: Message) -> Iterator[Event]:
     if message.type == "system":
         yield from moved(reading, message, at)
         return
-    who = people(message.sender, message.from_user_id)
+    wa_id, user_id = ids(reading, message)
+    who = people(wa_id, user_id)
     if not who:
         yield from reading.unreadable("a message without a sender")
         return
     sender = who[0][0]
-    if reading.own and message.sender == reading.own:
+    if reading.own and wa_id == reading.own:
         return  # our own number's words, come back
     match message.type:
         case "reaction" if message.reaction:
@@ -240,12 +231,13 @@ def framed(
     """`who` are the sender's addresses, the one that answers go to first."""
     (sender, proof), *others = who
     asked = message.context or content.context or Context()
-    context = {"wa_id": phone_digits(message.sender), "user_id": message.from_user_id, "message_id": external_id}
+    wa_id, user_id = ids(reading, message)
+    context = {"wa_id": phone_digits(wa_id), "user_id": user_id, "message_id": external_id}
     return Received(
         channel=reading.channel,
         external_id=external_id,
         sender=sender,
-        sender_name=person(reading.contacts, message),
+        sender_name=person(reading),
         sent_at=at,
         reply_to=asked.id if asked.id != external_id else "",
         quoted=referred(message.referral) or (f"🛒 {product}" if (product := of_catalogue(asked)) else ""),
@@ -260,15 +252,20 @@ def framed(
 
 
 def moved(reading: Reading, message: Message, at: datetime) -> Iterator[Event]:
-    """A new number comes with a new id, but the id may change with no number told. Other news nobody said."""
-    system = message.system
-    if system is None or system.type not in ("user_changed_number", "user_changed_user_id"):
+    """A new number comes with a new id, but the id may change with no number told. What is newer than this is kept."""
+    system = message.system or System()
+    if system.type in NO_NEWS:
+        return
+    if system.type not in ("user_changed_number", "user_changed_user_id"):
+        yield from reading.unreadable(f"a notice of an unknown kind: {name(system.type, 40) or '?'}")
         return
     new_number = system.wa_id or system.new_wa_id
     pairs = (
         (phone(message.sender), phone(new_number) if system.type == "user_changed_number" else None),
         (scoped(system.previous_user_id or message.from_user_id), scoped(system.user_id)),
     )
+    if not any(old and new for old, new in pairs):
+        yield from reading.unreadable("a change of number that does not say from which to which")
     for old, new in pairs:
         if old and new and old != new:
             keeps = old.kind == SCOPED  # carriers give old numbers to strangers; an old id is nobody's ever again
@@ -351,11 +348,36 @@ def scoped(told: str) -> Address | None:
     return Address(kind=SCOPED, value=told) if BSUID.fullmatch(told) else None
 
 
-def person(contacts: Sequence[Contact], message: Message) -> str:
-    mine = [it for it in contacts if it.wa_id and it.wa_id == message.sender]
-    mine += [it for it in contacts if it.user_id and it.user_id in (message.from_user_id, message.sender)]
-    mine += contacts if len(contacts) == 1 else ()
-    profiles = [it.profile for it in mine if it.profile]
+def known(raw: msgspec.Raw) -> Named | None:
+    contact = decoded(raw, Contact)
+    if contact is None:
+        return None
+    addresses = frozenset(address for address, _ in people(contact.wa_id, contact.user_id))
+    return Named(contact=contact, addresses=addresses, raw=raw)
+
+
+def beside(contacts: Sequence[Named], item: object, *, only: bool) -> tuple[Named, ...]:
+    """Of those named beside a message who wrote it.
+
+    Beside the `only` message it is the only one named, where one of the two tells of no address.
+    """
+    if not isinstance(item, Message):
+        return ()
+    addresses = {address for address, _ in people(item.sender, item.from_user_id)}
+    if only and len(contacts) == 1 and not (addresses and contacts[0].addresses):
+        return tuple(contacts)
+    return tuple(it for it in contacts if addresses & it.addresses)
+
+
+def ids(reading: Reading, message: Message) -> tuple[str, str]:
+    """Number and scoped id of who wrote, which the contact may tell where the message does not."""
+    told = [it.contact for it in reading.contacts]
+    wa_id = message.sender or ("" if message.from_user_id else next((it.wa_id for it in told if it.wa_id), ""))
+    return wa_id, message.from_user_id or next((it.user_id for it in told if it.user_id), "")
+
+
+def person(reading: Reading) -> str:
+    profiles = [it.contact.profile for it in reading.contacts if it.contact.profile]
     names = (name(it.name) or (f"@{name(it.username).lstrip('@')}" if it.username else "") for it in profiles)
     return next(filter(None, names), "")
 
@@ -365,99 +387,3 @@ def ours(tracker: str) -> UUID | None:
         return UUID(tracker)
     except ValueError:
         return None
-
-
-# --- what was said
-
-
-def said(content: Content) -> dict[str, Any]:
-    """Text, attachments, payload and stub of `Received`; the stub where nothing of it can be shown."""
-    parts: dict[str, Any] = {"text": "", "payload": "", "attachments": tuple(attachments(content))}
-    if content.text:
-        parts["text"] = content.text.body
-    elif media := next(filter(None, (getattr(content, field) for field, _, _ in FILES)), None):
-        parts["text"] = media.caption
-    elif place := content.location:
-        where = (name(place.name), name(place.address, 300), on_map(place.latitude, place.longitude))
-        parts["text"] = "\n".join(filter(None, where))
-    elif content.contacts:
-        parts["text"] = "\n\n".join(filter(None, map(card, those(content.contacts, Card))))
-    elif content.button:
-        parts |= {"text": content.button.text or content.button.payload, "payload": content.button.payload}
-    elif content.interactive:
-        parts |= picked(content.interactive)
-    elif content.order:
-        parts["text"] = ordered(content.order)
-    if not (parts["text"] or parts["attachments"]):
-        kind = content.unsupported.type if content.unsupported else ""
-        parts["stub"] = parts.get("stub") or name(kind or content.type) or "empty"
-    return parts
-
-
-def attachments(content: Content) -> Iterator[Attachment]:
-    for field, kind, called in FILES:
-        media: Media | None = getattr(content, field)
-        if media:
-            known = media_type(media.mime_type, kind)
-            called = "voice" if media.voice else called
-            yield Attachment(
-                media_type=known,
-                filename=shown_filename(media.filename) or called + ENDINGS.get(known, ""),
-                ref=media.id,
-                unique_ref=media.sha256,
-            )
-            return
-
-
-def card(card: Card) -> str:
-    called = card.name
-    full = called.formatted_name or f"{called.first_name} {called.last_name}" if called else ""
-    numbers = (it.phone or (f"+{it.wa_id}" if it.wa_id else "") for it in those(card.phones, Phone))
-    return "\n".join(
-        filter(None, (name(full), *map(name, numbers), *(name(it.email) for it in those(card.emails, Email))))
-    )
-
-
-def picked(interactive: Interactive) -> dict[str, Any]:
-    reply = interactive.button_reply or interactive.list_reply
-    if reply:
-        return {"text": reply.title or reply.id, "payload": reply.id}
-    if interactive.nfm_reply:
-        return {"text": filled_in(interactive.nfm_reply)}
-    return {"stub": name(interactive.type)}
-
-
-def filled_in(form: Form) -> str:
-    """A form's answers line by line, its own words where they are none. JSON inside JSON is cleaned once more."""
-    try:
-        answers = clean(json.loads(form.response_json))
-    except (ValueError, RecursionError):
-        answers = None
-    plain = (str, int, float)
-    rows = answers.items() if isinstance(answers, dict) else ()
-    lines = [
-        f"{name(key)}: {name(str(value), 1000)}"
-        for key, value in rows
-        if isinstance(value, plain) and key != "flow_token" and value != ""
-    ]
-    return "\n".join(lines) or form.body or form.name
-
-
-def ordered(order: Order) -> str:
-    """An order from the catalogue: two of this, one of that, at which price."""
-    lines = []
-    for item in those(order.product_items, Item):
-        price = f"({item.item_price} {item.currency})" if item.item_price != "" else ""
-        lines.append(name(f"{item.quantity} × {item.product_retailer_id or '?'} {price}"))
-    return "\n".join(filter(None, (order.text, *lines)))
-
-
-def referred(referral: Referral | None) -> str:
-    """The advertisement a chat began with, in words."""
-    if referral is None:
-        return ""
-    return " · ".join(filter(None, (name(referral.headline), name(referral.body, 500), name(referral.source_url, 500))))
-
-
-def of_catalogue(context: Context) -> str:
-    return name(context.referred_product.product_retailer_id) if context.referred_product else ""

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from channels.channel import Finding
 from channels.errors import Misconfigured, Refused, SendFailed
-from channels.meta.graph import Graph, T, shaped
-from channels.meta.graph_setup import UNKNOWN, Token, delivered, inspected, judged, looked, subscribe, subscription
+from channels.meta.graph import UNKNOWN, Graph, T, shaped
+from channels.meta.graph_setup import Token, delivered, inspected, judged, looked, subscribe, subscription
 from channels.values import name
 from channels.whatsapp.parse import OBJECT
 from channels.wire import Wire

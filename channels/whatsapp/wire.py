@@ -40,7 +40,7 @@ class Text(Wire, frozen=True):
 
 
 class Media(Wire, frozen=True):
-    id: Id
+    id: Annotated[str, msgspec.Meta(max_length=512)] = ""  # without it the words beside the file are left
     mime_type: str = ""
     sha256: str = ""
     caption: str = ""

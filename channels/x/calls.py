@@ -172,9 +172,17 @@ class Calls:
         raise Retry("X is still working on the file.", after=timedelta(seconds=LONGEST_LOOK))
 
     async def fetch(self, url: str, *, at_most: int) -> AsyncIterator[bytes]:
+        """Stream a file. Keys that are refused may be mended, so whoever asks comes again."""
         credentials = self.signed("GET", url)
-        async for chunk in self._line.fetch(url, at_most=at_most, credentials=credentials, hosts=(FILE_HOST,)):
-            yield chunk
+        try:
+            async for chunk in self._line.fetch(url, at_most=at_most, credentials=credentials, hosts=(FILE_HOST,)):
+                yield chunk
+            return
+        except Refused as error:
+            if error.provider_code not in ("401", "403"):
+                raise
+            code = error.provider_code
+        raise Retry("X does not hand out the file now.", provider_code=code)
 
     async def close(self) -> None:
         await self._line.close()

@@ -47,6 +47,7 @@ ENDINGS: Mapping[str, tuple[str, str]] = {
 }
 SHORT = re.compile(r"https?://t\.co/[A-Za-z0-9]{1,32}", re.ASCII)
 NOTHING_SAID = frozenset({"dm.indicate_typing"})
+STRANGE = "an event of another account than this channel's"
 
 # --- reading
 
@@ -85,7 +86,8 @@ class Said:
 def read(channel: str, account: str, body: bytes, at: datetime) -> tuple[Event, ...]:
     """Read one webhook's body for the account with this user id. Raises `Malformed`.
 
-    Empty for what is another account's, and for what nobody said: typing, likes, follows.
+    Empty for what nobody said: typing, likes, follows. What is another account's is set aside: somebody who had it
+    brought here waits for an answer.
     """
     try:
         told = json.loads(mended(body))
@@ -97,9 +99,8 @@ def read(channel: str, account: str, body: bytes, at: datetime) -> tuple[Event, 
     if isinstance(data.get("event_type"), str):
         return tuple(activity(channel, account, body, at, data))
     if "for_user_id" in told:
-        if str(told["for_user_id"]) != account:
-            return ()
-        return tuple(legacy(reading_of(channel, account, body, at, told), told))
+        reading = reading_of(channel, account, body, at, told)
+        return (reading.unreadable(STRANGE),) if str(told["for_user_id"]) != account else tuple(legacy(reading, told))
     if "replay_job_status" in told:
         return ()
     raise Malformed("The body is none of X's: it names no account and no event.")
@@ -116,8 +117,8 @@ def activity(channel: str, account: str, body: bytes, at: datetime, data: Mappin
     reading = reading_of(channel, account, body, at, payload)
     whose = part(data, "filter").get("user_id")
     if whose is not None and str(whose) != account:
-        return
-    if kind in ("chat.received", "chat.sent"):
+        yield reading.unreadable(STRANGE)
+    elif kind in ("chat.received", "chat.sent"):
         yield from encrypted(reading, payload)
     elif kind == "dm.read":
         events = payload.get("direct_message_mark_read_events")
@@ -178,8 +179,11 @@ def stub_of(kind: str, said: str, files: Sequence[Attachment], attachment: Mappi
 
 
 def spoken(reading: Reading, said: Said) -> Iterator[Event]:
-    """Ours or theirs; neither, where somebody else's talk or a group came along."""
-    if reading.account not in (said.sender, said.recipient) or said.sender == said.recipient:
+    """Ours or theirs. Nothing of what we wrote to ourselves; what is neither's is set aside."""
+    if reading.account not in (said.sender, said.recipient):
+        yield reading.unreadable("a message between others")
+        return
+    if said.sender == said.recipient:
         return
     if said.sender == reading.account:
         yield SentElsewhere(
@@ -258,7 +262,7 @@ def listed(channel: str, account: str, told: Mapping[str, Any], at: datetime) ->
 def row_said(reading: Reading, row: Mapping[str, Any], media: Mapping[str, Mapping[str, Any]]) -> Said | None:
     id, sender = digits(row.get("id")), digits(row.get("sender_id"))
     pair = text(row.get("dm_conversation_id")).split("-")
-    if row.get("event_type") != "MessageCreate" or not id or len(pair) != 2 or sender not in pair:
+    if row.get("event_type") != "MessageCreate" or not id or len(pair) != 2 or not {sender, reading.account} <= {*pair}:
         return None
     keys = part(row, "attachments").get("media_keys")
     known = [media[str(key)] for key in keys if str(key) in media] if isinstance(keys, list) else []

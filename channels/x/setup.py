@@ -15,7 +15,10 @@ from channels.errors import Misconfigured, SendFailed
 from channels.values import name
 from channels.x.calls import Calls, digits, part, rows, text
 
-EVENTS = ("dm.received", "dm.sent", "dm.read", "chat.received")  # typing costs nothing and says nothing
+# Typing costs nothing and says nothing. What is sent costs nothing either, and an encrypted message can be answered in
+# X's app alone: only this tells that somebody did. /x-api/activity/event-pricing
+EVENTS = ("dm.received", "dm.sent", "dm.read", "chat.received", "chat.sent")
+MOST_PAGES = 100  # of a thousand subscriptions, which is what X gives the largest apps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,16 @@ async def webhooks(calls: Calls) -> tuple[Hook, ...]:
 
 async def subscriptions(calls: Calls, account: str) -> dict[str, dict[str, Any]]:
     """What the app is subscribed to of this account, by event."""
-    listed = rows(await calls.as_app("GET", "/2/activity/subscriptions"), "data")
-    return {text(row.get("event_type")): row for row in listed if digits(part(row, "filter").get("user_id")) == account}
+    found: dict[str, dict[str, Any]] = {}
+    query: dict[str, str] = {}
+    for _ in range(MOST_PAGES):
+        told = await calls.as_app("GET", "/2/activity/subscriptions", query=query or None)
+        ours = (row for row in rows(told, "data") if digits(part(row, "filter").get("user_id")) == account)
+        found |= {text(row.get("event_type")): row for row in ours}
+        query = {"pagination_token": text(part(told, "meta").get("next_token"))}
+        if not query["pagination_token"]:
+            break
+    return found
 
 
 def here(hooks: tuple[Hook, ...], url: str) -> Hook | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inbox.store.database import Connection
+from inbox.store.silences import cut_off
 
 LOOP = timedelta(minutes=10)  # in which messages both ways are counted
 
@@ -43,12 +44,12 @@ class Circumstances:
     last_minute: int
 
 
-_CIRCUMSTANCES = """
+_CIRCUMSTANCES = f"""
 select c.customer_id, p.name as customer, a.id as address_id, a.kind as address_kind, c.channel, c.language, c.team,
     c.tags, p.time_zone as zone,
     coalesce((select x.value from addresses x where x.customer_id = p.id and x.kind = 'phone' order by x.id limit 1), '')
         as phone,
-    a.silenced_at is not null or a.opted_out ? c.channel as silenced, c.waiting_since, c.last_out_at as answered_at,
+    {cut_off("c.channel")} <> '' as silenced, c.waiting_since, c.last_out_at as answered_at,
     m.id as message_id, m.sent_at, m.automatic, m.body ? 'quiet' as quiet, m.body ? 'bot' as bot,
     told.once as acknowledged, told.opens_at as promised,
     (select count(*) from acknowledgements k

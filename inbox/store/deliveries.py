@@ -1,4 +1,4 @@
-"""Replies and their deliveries: one row for each provider message, in the order of their line.
+"""Deliveries: one row for each provider message, in the order of their line.
 
 Rule: a delivery is committed as *sending* before the provider is called. Found in that state by the next worker, its
 outcome is unknown, and it is never simply sent again.
@@ -13,7 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from channels.message import Address, Attachment, Author, Choice, Outgoing, Quoted, Span, SpanKind, Status, Template
+from inbox.store import receipts
+from inbox.store.attachments import file as file
 from inbox.store.database import Connection
+from inbox.store.notices import forget_notice as forget_notice
+from inbox.store.notices import noticed as noticed
+from inbox.store.notices import notify_desk as notify_desk
+from inbox.store.silences import cut_off
 from inbox.text import storable
 
 QUOTED = 4_000  # code points of a message that travel along below its answer
@@ -28,8 +34,13 @@ class Target:
     address: Address
     channel: str
     context: Mapping[str, Any]
-    silenced: bool
+    cut_off: str  # why nothing may be sent there, as the code of a failure
     quoted: Mapping[str, Any]  # what an answer answers: text, at, author
+
+    @property
+    def silenced(self) -> bool:
+        """Whether nothing may be sent there."""
+        return bool(self.cut_off)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,7 @@ class Delivery:
     revision: str
     external_id: str
     attempts: int
-    silenced: bool
+    cut_off: str  # why nothing may be sent there, as the code of a failure
 
     @property
     def files(self) -> tuple[int, ...]:
@@ -59,27 +70,14 @@ class Delivery:
         return (self.attachment_id, *self.body.get("more", ())) if self.attachment_id is not None else ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """An attachment row."""
-
-    id: int
-    message_id: int
-    source: str
-    attachment: Attachment
-    state: str
-    path: str
-    why: str
-
-
 async def target(
     c: Connection, conversation_id: int, *, channel: str = "", address_id: int | None = None
 ) -> Target | None:
     """The address the customer wrote from last, or another of theirs, with the context of their last message there."""
     row = await c.fetchrow(
-        """
-        select a.id, a.kind, a.value, a.silenced_at is not null or a.opted_out ? way.channel as silenced, way.channel,
-            coalesce(said.context, '{}') as context, coalesce(said.quoted, '{}') as quoted
+        f"""
+        select a.id, a.kind, a.value, {cut_off("way.channel")} as cut_off, way.channel,
+            coalesce(said.context, '{{}}') as context, coalesce(said.quoted, '{{}}') as quoted
         from conversations c
         cross join lateral (select coalesce(nullif($3, ''), c.channel) as channel) as way
         join addresses a on a.id = coalesce($4, c.address_id) and ($4::bigint is null or a.customer_id = c.customer_id)
@@ -103,85 +101,15 @@ async def target(
         address=Address(kind=row["kind"], value=row["value"]),
         channel=row["channel"],
         context=row["context"],
-        silenced=row["silenced"],
+        cut_off=row["cut_off"],
         quoted=row["quoted"],
     )
 
 
-async def insert_message(
-    c: Connection,
-    *,
-    conversation_id: int,
-    position: int,
-    direction: str,
-    channel: str,
-    external_id: str | None,
-    address_id: int | None,
-    author: str,
-    author_name: str,
-    text: str,
-    body: Mapping[str, Any],
-    at: datetime,
-) -> int | None:
-    """A reply or note. None when this very message (channel, external id) is stored already."""
-    found = await c.fetchval(
-        """
-        insert into messages (conversation_id, position, direction, channel, external_id, address_id, author, author_name,
-                              text, body, sent_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (channel, external_id) do nothing returning id
-        """,
-        conversation_id,
-        position,
-        direction,
-        channel,
-        external_id,
-        address_id,
-        author,
-        author_name,
-        storable(text),
-        dict(body),
-        at,
-    )
-    return int(found) if found else None
-
-
-async def insert_delivery(
-    c: Connection,
-    *,
-    id: UUID,
-    message_id: int,
-    conversation_id: int,
-    target: Target,
-    part: int,
-    body: Mapping[str, Any],
-    attachment_id: int | None,
-    due_at: datetime,
-    refused: str = "",
-) -> None:
-    await c.execute(
-        """
-        insert into deliveries (id, message_id, conversation_id, address_id, channel, part, body, attachment_id, due_at,
-                                status, code, settled_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, case when $11 <> '' then now() end)
-        """,
-        id,
-        message_id,
-        conversation_id,
-        target.address_id,
-        target.channel,
-        part,
-        dict(body),
-        attachment_id,
-        due_at,
-        int(Status.FAILED if refused else Status.QUEUED),
-        refused,
-    )
-
-
-_DELIVERY = """
+_DELIVERY = f"""
 select d.id, d.message_id, d.conversation_id, d.address_id, a.kind as address_kind, a.value as address_value, d.channel,
        d.body, d.attachment_id, d.status, d.due_at, d.created_at, d.sending_at, d.revision, d.external_id, d.attempts,
-       a.silenced_at is not null or a.opted_out ? d.channel as silenced
+       {cut_off("d.channel")} as cut_off
 from deliveries d join addresses a on a.id = d.address_id
 """
 
@@ -270,8 +198,16 @@ def spans(stored: Sequence[Mapping[str, Any]]) -> tuple[Span, ...]:
     return tuple(Span(kind=SpanKind(x["kind"]), start=x["start"], end=x["end"], url=x.get("url", "")) for x in stored)
 
 
-async def begin(c: Connection, id: UUID) -> None:
-    await c.execute("update deliveries set sending_at = now(), attempts = attempts + 1 where id = $1", id)
+async def begin(c: Connection, id: UUID) -> datetime:
+    """Mark it as being sent, or changed, from now on. Answers since when."""
+    began: datetime = await c.fetchval(
+        """
+        update deliveries set sending_at = now(), attempts = attempts + 1, ahead = 0 where id = $1
+        returning sending_at
+        """,
+        id,
+    )
+    return began
 
 
 async def not_sent(c: Connection, id: UUID) -> None:
@@ -279,9 +215,19 @@ async def not_sent(c: Connection, id: UUID) -> None:
     await c.execute("update deliveries set sending_at = null where id = $1", id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overtaken:
+    """What receipts told before the send returned: that it `failed`, and why, and how far these `others` got."""
+
+    failed: bool
+    code: str
+    detail: str
+    others: list[int]  # messages
+
+
 async def settle(
     c: Connection, id: UUID, status: Status, *, external_id: str = "", code: str = "", detail: str = ""
-) -> None:
+) -> Overtaken:
     """Write how a send ended, together with receipts that came before it returned."""
     if external_id:  # what `receipts.receive` waits for; before any row, so that nobody waits in a circle
         await c.execute(
@@ -289,14 +235,15 @@ async def settle(
             id,
             external_id,
         )
-    await c.execute(
+    row = await c.fetchrow(
         """
         with early as (
             delete from early_receipts e using deliveries d
-            where d.id = $1 and e.channel = d.channel and e.external_id = $3 and $3 <> '' returning e.status, e.code, e.detail
+            where d.id = $1 and e.channel = d.channel and e.external_id = $3 and $3 <> ''
+            returning e.status, e.code, e.detail, e.earlier
         ), best as (select status, code, detail from early order by status desc limit 1)
         update deliveries set
-            status = greatest(status, $2, coalesce((select status from best), 0)),
+            status = greatest(status, $2::smallint, (select status from best), case when $2::smallint = 2 then ahead end),
             external_id = coalesce(nullif($3, ''), external_id),
             -- A bounce by our own id may be here before the send has returned: what it says stays.
             code = coalesce((select code from best where status = 9), case when status > $2 then code else $4 end),
@@ -305,7 +252,8 @@ async def settle(
             sent_at = case when $2 = 2 then coalesce(sent_at, sending_at, now()) else sent_at end, settled_at = now(),
             -- of a doubt it stays: it spaces the next send. Otherwise an edit would look like a send under way.
             sending_at = case when $2 = 1 then sending_at end
-        where id = $1
+        where id = $1 returning coalesce((select status = 9 from best), false) as failed, code, detail,
+            (select max(status) from early where earlier) as all_before
         """,
         id,
         int(status),
@@ -313,6 +261,8 @@ async def settle(
         code,
         storable(detail, 500),
     )
+    others = await receipts.earlier(c, id, Status(row["all_before"])) if row["all_before"] else []
+    return Overtaken(failed=row["failed"], code=row["code"], detail=row["detail"], others=others)
 
 
 async def forget_receipts(c: Connection, days: int = 7) -> None:
@@ -324,105 +274,14 @@ async def decide_doubt(c: Connection, id: UUID, *, arrived: bool) -> bool:
     """A person settles a doubt: it arrived, or it is to be sent again. False when it was settled before."""
     answer = await c.execute(
         """
-        update deliveries set status = case when $2 then 2 else 0 end, sending_at = null, code = '', detail = '',
-            sent_at = case when $2 then coalesce(sent_at, now()) end, settled_at = now(), due_at = least(due_at, now())
+        update deliveries set status = case when $2 then greatest(2, ahead) else 0 end, sending_at = null, code = '',
+            detail = '', sent_at = case when $2 then coalesce(sent_at, sending_at, now()) end, settled_at = now(), due_at = least(due_at, now())
         where id = $1 and status = 1
         """,
         id,
         arrived,
     )
     return answer.endswith(" 1")
-
-
-ELSEWHERE = "sent_elsewhere"  # the code of a part that failed and whose words went out another way
-
-
-async def send_again(c: Connection, message_id: int) -> list[Delivery]:
-    """Queue the failed parts of a reply once more, in their order. Answers them; none when there are none.
-
-    A file that the channel refused is left out: it would be refused again.
-    """
-    failed = await failed_parts(c, message_id)
-    rows = await c.fetch(
-        """
-        update deliveries set status = 0, code = '', detail = '', sending_at = null, settled_at = null,
-            external_id = null, attempts = attempts + 1, due_at = least(due_at, now())
-        where id = any($1::uuid[]) and code not in ('file_refused', 'file_too_big', 'file_lost') returning id
-        """,
-        [part.id for part in failed],
-    )
-    queued = {row["id"] for row in rows}
-    return [part for part in failed if part.id in queued]
-
-
-async def failed_parts(c: Connection, message_id: int) -> list[Delivery]:
-    """The parts of a reply that failed and were neither taken back nor sent another way, locked."""
-    parts = await of_message(c, message_id)
-    rows = await c.fetch(
-        "select id from deliveries where message_id = $1 and status = 9 and code not in ('undone', $2)",
-        message_id,
-        ELSEWHERE,
-    )
-    failed = {row["id"] for row in rows}
-    return [part for part in parts if part.id in failed]
-
-
-async def sent_elsewhere(c: Connection, parts: Sequence[Delivery]) -> None:
-    """The words of failed parts go out another way: they no longer count as failed."""
-    await c.execute(
-        "update deliveries set code = $2 where id = any($1::uuid[])", [part.id for part in parts], ELSEWHERE
-    )
-
-
-async def next_part(c: Connection, message_id: int) -> int:
-    """The number for a further part of a reply."""
-    return int(await c.fetchval("select coalesce(max(part) + 1, 0) from deliveries where message_id = $1", message_id))
-
-
-async def cancel(c: Connection, message_id: int) -> bool:
-    """Take back a reply of which nothing has left yet. False when it is too late."""
-    # Locked first, in a statement of their own: a part that is just leaving must be seen by the one that judges them all.
-    await of_message(c, message_id)
-    answer = await c.execute(
-        """
-        update deliveries set status = 9, code = 'undone', settled_at = now()
-        where message_id = $1 and status = 0 and sending_at is null
-          and not exists (select from deliveries d where d.message_id = $1 and (d.status <> 0 or d.sending_at is not null)
-                          and d.code not in ('file_refused', 'file_too_big', $2))
-        """,
-        message_id,
-        ELSEWHERE,
-    )
-    return not answer.endswith(" 0")
-
-
-async def cancel_rest(c: Connection, message_id: int) -> None:
-    """Take back those parts of a reply that have not begun to leave, whatever became of the others."""
-    await of_message(c, message_id)
-    await c.execute(
-        """
-        update deliveries set status = 9, code = 'undone', settled_at = now()
-        where message_id = $1 and status = 0 and sending_at is null
-        """,
-        message_id,
-    )
-
-
-async def discard(c: Connection, message_id: int) -> None:
-    """Drop the unsent parts of a reply so that it can be planned anew."""
-    await c.execute(
-        "delete from deliveries where message_id = $1 and sending_at is null and status in (0, 9)", message_id
-    )
-
-
-async def revise(c: Connection, id: UUID, revision: str, body: Mapping[str, Any] | None = None) -> None:
-    """Ask for a sent message to be changed ("edit") or taken back ("withdraw") at the customer's."""
-    await c.execute(
-        "update deliveries set revision = $2, body = coalesce($3, body) where id = $1",
-        id,
-        revision,
-        dict(body) if body is not None else None,
-    )
 
 
 async def revised(c: Connection, found: Delivery) -> None:
@@ -437,27 +296,6 @@ async def revised(c: Connection, found: Delivery) -> None:
         found.revision,
         dict(found.body),
     )
-
-
-async def file(c: Connection, attachment_id: int) -> File | None:
-    row = await c.fetchrow("select * from attachments where id = $1", attachment_id)
-    if row is None:
-        return None
-    return File(
-        id=row["id"],
-        message_id=row["message_id"],
-        source=row["source"],
-        attachment=Attachment(media_type=row["media_type"], filename=row["filename"], size=row["size"], ref=row["ref"]),
-        state=row["state"],
-        path=row["path"],
-        why=row["why"],
-    )
-
-
-async def files_due(c: Connection, message_id: int) -> list[int]:
-    """The files of a message that are still to be fetched."""
-    rows = await c.fetch("select id from attachments where message_id = $1 and state = 'due'", message_id)
-    return [row["id"] for row in rows]
 
 
 async def heard_at(c: Connection, conversation_id: int, channel: str, address_id: int) -> datetime | None:
@@ -477,39 +315,6 @@ async def heard_at(c: Connection, conversation_id: int, channel: str, address_id
     return found if isinstance(found, datetime) else None
 
 
-async def keep_file(c: Connection, attachment_id: int, path: str, size: int, media_type: str) -> bool:
-    """Note where a file is kept. False when nobody waits for it any more: its message was unsent, or another kept it."""
-    answer = await c.execute(
-        """
-        update attachments set state = 'kept', path = $2, size = $3, media_type = $4, why = ''
-        where id = $1 and state = 'due'
-        """,
-        attachment_id,
-        path,
-        size,
-        media_type,
-    )
-    return answer.endswith(" 1")
-
-
-async def fail_file(c: Connection, attachment_id: int, why: str) -> bool:
-    """Note why a file will never be here. False when nobody waits for it any more."""
-    answer = await c.execute(
-        "update attachments set state = 'failed', why = $2 where id = $1 and state = 'due'",
-        attachment_id,
-        storable(why, 500),
-    )
-    return answer.endswith(" 1")
-
-
-async def silence(c: Connection, address_id: int, why: str) -> None:
-    await c.execute(
-        "update addresses set silenced_at = coalesce(silenced_at, now()), silenced_why = $2 where id = $1",
-        address_id,
-        why,
-    )
-
-
 async def move(c: Connection, address_id: int, value: str) -> None:
     """The provider says that this address has a new value; when that one is known, the old stays and fails for good."""
     await c.execute(
@@ -520,35 +325,6 @@ async def move(c: Connection, address_id: int, value: str) -> None:
         address_id,
         value,
     )
-
-
-async def notify_desk(c: Connection, conversation_id: int | None, key: str, notice: Mapping[str, Any]) -> bool:
-    """Leave word for the desk, once for each key: in the conversation's thread, or for all where there is none."""
-    answer = await c.execute(
-        "insert into notices (conversation_id, key, notice) values ($1, $2, $3) on conflict (key) do nothing",
-        conversation_id,
-        key,
-        dict(notice),
-    )
-    return answer.endswith(" 1")
-
-
-async def noticed(c: Connection, key: str) -> bool:
-    """Whether this was left for the desk before."""
-    return bool(await c.fetchval("select exists (select from notices where key = $1)", key))
-
-
-async def forget_notice(c: Connection, key: str, *, before: datetime | None = None) -> bool:
-    """Free the key of a notice, one left `before` then if that is given. True when people had been shown it."""
-    shown = await c.fetchval(
-        """
-        delete from notices where key = $1 and ($2::timestamptz is null or created_at < $2)
-        returning shown_at is not null
-        """,
-        key,
-        before,
-    )
-    return bool(shown)
 
 
 def _delivery(row: Mapping[str, Any]) -> Delivery:
@@ -568,5 +344,5 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
         revision=row["revision"],
         external_id=row["external_id"] or "",
         attempts=row["attempts"],
-        silenced=row["silenced"],
+        cut_off=row["cut_off"],
     )

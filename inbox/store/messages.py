@@ -25,7 +25,14 @@ class Stored:
 
 
 async def by_source(c: Connection, source: Source) -> Stored | None:
-    """The message written there, locked."""
+    """The message written there, locked, and its conversation before it, as everybody locks."""
+    await c.execute(
+        """
+        select from conversations where id in (
+            select conversation_id from messages where channel = $1 and external_id = $2) for no key update
+        """,
+        *source,
+    )
     row = await c.fetchrow(
         """
         select id, conversation_id, direction, text from messages where channel = $1 and external_id = $2 for no key update

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from inbox.changes import place_of
 from inbox.store.database import Connection
+from inbox.store.silences import cut_off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,10 @@ class Reached:
 async def reached(c: Connection, conversation_id: int) -> list[Reached]:
     """All ways to a customer, the one used last first. Who merely spoke up in the conversation is not the customer."""
     rows = await c.fetch(
-        """
+        f"""
         select channel, address_id, kind, value, silenced, heard_at from (
             select distinct on (m.channel, m.address_id) m.channel, m.address_id, a.kind, a.value,
-                a.silenced_at is not null or a.opted_out ? m.channel as silenced,
+                {cut_off("m.channel")} <> '' as silenced,
                 max(m.sent_at) over (partition by m.channel, m.address_id) as heard_at, m.position
             from messages m join conversations v on v.id = m.conversation_id
             join addresses a on a.id = m.address_id and a.customer_id = v.customer_id

@@ -1,4 +1,4 @@
-"""Events that are no message, written: edits, reads, opt-outs, changed addresses, small lines of a conversation.
+"""Events that are no message, written: edits, changed addresses, small lines of a conversation.
 
 Rule: what is told twice changes nothing the second time. The caller holds the conversation locked.
 """
@@ -16,8 +16,6 @@ from channels.message import (
     OptedIn,
     OptedOut,
     Reacted,
-    ReadUpTo,
-    Status,
     Withdrawn,
 )
 from inbox.changes import Conversation
@@ -64,54 +62,6 @@ async def edit(c: Connection, event: Edited, *, overtook: bool) -> Changed | Non
     before = row["files"] or []
     files = () if overtook else tuple(file for file in message.attachments if storable(file.unique_ref) not in before)
     return Changed(conversation_id=row["conversation_id"], message_id=row["id"], files=files)
-
-
-async def read_up_to(c: Connection, event: ReadUpTo, address_id: int) -> list[int]:
-    """Mark what was sent to an address until then as read. Answers the messages."""
-    rows = await c.fetch(
-        """
-        update deliveries set status = $4 where channel = $1 and address_id = $2 and sent_at <= $3
-          and status in (2, 3) returning message_id
-        """,
-        event.channel,
-        address_id,
-        event.at,
-        int(Status.READ),
-    )
-    return [row["message_id"] for row in rows]
-
-
-async def silence(c: Connection, event: OptedOut | OptedIn, address_id: int) -> None:
-    """Stop or allow sending to an address: by one channel where that lasts, by all of them otherwise.
-
-    Who came back before they went away, as a repeated message may tell it, is still away.
-    """
-    if isinstance(event, OptedIn):
-        await c.execute(
-            """
-            update addresses set opted_out = opted_out - $2,
-                silenced_at = case when silenced_at > $3 then silenced_at end,
-                silenced_why = case when silenced_at > $3 then silenced_why else '' end
-            where id = $1 and coalesce((opted_out -> $2 ->> 'at')::timestamptz, '-infinity') <= $3
-            """,
-            address_id,
-            event.channel,
-            event.at,
-        )
-    elif event.lasting:
-        await c.execute(
-            "update addresses set opted_out = opted_out || jsonb_build_object($2::text, $3::jsonb) where id = $1",
-            address_id,
-            event.channel,
-            {"at": event.at.isoformat(), "why": storable(event.why, 500)},
-        )
-    else:
-        await c.execute(
-            "update addresses set silenced_at = $2, silenced_why = $3 where id = $1",
-            address_id,
-            event.at,
-            storable(event.why, 500),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +122,19 @@ async def move(c: Connection, event: AddressChanged) -> Moved | None:
 
 
 async def note_event(
-    c: Connection, known: Known, event: Reacted | OptedOut | OptedIn | Withdrawn, what: str, detail: str
+    c: Connection, known: Known, event: Reacted | OptedOut | OptedIn | Withdrawn, what: str, detail: str, word: str = ""
 ) -> bool:
-    """A small line of the conversation that is no message: a reaction, a block. Stored once."""
+    """A small line of the conversation that is no message: a reaction, a block. Stored once.
+
+    `word` is the one by which they asked for no more messages.
+    """
     channel, external_id = event.channel, f"{what}:{key(event.sender)[1]}:{int(event.at.timestamp() * 1000)}:{detail}"
     position = known.conversation.last_position + 1
     parts: dict[str, Any] = {"event": what, "detail": storable(detail, 200)}
+    if word:
+        parts["word"] = storable(word, 40)
+    if isinstance(event, Reacted):
+        parts["about"] = event.external_id
     if isinstance(event, OptedOut) and event.lasting:
         parts["lasting"] = True
     if isinstance(event, Withdrawn) and event.erase:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from inbox.changes import Priority
+from inbox.store import withdrawals
 from inbox.store.database import Connection
 
 MOST = 20  # messages looked at in one go; of a longer row only the newest
@@ -157,7 +158,17 @@ async def by_people(c: Connection, conversation_id: int) -> ByPeople:
 
 
 async def understood(c: Connection, conversation_id: int, position: int) -> None:
-    """Note up to where messages were looked at."""
+    """Note up to where messages were looked at. What was erased while it was leaves no reasons."""
+    erased = await c.fetch(
+        """
+        select m.id from conversations v join messages m on m.conversation_id = v.id
+        where v.id = $1 and m.position > v.understood and m.position <= $2 and m.body ? 'erased'
+        """,
+        conversation_id,
+        position,
+    )
+    if erased:
+        await withdrawals.forget_reasons(c, [row["id"] for row in erased])
     await c.execute(
         "update conversations set understood = greatest(understood, $2) where id = $1", conversation_id, position
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from channels.message import Address, Received, Withdrawn
@@ -54,7 +54,8 @@ async def withdraw(c: Connection, event: Withdrawn) -> Taken | None:
 
 
 async def _erase(c: Connection, message_id: int, taken: Taken) -> Taken:
-    """Forget what was said, everywhere it stands: the message, its first words, its files, answers that quote it."""
+    """Forget what was said, everywhere it stands: the message, its first words, its files, what quotes it, and why it
+    was triaged so."""
     await c.execute(
         """
         update messages set text = '', subject = '', received = null, raw = null,
@@ -66,11 +67,12 @@ async def _erase(c: Connection, message_id: int, taken: Taken) -> Taken:
     quoting = await c.fetch(
         """
         update messages q set body = q.body - 'quoted' from messages m
-        where m.id = $1 and q.conversation_id = m.conversation_id and q.body ->> 'reply_to' = m.external_id
-          and q.body ? 'quoted' returning q.channel, q.external_id
+        where m.id = $1 and q.conversation_id = m.conversation_id and m.external_id in (q.body ->> 'reply_to', q.body ->> 'about')
+        returning q.channel, q.external_id
         """,
         message_id,
     )
+    await forget_reasons(c, [message_id])
     rows = await c.fetch(
         """
         with old as (select id, path from attachments where message_id = $1 for update)
@@ -84,6 +86,21 @@ async def _erase(c: Connection, message_id: int, taken: Taken) -> Taken:
         paths=tuple(row["path"] for row in rows if row["path"]),
         slack_files=tuple(row["slack_file"] for row in rows if row["slack_file"]),
         quoting=tuple((row["channel"], row["external_id"]) for row in quoting),
+    )
+
+
+async def forget_reasons(c: Connection, message_ids: Sequence[int]) -> None:
+    """Forget why programs decided anything since these messages came: a reason may name a word of theirs.
+
+    Which reason is of which message is not kept, so that those of later ones go as well. What was decided stays.
+    """
+    await c.execute(
+        """
+        update changes k set because = '' from messages m
+        where m.id = any($1::bigint[]) and k.conversation_id = m.conversation_id and k.because <> ''
+          and k.by !~ '^[UW][A-Z0-9]{2,}$' and k.at > least(m.created_at, m.sent_at) - interval '1 day' -- two clocks: decision 19
+        """,
+        list(message_ids),
     )
 
 

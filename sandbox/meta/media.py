@@ -24,6 +24,8 @@ MEGABYTE = 1 << 20
 MOST = 100 * MEGABYTE
 
 AUDIO = frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"})
+AVI = ("video/avi", "video/x-msvideo")  # one format under two names
+FILMS = frozenset({"video/mp4", "video/ogg", *AVI, "video/quicktime", "video/webm"})
 WHATSAPP_TYPES = {
     "audio": (16 * MEGABYTE, AUDIO),
     "image": (5 * MEGABYTE, frozenset({"image/jpeg", "image/png"})),
@@ -35,7 +37,7 @@ STILL_STICKER = 100 * 1024  # an animated one may have 500 KB
 INSTAGRAM_TYPES = {
     "image": (8 * MEGABYTE, frozenset({"image/png", "image/jpeg", "image/gif"})),
     "audio": (25 * MEGABYTE, frozenset({"audio/aac", "audio/mp4", "audio/x-m4a", "audio/wav", "audio/x-wav"})),
-    "video": (25 * MEGABYTE, frozenset({"video/mp4", "video/ogg", "video/avi", "video/quicktime", "video/webm"})),
+    "video": (25 * MEGABYTE, FILMS),
     "file": (25 * MEGABYTE, frozenset({"application/pdf"})),
 }
 MESSENGER_LIMIT = 25 * MEGABYTE

@@ -51,7 +51,7 @@ async def messages(call: Call, id: str) -> Json:
     _spend(call.world, line, content)
     reply_to = str(call.object("reply_to").get("mid", ""))
     if reply_to and reply_to not in call.world.chat(line, person.key).entries:
-        raise invalid("Param reply_to[mid] is not a message of this thread", subcode=2018001)
+        raise invalid("Param reply_to[mid] is not a message of this thread")
     file = await _file(call, line, content)
     entry = call.world.write(
         line,

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sandbox.meta import page_events
 from sandbox.meta.call import Call
 from sandbox.meta.pages import Fields, chosen, fields, paged
+from sandbox.meta.shelf import STORY_LIFE
 from sandbox.meta.values import ApiError, Chat, Entry, Json, Kind, Line, Person, invalid, not_there
 
+STORIES = {"story_mention": "mention", "story_reply": "reply_to"}  # told apart from attachments, and listed as `story`
 DETAILED = 20  # the latest messages of a conversation; of older ones only the id and the time are told
 
 
@@ -241,7 +244,12 @@ def _message(call: Call, line: Line, who: Person, entry: Entry) -> Json:
         "to": {"data": [reader]},
         "message": entry.text if entry.kind != "story_mention" else "",
     }
-    if entry.file is not None:
+    if entry.kind in STORIES:
+        link = call.world.url(line, entry.file, STORY_LIFE) if entry.file is not None else ""
+        told["story"] = {STORIES[entry.kind]: {"link": link, "id": entry.file.id if entry.file else ""}}
+    elif entry.kind in page_events.SHARES and entry.file is None:
+        told |= {"message": "", "shares": {"data": [{"link": entry.text}]}}
+    elif entry.file is not None:
         url = call.world.url(line, entry.file)
         named = {"id": entry.file.id, "mime_type": entry.file.media_type, "name": entry.file.filename}
         where = {"image": {"image_data": {"url": url}}, "video": {"video_data": {"url": url}}}

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -216,6 +216,9 @@ class Post:
         line = events[0].line
         target = world.accounts.callback(line, events[0].topic)
         payload = envelope(OBJECTS[line.kind], events, world.settings.timestamps == "other")
+        if world.settings.crowded:
+            for entry in payload["entry"]:
+                entry |= {"changes": crowded(entry["changes"])} if "changes" in entry else {}
         raw = body(payload)
         own = line.kind is Kind.INSTAGRAM and line.login == "instagram"
         secret = world.accounts.instagram_secret if own else world.accounts.app_secret
@@ -273,3 +276,25 @@ def envelope(object: str, events: Sequence[Event], other_unit: bool) -> Json:
         entry = entries.setdefault((event.account, event.slot), {"id": event.account, "time": stamp, event.slot: []})
         entry[event.slot].append(event.item)
     return {"object": object, "entry": list(entries.values())}
+
+
+def crowded(changes: Sequence[Any]) -> list[Any]:
+    """Put what one number was told of one field into one value, whose lists hold what theirs held."""
+    found: list[Any] = []
+    places: dict[tuple[Any, Any], Json] = {}
+    for change in changes:
+        value = change.get("value")
+        metadata = value.get("metadata") if isinstance(value, dict) else None
+        if not isinstance(metadata, dict) or not isinstance(change.get("field"), str):
+            found.append(change)
+            continue
+        key = (change["field"], metadata.get("phone_number_id"))
+        if key not in places:
+            places[key] = dict(value)
+            found.append({**change, "value": places[key]})
+            continue
+        for name, part in value.items():
+            if isinstance(part, list):
+                told = places[key].get(name, [])
+                places[key][name] = [*told, *(one for one in part if name != "contacts" or one not in told)]
+    return found

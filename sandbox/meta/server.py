@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Any
 
 import orjson
 from aiohttp import web
 
+from sandbox.control import answer as json_answer
 from sandbox.meta import graph, media
 from sandbox.meta.call import Call, Upload
 from sandbox.meta.control import control_routes
 from sandbox.meta.values import ApiError, Json, Kind
 from sandbox.meta.world import World
+from sandbox.posted import posted
 from sandbox.trouble import Action, Trouble
 
 MAX_BODY = 128 << 20  # a document of 100 MB and its form around it
@@ -61,11 +62,11 @@ async def _graph(request: web.Request) -> web.StreamResponse:
     host = path.pop(0) if path and path[0] in graph.HOSTS else ""
     version = path.pop(0) if path and VERSION.fullmatch(path[0]) else ""
     try:
-        values, uploads = await _read(request)
+        values, uploads = await posted(request, MAX_BODY, Upload)
     except web.HTTPRequestEntityTooLarge:
-        return _json(413, ApiError(1, "Request Entity Too Large").plain())
+        return json_answer(ApiError(1, "Request Entity Too Large").plain(), 413)
     except ValueError:
-        return _json(400, ApiError(100, "(#100) The request body is not valid JSON").plain())
+        return json_answer(ApiError(100, "(#100) The request body is not valid JSON").plain(), 400)
     bearer = _bearer(request)
     if "access_token" in request.query and path[:1] != ["refresh_access_token"]:
         world.note("an access token was sent in a URL, where logs keep it")
@@ -136,8 +137,8 @@ async def _answer(call: Call) -> tuple[web.Response, Json]:
         answer = await graph.perform(call)
     except ApiError as error:
         refusal = error.plain(flat=call.world.settings.flat_error_data)
-        return _json(error.status, refusal, _headers(call)), refusal
-    return _json(200, answer, _headers(call)), answer
+        return json_answer(refusal, error.status, _headers(call)), refusal
+    return json_answer(answer, 200, _headers(call)), answer
 
 
 def _headers(call: Call) -> dict[str, str]:
@@ -166,12 +167,12 @@ def _words(call: Call, rule: Trouble) -> web.Response:
     if rule.action is Action.RATELIMIT or rule.status == 429:
         minutes = -(-(rule.retry_after or 60) // 60)
         status = 429 if rule.status == 429 else 400
-        return _json(status, graph.throttled(call).plain(), _usage(call, 100, minutes))
+        return json_answer(graph.throttled(call).plain(), status, _usage(call, 100, minutes))
     if rule.status == 401:
-        return _json(401, ApiError(190, "Invalid OAuth access token - Cannot parse access token").plain())
+        return json_answer(ApiError(190, "Invalid OAuth access token - Cannot parse access token").plain(), 401)
     error = ApiError(2, "An unexpected error has occurred. Please retry your request later.", transient=True)
     headers = {} if rule.retry_after is None else {"Retry-After": str(rule.retry_after)}
-    return _json(rule.status, error.plain(), headers)
+    return json_answer(error.plain(), rule.status, headers)
 
 
 def _record(call: Call, name: str, status: int | None, answer: Json | None, started: float, trouble: str = "") -> None:
@@ -195,30 +196,6 @@ def _record(call: Call, name: str, status: int | None, answer: Json | None, star
             "trouble": trouble,
         },
     )
-
-
-def _json(status: int, body: Json, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers or {})
-
-
-async def _read(request: web.Request) -> tuple[dict[str, Any], dict[str, Upload]]:
-    """Read parameters from the query and the body: urlencoded, multipart with files, or JSON. Raises ValueError."""
-    request = request.clone(client_max_size=MAX_BODY)
-    values: dict[str, Any] = dict(request.query)
-    uploads: dict[str, Upload] = {}
-    if request.content_type == "application/json":
-        body = await request.read()
-        given = orjson.loads(body) if body else {}
-        if not isinstance(given, dict):
-            raise ValueError("not an object")
-        return values | given, uploads
-    for name, value in (await request.post()).items():
-        if isinstance(value, web.FileField):
-            with value.file:
-                uploads[name] = Upload(name=value.filename, media_type=value.content_type, data=value.file.read())
-        else:
-            values[name] = value.decode() if isinstance(value, bytes | bytearray) else value
-    return values, uploads
 
 
 async def _whatsapp_media(request: web.Request) -> web.StreamResponse:

@@ -125,7 +125,7 @@ async def reply_to_story(world: World, person: str, line: str, text: str, file: 
     """Answer a story of the shop's; `file` is the story."""
     who, whom = on_a_page(world, person, line)
     kept = world.shelf.read(whom, file)
-    entry = world.write(whom, who.key, "customer", kind="story_reply", text=text)
+    entry = world.write(whom, who.key, "customer", kind="story_reply", text=text, file=kept)
     story = {"id": str(world.rng.randrange(10**16, 10**17)), "url": world.url(whom, kept, STORY_LIFE)}
     return tell_shop(world, entry, whom, who, {"text": text, "reply_to": {"story": story}})
 

@@ -96,6 +96,7 @@ class Settings:
     order: str = ""  # "shuffled": events that wait together go out in any order
     duplicates: float = 0.0  # share of the events delivered twice
     batch: bool = False  # events that wait together go out in one POST
+    crowded: bool = False  # and what a WhatsApp number is told in one goes out in one value
     callback_first: bool = False  # statuses and echoes are delivered before the call that caused them is answered
     auto_read: bool = False  # phones mark messages read at once
     require_proof: bool = False  # "Require app secret" is switched on

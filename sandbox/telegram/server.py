@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from sandbox.control import answer as json_answer
 from sandbox.journal import Json
+from sandbox.posted import posted
 from sandbox.telegram.call import Call, Upload
 from sandbox.telegram.control import control_routes
 from sandbox.telegram.methods import canonical, perform
@@ -61,11 +62,7 @@ def application(world: World | None = None) -> web.Application:
 
 def _refused(error: ApiError) -> web.Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _json(error.code, error.plain(), headers)
-
-
-def _json(status: int, body: Json, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers or {})
+    return json_answer(error.plain(), error.code, headers)
 
 
 async def _answer(call: Call, method: str) -> web.Response:
@@ -77,7 +74,7 @@ async def _answer(call: Call, method: str) -> web.Response:
         response, answer = _refused(error), error.plain()
     else:
         answer = {"ok": True, "result": result} | ({"description": description} if description else {})
-        response = _json(200, answer)
+        response = json_answer(answer)
     # An idle long poll says nothing, and would crowd out what does.
     if not (method == "getUpdates" and answer.get("result") == []):
         _record(call, method, response.status, answer, started)
@@ -115,7 +112,7 @@ async def _call(request: web.Request) -> web.StreamResponse:
     if bot is None:
         return _refused(ApiError(401, "Unauthorized"))
     try:
-        values, uploads = await _read(request)
+        values, uploads = await posted(request, MAX_BODY, Upload)
     except web.HTTPRequestEntityTooLarge:
         return _refused(ApiError(413, "Request Entity Too Large"))
     except ValueError:
@@ -145,26 +142,6 @@ def _words(rule: Trouble) -> web.Response:
     if rule.action is Action.RATELIMIT or rule.status == 429:
         return _refused(too_many(1 if rule.retry_after is None else rule.retry_after))
     return _refused(ApiError(rule.status, SAID.get(rule.status, "Error"), retry_after=rule.retry_after))
-
-
-async def _read(request: web.Request) -> tuple[dict[str, Any], dict[str, Upload]]:
-    """Read parameters from the query and the body: urlencoded, multipart with files, or JSON. Raises ValueError."""
-    request = request.clone(client_max_size=MAX_BODY)
-    values: dict[str, Any] = dict(request.query)
-    uploads: dict[str, Upload] = {}
-    if request.content_type == "application/json":
-        body = await request.read()
-        given = orjson.loads(body) if body else {}
-        if not isinstance(given, dict):
-            raise ValueError("not an object")
-        return values | given, uploads
-    for name, value in (await request.post()).items():
-        if isinstance(value, web.FileField):
-            with value.file:
-                uploads[name] = Upload(name=value.filename, media_type=value.content_type, data=value.file.read())
-        else:
-            values[name] = value.decode() if isinstance(value, bytes | bytearray) else value
-    return values, uploads
 
 
 async def _download(request: web.Request) -> web.StreamResponse:

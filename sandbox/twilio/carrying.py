@@ -143,6 +143,8 @@ class Carrier:
             queued = (one.line == line.address and one.status == "queued" for one in self._ledger.messages.values())
             if sum(queued) >= settings.queue_limit:
                 raise ApiError(21611)
+        if not settings.opt_out_async and self._has_left(line, to):
+            raise ApiError(21610)
         if line.kind == "whatsapp":
             return
         if settings.regions is not None and land not in settings.regions:
@@ -155,8 +157,9 @@ class Carrier:
             raise ApiError(21612, f"{to} via MMS")
         if person is not None and person.landline and settings.knows_landlines:
             raise ApiError(21614, to)
-        if not settings.opt_out_async and (self._ledger.scope(line), to) in self._ledger.left:
-            raise ApiError(21610)
+
+    def _has_left(self, line: Line, to: str) -> bool:
+        return (self._ledger.scope(line), to) in self._ledger.left
 
     def _fill(self, message: Message, account: Account, form: MultiMapping[str]) -> None:
         """Put a template, or a place, into a message."""
@@ -244,7 +247,7 @@ class Carrier:
 
     def _sms_failure(self, message: Message, person: Person | None) -> int:
         settings, line = self._ledger.settings, self._ledger.lines[message.line]
-        if (self._ledger.scope(line), message.to) in self._ledger.left:
+        if self._has_left(line, message.to):
             return 21610
         if any(word.lower() in message.body.lower() for word in settings.filtered_words):
             return 30007
@@ -256,6 +259,8 @@ class Carrier:
 
     def _whatsapp_failure(self, message: Message, person: Person | None) -> int:
         template = message.template
+        if self._has_left(self._ledger.lines[message.line], message.to):
+            return 21610
         if person is None:
             return 63003
         if not person.on_whatsapp:

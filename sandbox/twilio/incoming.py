@@ -75,10 +75,14 @@ class Incoming:
     # leaving and coming back
 
     def _heed(self, line: Line, message: Message) -> str:
-        """Block or unblock as the words say, and answer as Twilio itself does. WhatsApp knows no such words."""
-        if line.kind != "sms":
+        """Block or unblock as the words say, and answer as Twilio itself does.
+
+        WhatsApp knows such words only where a service has Advanced Opt-Out, which is for all its senders.
+        """
+        advanced = self._ledger.settings.advanced_opt_out
+        if line.kind != "sms" and not (advanced and line.service):
             return ""
-        wish = meaning(message.body, advanced=self._ledger.settings.advanced_opt_out)
+        wish = meaning(message.body, advanced=advanced)
         mark, left = (self._ledger.scope(line), message.from_), self._ledger.left
         if wish == "STOP" and mark not in left:
             left.add(mark)

@@ -25,6 +25,9 @@ VALIDITY = range(1, 36_001)  # seconds
 # Countries by the longest matching beginning of a number; enough for the shops this project thinks of.
 COUNTRIES = {
     "+1": "US",
+    "+1242": "BS",
+    "+1809": "DO",
+    "+1876": "JM",
     "+20": "EG",
     "+33": "FR",
     "+34": "ES",
@@ -49,7 +52,7 @@ MMS_COUNTRIES = frozenset({"US", "CA", "AU"})
 def country(address: str) -> str:
     """The ISO code for a phone number's country, or an empty string."""
     number = address.removeprefix(WHATSAPP)
-    return next((COUNTRIES[number[:size]] for size in (4, 3, 2) if number[:size] in COUNTRIES), "")
+    return next((COUNTRIES[number[:size]] for size in (5, 4, 3, 2) if number[:size] in COUNTRIES), "")
 
 
 def rfc2822(at: datetime | None) -> str | None:

@@ -1,6 +1,6 @@
 """The words by which people leave and come back, and what Twilio answers them.
 
-Rule: pure. The whole trimmed text must be the word, in whatever case. WhatsApp has no such words.
+Rule: pure. The whole trimmed text must be the word, in whatever case. On WhatsApp only Advanced Opt-Out has such words.
 Page: www.twilio.com/docs/messaging/tutorials/advanced-opt-out.
 """
 

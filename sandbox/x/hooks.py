@@ -5,6 +5,7 @@ Rule: private events need the token of the very user they are about; nothing els
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -158,13 +159,27 @@ def _total(call: Call) -> Json:
 
 
 async def list_subscriptions(call: Call) -> Reply:
-    """List the app's subscriptions; a user's token sees its own."""
+    """List the app's subscriptions, page by page; a user's token sees its own."""
     shown = [
         subscription.plain()
         for subscription in call.world.subscriptions.values()
         if call.token.kind == "app" or subscription.filter.get("user_id") == call.token.user
     ]
-    return Reply(body={"data": shown, "meta": {**_total(call), "result_count": len(shown)}})
+    most = call.world.settings.subscriptions_page
+    asked = call.query.get("max_results", str(most))
+    if not asked.isdigit() or not 1 <= int(asked) <= 1000:
+        raise invalid(f"The `max_results` query parameter value [{asked}] is not between 1 and 1000", max_results=asked)
+    start = 0
+    if token := call.query.get("pagination_token", ""):
+        try:
+            start = int(base64.b32hexdecode(token.encode()))
+        except ValueError as error:
+            raise invalid(f"The `pagination_token` [{token}] is not valid", pagination_token=token) from error
+    end = start + min(int(asked), most)
+    onward = base64.b32hexencode(f"{end:010}".encode()).decode()
+    more = {"next_token": onward} if end < len(shown) else {}
+    page = shown[start:end]
+    return Reply(body={"data": page, "meta": {**_total(call), "result_count": len(page), **more}})
 
 
 def _subscription(call: Call) -> Subscription:

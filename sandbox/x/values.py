@@ -133,6 +133,7 @@ class Settings:
     reach: Mapping[str, str] = field(default_factory=dict)  # origin registered -> origin really called
     max_webhooks: int = 1
     max_subscriptions: int = 1500
+    subscriptions_page: int = 1000  # docs.x.com/x-api/activity/get-x-activity-subscriptions
     ton_url: str = "https://ton.twitter.com"  # where `media_url` points
     processing_checks: int = 1  # status calls a video takes until it is ready
 

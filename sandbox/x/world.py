@@ -312,10 +312,17 @@ class World:
         return await self._say(self.account(person), self.line(line), text or "…", None, encrypted=True)
 
     async def elsewhere(
-        self, *, line: str, person: str, text: str = "", file: Mapping[str, Any] | None = None, app: str = ""
+        self,
+        *,
+        line: str,
+        person: str,
+        text: str = "",
+        file: Mapping[str, Any] | None = None,
+        app: str = "",
+        encrypted: bool = False,
     ) -> str:
-        """Write as the shop from X's own app, or through another developer's `app` (its id)."""
-        return await self._say(self.line(line), self.account(person), text, file, app=app)
+        """Write as the shop from X's own app, in clear or encrypted, or through another developer's `app` (its id)."""
+        return await self._say(self.line(line), self.account(person), text, file, app=app, encrypted=encrypted)
 
     async def _say(
         self, sender: Account, recipient: Account, text: str, file: Mapping[str, Any] | None, **more: Any

@@ -121,7 +121,7 @@ def test_a_shop_without_hours_has_no_calendar(tmp_path):
     made = policy(tmp_path, "")
     assert drawn(made, SUNDAY) is None
     assert said(made, SUNDAY) == [
-        "Support hours of team-1: none given, so customers are never told that you are closed."
+        "Support hours (team-1): none given, so customers are never told that you are closed."
     ]
 
 

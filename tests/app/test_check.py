@@ -380,7 +380,7 @@ async def test_our_own_database_that_nothing_installed_can_open(shop: Shop, tmp_
 async def test_hours_rules_and_texts_are_told(shop: Shop) -> None:
     shop.values["teams"][0]["hours"] = "24/7"
     said = [finding.what for finding in await shop.check()]
-    assert about(said, "Support hours of support: 24/7; open now")
+    assert about(said, "Support hours (support): 24/7; open now")
     (rules,) = about(said, "Rules: Santral's own, ")
     assert "in force" in rules
     assert about(said, "Templates: Santral's own, ")
@@ -388,7 +388,7 @@ async def test_hours_rules_and_texts_are_told(shop: Shop) -> None:
 
 async def test_a_shop_without_hours_is_reminded(shop: Shop) -> None:
     said = [finding.what for finding in await shop.check()]
-    assert about(said, "Support hours of support: none given")
+    assert about(said, "Support hours (support): none given")
 
 
 async def test_hours_that_do_not_open_for_two_months_need_somebody(shop: Shop) -> None:

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli import show_findings
 from app.manifest import EVENTS, SCOPES, SHORTCUTS, manifest
+from app.terminal import show_findings
 from channels.channel import Finding
 
 SANTRAL = Path(sys.executable).with_name("santral")
@@ -83,6 +83,16 @@ def test_help_waits_for_nothing_heavy():
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_a_process_loads_the_adapters_of_its_own_kinds_alone():
+    script = (
+        "import sys; from channels.registry import CAPABILITIES, KINDS, make; "
+        "make('telegram', 'bot', {'token': '1:x'}); assert 'x' in KINDS and len(CAPABILITIES) == 9; "
+        "print({name.split('.')[1] for name in sys.modules if name.startswith('channels.') and name.count('.') > 1})"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout == "{'telegram'}\n"
 
 
 def test_version(santral):

@@ -10,20 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import (
-    SECTIONS,
-    Config,
-    IntakeConfig,
-    StoreConfig,
-    expand,
-    load,
-    slack_calls,
-    without_secrets,
-)
-from app.config_sections import KINDS, MetaConfig, TelegramConfig
-from app.config_values import Listen
+from app.config import Config, IntakeConfig, StoreConfig, load, slack_calls
+from app.config.kinds import KINDS, MetaConfig, TelegramConfig
+from app.config.values import Listen
+from app.config.variables import expand
+from app.config.whole import SECTIONS
 from app.policy import policy_of
-from app.problems import ConfigProblems, Wrong
+from app.problems import ConfigProblems, Wrong, without_secrets
 from channels.registry import KINDS as ADAPTERS
 from channels.registry import make
 
@@ -382,6 +375,13 @@ BROKEN = [
      "shop.listen: is not a key that Santral knows; it belongs at the top of the file, before the first section"),
     (SHOP + SLACK + TEAM + 'signing_secret = "x"',
      'teams[1] "support" . signing_secret: is not a key that Santral knows; it belongs in [slack]'),
+    (GOOD.replace('token = "${TELEGRAM_TOKEN}"', 'tokn = "${TELEGRAM_TOKEN}"'),
+     'channels[1] "bot" . tokn: is not a key that Santral knows; did you mean token?'),
+    (CALLED.replace("public_url", "public_ulr") + INSTAGRAM,
+     "public_ulr: is not a key that Santral knows; did you mean public_url?"),
+    (GOOD.replace("app_token", "app_tokn"), "slack.app_tokn: is not a key that Santral knows; did you mean app_token?"),
+    (GOOD.replace("[[teams]]", "[[team]]"), "team: is not a key that Santral knows; did you mean [[teams]]?"),
+    (GOOD.replace("[slack]", "[slcak]"), "slcak: is not a key that Santral knows; did you mean [slack]?"),
     (GOOD.replace('token = "${TELEGRAM_TOKEN}"', ""),
      'channels[1] "bot" . token: is missing; add token = "${TELEGRAM_TOKEN}"'),
     # the top
@@ -478,7 +478,8 @@ BROKEN = [
     ("[shop]\nname = Kumbara\n",
      "line 2, column 8: a value is not written right; text needs double quotes; numbers, true and false need none"),
     ('[shop]\nname = "Kumbara\n',
-     "line 2, column 16: a text is not closed before the line ends; add the closing quote"),
+     "line 2, column 16: a text is not closed before the line ends; add the closing quote; "
+     'a text of several lines stands between """ and """'),
     ("[shop]\n[shop]\n", "line 2, column 6: a section is given twice; keep one of the two"),
     ("languages = [1, 2", "at the end of the file: a list is not closed, or a comma is missing; "
      "add the comma or the closing ]"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import load, right_part
-from app.config_deciding import day
+from app.config.deciding import day
 from app.problems import ConfigProblems, Wrong
 from tests.app.test_config import BOT, ENVIRON, GOOD, SECRET, SHOP, SLACK, TEAM, said
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from app.check import reached_by
 from app.config import Config, load
-from app.config_mail import reading_us
+from app.config.mail import reading_us
 from app.problems import ConfigProblems
 from channels.mail.imap.account import Account as Reading
 from channels.mail.send.account import Account as Sending

@@ -25,20 +25,13 @@ from tortoise.context import TortoiseContext
 from tortoise.fields import IntField
 from tortoise.models import Model
 
-from app import postgres as module
-from app.backup import BackupFailed, Damaged, InUse, NotABackup, WouldOverwrite, backup, inspect, restore
-from app.postgres import (
-    BinariesMissing,
-    Database,
-    DataDirTaken,
-    Postgres,
-    StartFailed,
-    WrongVersion,
-    binaries,
-    connect_or_start,
-    find,
-    running,
-)
+from app.backup import backup, restore
+from app.backup_errors import BackupFailed, Damaged, InUse, NotABackup, WouldOverwrite
+from app.backup_file import inspect
+from app.postgres import Database, Postgres, connect_or_start, find, running
+from app.postgres_errors import BinariesMissing, DataDirTaken, StartFailed, WrongVersion
+from app.postgres_folder import LOG_MAX
+from app.postgres_programs import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 as_root = pytest.mark.skipif(
@@ -244,10 +237,10 @@ async def test_its_log_holds_no_words_of_customers(data_dir: Path) -> None:
 async def test_its_log_stays_small(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = data_dir / "postgres.log"
     with written.open("ab") as file:
-        file.write(b"x" * (module.LOG_MAX + 1))
+        file.write(b"x" * (LOG_MAX + 1))
     async with running(data_dir):
-        assert written.stat().st_size < module.LOG_MAX
-    assert (data_dir / "postgres.log.1").stat().st_size <= module.LOG_MAX
+        assert written.stat().st_size < LOG_MAX
+    assert (data_dir / "postgres.log.1").stat().st_size <= LOG_MAX
 
 
 async def test_stopping_is_final_and_may_be_repeated(data_dir: Path) -> None:

@@ -41,6 +41,7 @@ from channels.meta.graph import (
     regained,
     settled,
     told_at,
+    used,
     verify,
     walked,
 )
@@ -187,7 +188,7 @@ MEANINGS: list[tuple[str, Answered, SendFailed]] = [
     ("nobody there", answered(code=100, error_subcode=2018001, message="No matching user"), Unreachable()),
     ("blocked", answered(403, code=200, error_subcode=1545041, message="Not available"), Unreachable()),
     ("not available", answered(code=551, message="Not available"), Unreachable()),
-    ("not on WhatsApp", answered(code=131026, message="Undeliverable"), Unreachable()),
+    ("not on WhatsApp, maybe by SMS", answered(code=131026, message="Undeliverable"), Refused("Undeliverable")),
     ("retired tag", answered(code=100, error_subcode=1893061, message="Tag"), Refused("Tag")),
     ("no profile before consent", answered(code=230, message="Consent"), Refused("Consent")),
     ("template", answered(code=132001, message="Missing"), Refused("Missing")),
@@ -197,6 +198,7 @@ MEANINGS: list[tuple[str, Answered, SendFailed]] = [
     ("account's pace", answered(code=80007, headers=USAGE), Retry(after=timedelta(minutes=19))),
     ("pace of a number", answered(code=130429, message="Hit"), Retry("Hit")),
     ("Meta stumbles", answered(500, code=2, message="Temporary"), Retry("Temporary")),
+    ("Meta stumbles behind a gateway that gave up", answered(504, code=2, message="Timeout"), InDoubt("Timeout")),
     ("transient, whatever its code", answered(code=77777, is_transient=True), Retry()),
     ("unknown code", answered(code=77777, message="New"), Refused("New", provider_code="77777")),
     ("unknown code behind a 503", answered(503, code=77777, message="New"), Retry("New")),
@@ -261,13 +263,36 @@ def test_usage_headers_may_be_anything(header: str) -> None:
     assert told is None or timedelta(0) < told <= timedelta(days=1)
 
 
+@pytest.mark.parametrize(
+    ("headers", "percent"),
+    [
+        ({}, 0),
+        ({"X-App-Usage": '{"call_count":28,"total_time":25,"total_cputime":31}'}, 31),
+        ({"X-Page-Usage": '{"call_count":96}', "X-App-Usage": "nonsense"}, 96),
+        ({"X-Business-Use-Case-Usage": '{"1022":[{"type":"messenger","call_count":7},{"total_time":88}]}'}, 88),
+        ({"X-App-Usage": '{"call_count":true,"total_time":"9","total_cputime":-1}'}, 0),
+    ],
+)
+def test_how_much_of_meta_s_limits_is_used_up(headers: dict[str, str], percent: int) -> None:
+    assert used(headers) == percent
+
+
+@given(header=st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_a_usage_header_may_be_anything(header: str) -> None:
+    assert used({"X-App-Usage": header, "X-Business-Use-Case-Usage": header}) >= 0
+
+
 def test_edge_07_the_same_table_names_what_fails_later() -> None:
     assert settled(Fault(code=131047, title="Re-engagement message")) == (
         "window_closed",
         "131047 Re-engagement message",
         False,
     )
-    assert settled(Fault(code=131026)) == ("unreachable", "131026", True)
+    assert settled(Fault(code=551)) == ("unreachable", "551", True)
+
+
+def test_a_number_without_whatsapp_is_not_given_up_for_it_may_take_sms() -> None:
+    assert settled(Fault(code=131026)) == ("unreachable", "131026", False)
 
 
 @pytest.mark.parametrize("code", [code for code, kind in CODES.items() if kind in (Retry, Misconfigured)])

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from channels.channel import Pulled, Request
 from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unverified, WindowClosed
@@ -222,6 +223,7 @@ ARRIVES = (
     Arrives("reaction_by_name_only", (reacted("😠"),)),
     Arrives("reaction_taken_away", (reacted(""),)),
     Arrives("delivered", (told(Status.DELIVERED, "m_8"), told(Status.DELIVERED, "m_9"))),
+    Arrives("delivered_with_odd_ids", (told(Status.DELIVERED, "m_8"), told(Status.DELIVERED, "m_9"))),
     Arrives("delivered_until", ()),
     Arrives("read", (ReadUpTo(channel="page", reader=AYSE, at=SENT_AT - timedelta(milliseconds=23)),)),
     Arrives("read_by_the_shop", ()),
@@ -231,6 +233,8 @@ ARRIVES = (
         "echo_of_another_program",
         (elsewhere(reply_to="m_1", attachments=(sent("image/jpeg", "image.jpg", f"{CDN}/1.jpg", mid="m_9"),)),),
     ),
+    # every program writes what it likes beside its messages, a UUID too
+    Arrives("echo_of_another_program_with_a_uuid", (elsewhere(text="Merhaba"),)),
     Arrives("echo_of_a_template", (elsewhere(text="Teşekkürler", stub="template"),)),
     Arrives("echo_taken_back", ()),
     Arrives("standby", (said(text="Alo?", quiet=True),)),
@@ -239,6 +243,7 @@ ARRIVES = (
         "event_newer_than_this_adapter",
         (said(external_id=f"whisper:{PERSON}:1767225600123", stub="whisper", quiet=True),),
     ),
+    Arrives("text_beside_a_part_newer_than_this_adapter", (said(text="Merhaba, kargom nerede?"),)),
     Arrives("message_without_id", (unreadable("a message without its id"),)),
     Arrives("event_of_nobody", (unreadable("an event of nobody"),)),
     Arrives("to_oneself", ()),
@@ -298,6 +303,7 @@ def test_handshake() -> None:
 
 # --- what leaves
 
+MARKED = f"santral:{HELLO.id}"
 OK = Answer(body={"recipient_id": PERSON, "message_id": "m_9"})
 DONE = Answer(body={"success": True})
 DAY = timedelta(days=1)
@@ -316,7 +322,7 @@ def posted(**parts: Any) -> Call:
     fields: dict[str, Any] = {
         "recipient": {"id": PERSON},
         "messaging_type": "RESPONSE",
-        "message": {"text": "Merhaba", "metadata": str(HELLO.id)},
+        "message": {"text": "Merhaba", "metadata": MARKED},
     }
     files = parts.pop("files", {})
     return call(f"{PAGE}/messages", fields=fields | parts, files=files)
@@ -337,7 +343,7 @@ def waited(long: timedelta, author: Author) -> Outgoing:
 
 def file_sent(media_type: str, kind: str, filename: str, arrives_as: str) -> Leaves:
     file = Attachment(media_type=media_type, filename=filename, data=b"bytes")
-    content = {"metadata": str(HELLO.id), "attachment": {"type": kind, "payload": {"is_reusable": False}}}
+    content = {"metadata": MARKED, "attachment": {"type": kind, "payload": {"is_reusable": False}}}
     return leaves(
         f"{media_type} goes as {kind}",
         replace(HELLO, text="", attachment=file),
@@ -401,7 +407,7 @@ LEAVES = (
     leaves(
         "choices",
         replace(HELLO, choices=CHOICES),
-        posted(message={"text": "Merhaba", "quick_replies": QUICK, "metadata": str(HELLO.id)}),
+        posted(message={"text": "Merhaba", "quick_replies": QUICK, "metadata": MARKED}),
     ),
     leaves(
         "a button that carries too much",
@@ -433,6 +439,7 @@ LEAVES = (
     refused("not allowed", fault(10), Misconfigured(provider_code="10")),
     refused("another program has the talk", fault(10, 2018300), Refused(provider_code="10/2018300")),
     refused("Meta itself asks questions there", fault(10, 2018321), Retry(provider_code="10/2018321")),
+    refused("a page that the token does not see", fault(100, 33), Misconfigured(provider_code="100/33")),
     refused("they cannot receive anything", fault(10, 2018108), Unreachable(provider_code="10/2018108")),
     refused("window closed", fault(10, 2018278), WindowClosed(provider_code="10/2018278")),
     refused("nobody there", fault(100, 2018001), Unreachable(provider_code="100/2018001")),
@@ -716,6 +723,56 @@ async def test_the_first_time_nothing_older_than_a_day_is_asked_for() -> None:
     assert [event.external_id for event in got.events if isinstance(event, Received)] == ["m_2"]
     again, _ = await pulled(got.cursor, page_of())
     assert again == Pulled(cursor=got.cursor)
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2099-01-01T00:00:00+0000"])
+async def test_one_impossible_time_costs_no_neighbour_and_no_later_message(told: str) -> None:
+    at = "2026-01-01T09:00:00+0000"
+    talks = (talk(told, past("m_1", at, message="bir")), talk(at, past("m_2", told, message="iki")))
+    got, _ = await pulled(SINCE, page_of(*talks))
+    moments = {event.external_id: event.sent_at for event in got.events if isinstance(event, Received)}
+    assert moments["m_1"] == datetime(2026, 1, 1, 9, tzinfo=UTC)
+    assert all(at <= AT + timedelta(minutes=5) for at in moments.values())
+    assert datetime.fromisoformat(got.cursor) <= AT
+
+
+async def test_one_reader_that_is_none_hides_no_message() -> None:
+    at = "2026-01-01T09:00:00+0000"
+    got, _ = await pulled(SINCE, page_of(talk(at, past("m_1", at, message="bir", to={"data": [7, {"id": PAGE}]}))))
+    assert [event.text for event in got.events if isinstance(event, Received)] == ["bir"]
+
+
+@pytest.mark.parametrize(("percent", "asked"), [(94, 2), (95, 1)])
+async def test_what_is_left_of_meta_s_limits_is_left_to_answers(percent: int, asked: int) -> None:
+    at = "2026-01-01T09:00:00+0000"
+    pages = [page_of(talk(at, past("m_1", at, message="bir")), after="QVFI"), page_of()]
+    seen: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        used = json.dumps({"call_count": percent, "total_time": 3, "total_cputime": 3})
+        return web.json_response(pages[len(seen) - 1].body, headers={"X-App-Usage": used})
+
+    app = web.Application()
+    app.router.add_get("/{path:.+}", serve)
+    async with TestServer(app) as server:
+        made = channel(str(server.make_url("")).rstrip("/"))
+        try:
+            got = await made.missed(SINCE)
+        except Retry as error:
+            assert error.after == meta_past.REST
+        else:
+            assert len(got.events) == 1
+        await made.close()
+    assert len(seen) == asked
+
+
+async def test_more_talks_than_are_asked_for_leave_a_trace() -> None:
+    at = "2026-01-01T09:00:00+0000"
+    pages = [page_of(talk(at), after=f"QVF{number}") for number in range(meta_past.PAGES)]
+    with capture_logs() as logs:
+        await pulled(SINCE, *pages)
+    assert [(log["event"], log["conversations"]) for log in logs] == [("missed.too_many", 1000)]
 
 
 async def test_what_is_not_surely_the_customer_s_is_not_read_as_theirs() -> None:

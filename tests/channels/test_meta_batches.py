@@ -98,6 +98,16 @@ def test_another_account_leaves_a_trace_of_its_id_and_nothing_else() -> None:
     ]
 
 
+def test_what_is_about_another_product_leaves_a_trace() -> None:
+    with capture_logs() as logs:
+        assert read_meta(PAGE, b'{"object":"instagram","entry":[{"id":"108","messaging":[{}]}]}', AT) == ()
+        assert read_whatsapp("wa", "106", b'{"object":"page","entry":[]}', AT) == ()
+    assert logs == [
+        {"event": "object_unknown", "log_level": "info", "channel": "page", "object": "instagram"},
+        {"event": "object_unknown", "log_level": "info", "channel": "wa", "object": "page"},
+    ]
+
+
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_lists_and_null_are_right_and_all_else_is_not(value: object) -> None:
     raw = msgspec.Raw(json.dumps({"x": value, "y": []}).encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from app import config_sections
 from channels.channel import Pulled, Request
-from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, WindowClosed
+from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unwanted, WindowClosed
 from channels.message import (
     Address,
     Attachment,
@@ -196,6 +197,7 @@ ARRIVES_BY_SMS = (
     ),
     Arrives("text_of_ourselves", ()),
     Arrives("text_to_another_number", (aside("a message to another number than this channel's"),)),
+    Arrives("text_by_rcs", (aside("a message to another number than this channel's"),)),
     Arrives("text_without_sender", (aside("a message without a sender"),)),
     Arrives("text_with_repeated_field", (sms(text="ilk"),)),
     Arrives("text_with_fields_newer_than_this_adapter", (sms(),)),
@@ -221,6 +223,7 @@ ARRIVES_BY_SMS = (
     Arrives("word_stop", (out("wrote Stop."),)),
     Arrives("word_dur", (out("wrote DUR"),)),
     Arrives("word_cancel", (sms(text="Cancel", quiet=True), out("wrote Cancel"))),
+    Arrives("word_cancel_with_a_mark", (sms(text="Cancel!"),)),
     Arrives("word_start", (again(),)),
     Arrives("word_yes", (again(), sms(text="Yes"))),
     Arrives("word_help", (sms(text="HELP", quiet=True),)),
@@ -238,7 +241,7 @@ ARRIVES_BY_SMS = (
         (
             receipt(
                 Status.FAILED,
-                code="unreachable",
+                code="opted_out",
                 detail="21610: The customer has answered STOP. They can write START to hear from us again.",
                 unreachable=True,
             ),
@@ -307,6 +310,9 @@ ARRIVES_BY_WHATSAPP = (
     ),
     Arrives("word_cancel", (whatsapp(text="cancel"),)),
     Arrives("word_start", (again("whatsapp-twilio"), whatsapp(text="başla", quiet=True))),
+    Arrives("opt_out_type_stop", (out("wrote IPTAL", channel="whatsapp-twilio"),)),
+    Arrives("opt_out_type_start", (again("whatsapp-twilio"),)),
+    Arrives("opt_out_type_help", ()),
     Arrives("sms_to_it", (aside("a message to another number than this channel's", "whatsapp-twilio"),)),
     Arrives("status_read", (receipt(Status.READ, **WA),)),
     Arrives(
@@ -347,6 +353,15 @@ def test_what_comes_to_any_number_of_a_service_is_the_service_s() -> None:
     channel = made("sms", "http://127.0.0.1:9", messaging_service_sid="MG0123")
     (event,) = channel.parse(signed(body), AT)
     assert isinstance(event, Received)
+
+
+def test_edge_12_our_own_number_may_be_spelt_otherwise_too() -> None:
+    form = json.loads(WHATSAPP.payload("text")) | {"To": "whatsapp:+5215555550100"}
+    body = json.dumps(form).encode()
+    (event,) = made("whatsapp-twilio", "http://127.0.0.1:9", sender="+525555550100").parse(signed(body), AT)
+    assert isinstance(event, Received)
+    (event,) = made("whatsapp-twilio", "http://127.0.0.1:9", sender="+525555550101").parse(signed(body), AT)
+    assert isinstance(event, Unreadable)
 
 
 def test_edge_12_the_answer_goes_to_the_very_id_they_wrote_from() -> None:
@@ -407,6 +422,7 @@ def post(**fields: Any) -> Call:
 PDF = Attachment(media_type="application/pdf", filename="fatura.pdf", size=52_000, link="https://s.example/files/k3")
 JPEG = Attachment(media_type="image/jpeg", filename="kutu.jpg", size=90_000, link="https://s.example/files/k4")
 NORTH = Address(kind="phone", value="+12025550147")
+JAMAICA = Address(kind="phone", value="+18765550147")
 
 
 def leaves(
@@ -443,6 +459,12 @@ SENDS_BY_SMS = (
         sender="+12025550100",
     ),
     leaves(
+        "a picture to an island that has a number like America's",
+        replace(HELLO, text="", to=JAMAICA, attachment=JPEG),
+        post(To=JAMAICA.value, From="+12025550100", Body="kutu.jpg https://s.example/files/k4"),
+        sender="+12025550100",
+    ),
+    leaves(
         "a picture that carriers would not take",
         replace(HELLO, text="", to=NORTH, attachment=replace(JPEG, size=6 << 20)),
         post(To=NORTH.value, From="+12025550100", Body="kutu.jpg https://s.example/files/k4"),
@@ -475,7 +497,7 @@ SENDS_BY_SMS = (
         HELLO,
         post(To=AYSE.value, Body="Merhaba"),
         answer=no(21610, "Attempt to send to unsubscribed recipient"),
-        outcome=Unreachable(
+        outcome=Unwanted(
             "The customer has answered STOP. They can write START to hear from us again.", provider_code="21610"
         ),
     ),
@@ -505,7 +527,16 @@ SENDS_BY_SMS = (
         HELLO,
         post(To=AYSE.value, Body="Merhaba"),
         answer=no(20003, "Authenticate", 401),
-        outcome=Misconfigured("Twilio does not accept the account SID and auth token.", provider_code="20003"),
+        outcome=Misconfigured(
+            "Twilio does not accept the account SID and auth token, or the API key.", provider_code="20003"
+        ),
+    ),
+    leaves(
+        "a suspended account",
+        HELLO,
+        post(To=AYSE.value, Body="Merhaba"),
+        answer=no(20005, "Account not active", 403),
+        outcome=Misconfigured("The Twilio account is suspended or closed.", provider_code="20005"),
     ),
     leaves(
         "an error with a code behind a gateway is in doubt",
@@ -641,8 +672,8 @@ def test_any_answer_is_an_error_with_a_name(status: int, body: bytes) -> None:
 @given(st.sampled_from([*CODES, 0, 12345]), st.text())
 def test_what_twilio_gave_up_on_is_never_said_to_go_out_by_itself(code: int, words: str) -> None:
     named, detail, unreachable = told(code, words)
-    assert named in ("window_closed", "unreachable", "refused", "gave_up")
-    assert unreachable == (named == "unreachable")
+    assert named in ("window_closed", "unreachable", "opted_out", "refused", "gave_up")
+    assert unreachable == (named in ("unreachable", "opted_out"))
     assert "://" not in detail
 
 
@@ -790,6 +821,27 @@ async def test_a_stop_that_holds_no_more_is_not_told_again(kind: str, said: list
     got, _ = await asked(lambda url: made(kind, url), "", Answer(body={"messages": messages[::-1]}))
     names = {OptedOut: "out", OptedIn: "in"}
     assert [names.get(type(event)) or event.text for event in got.events] == left
+
+
+@pytest.mark.parametrize(("kind", "left"), [("sms", ["bir", "iki"]), ("whatsapp-twilio", ["bir"])])
+async def test_what_the_list_tells_less_of_is_left_to_its_webhook_for_a_while(kind: str, left: list[str]) -> None:
+    """On WhatsApp the list has no button, place or name. What it told first would be all that is ever kept."""
+    prefix = "whatsapp:" if kind != "sms" else ""
+    parties = {"from": prefix + AYSE.value, "to": prefix + "+908505550100"}
+    messages = [inbound("SM2", 19 / 60, "iki", **parties), inbound("SM1", 21 / 60, "bir", **parties)]
+    got, _ = await asked(lambda url: made(kind, url), "", Answer(body={"messages": messages}))
+    assert [event.text for event in got.events] == left
+    assert got.cursor == AT.isoformat()  # the next look begins ten minutes before it
+
+
+async def test_a_list_that_is_longer_than_can_be_read_is_read_as_far_as_it_goes_and_said() -> None:
+    ours = [{"sid": f"SM{n}", "direction": "outbound-api"} for n in range(20_000)]
+    got, _ = await asked(
+        lambda url: made("sms", url), "", Answer(body={"messages": [inbound("SM0", 1, "bir"), *ours[:-1]]})
+    )
+    lost, kept = got.events
+    assert isinstance(lost, Unreadable) and "20,000" in lost.reason
+    assert (kept.text, got.cursor) == ("bir", AT.isoformat())
 
 
 async def test_a_list_that_cannot_be_read_moves_no_cursor() -> None:

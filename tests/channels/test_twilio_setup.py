@@ -10,10 +10,12 @@ import pytest
 
 from channels.channel import Finding
 from channels.errors import Misconfigured
+from channels.message import Attachment
+from channels.twilio.client import basic
 from channels.twilio.setup import AGAIN
 from tests.channels import harness
 from tests.channels.harness import Answer, Call, Leaves
-from tests.channels.test_twilio import API, HOOK, SMS, made, no
+from tests.channels.test_twilio import API, BASIC, HELLO, HOOK, SMS, TOKEN, made, no, signed
 
 WANTED = HOOK + AGAIN
 NUMBER: Mapping[str, Any] = {
@@ -156,6 +158,15 @@ ALONE = Answer(body={"services": [], "meta": {"key": "services"}})
 IN_POOL = Answer(body={"phone_numbers": [{"sid": "PN1", "phone_number": "+908505550100"}], "meta": NUMBERS})
 ACTIVE = Answer(body={"status": "active", "type": "Full", "friendly_name": "Kumbara"})
 GOOD = "The Twilio account Kumbara answers."
+WELL = "The number +908505550100 calls here."
+PAGE = Answer(body={"messages": []})
+KEY = {"api_key": "SK00000000000000000000000000000001", "api_secret": "kumbara-api-secret-0123456789"}
+
+
+def with_token(token: str) -> Answer:
+    return Answer(body={**ACTIVE.body, "auth_token": token})
+
+
 NO_TEMPLATES = Answer(body={"contents": [], "meta": {"key": "contents"}})
 REFUSED = Answer(
     body={"contents": [{"sid": "HX2", "approval_requests": {"status": "rejected"}}], "meta": {"key": "contents"}}
@@ -238,8 +249,60 @@ CHECKS = (
     Checked(
         name="a wrong token is said once",
         answers=(no(20003, status=401), no(20003, status=401)),
-        says=("! Twilio does not accept the account SID and auth token.",),
+        says=("! Twilio does not accept the account SID and auth token, or the API key.",),
     ),
+    Checked(
+        name="an API key",
+        answers=(ACTIVE, PAGE, numbers(), ALONE),
+        settings=KEY,
+        says=(GOOD, "The API key opens the account's messages.", "The number +908505550100 calls here."),
+    ),
+    Checked(
+        name="an API key of another account, and the rest is looked at",
+        answers=(ACTIVE, no(20003, status=401), no(20003, status=401)),
+        settings=KEY,
+        says=(
+            GOOD,
+            "! Twilio does not accept the API key.",
+            "! Twilio does not accept the account SID and auth token, or the API key.",
+        ),
+    ),
+    Checked(
+        name="a wrong token beside a good API key, which nothing else would show",
+        answers=(no(20003, status=401), PAGE, numbers(), ALONE),
+        settings=KEY,
+        says=(
+            "! Twilio does not accept auth_token: what it brings would be refused, because the token proves it.",
+            "The API key opens the account's messages.",
+            "The number +908505550100 calls here.",
+        ),
+    ),
+    Checked(
+        name="half an API key",
+        answers=(ACTIVE, numbers(), ALONE),
+        settings={"api_key": "SK1"},
+        says=(
+            GOOD,
+            "! Of api_key and api_secret one is missing, so the auth token is used for calls.",
+            "The number +908505550100 calls here.",
+        ),
+    ),
+    Checked(
+        name="the secondary token, which opens the API and signs nothing",
+        answers=(with_token("another-primary-token"), numbers(), ALONE),
+        says=(
+            GOOD,
+            "! auth_token is the secondary one: Twilio signs with the primary, so what it brings would be refused.",
+            "The number +908505550100 calls here.",
+        ),
+    ),
+    Checked(
+        name="a token about to become the primary one, while the present one is believed",
+        answers=(with_token("present-token"), numbers(), ALONE),
+        settings={"previous_auth_token": "present-token"},
+        says=(GOOD, "The number +908505550100 calls here."),
+    ),
+    Checked(name="the primary token", answers=(with_token(TOKEN), numbers(), ALONE), says=(GOOD, WELL)),
     Checked(
         name="a line that breaks, and the rest is looked at",
         answers=(Answer(body=b'{"status"', cut=True), numbers(), ALONE),
@@ -338,3 +401,42 @@ async def test_check(row: Checked) -> None:
         assert all(call.method == "GET" for call in canned.calls), "a check changes nothing"
     assert tuple(("" if it.ok else "! ") + it.what for it in found) == row.says
     assert all(it.ok or it.fix for it in found), "what is wrong comes with what to do"
+    for one in found:
+        assert not any(secret in f"{one.what} {one.fix}" for secret in (TOKEN, "-token", KEY["api_secret"])), one
+
+
+async def test_calls_are_made_with_the_api_key_and_only_the_token_s_own_check_is_not() -> None:
+    """Twilio's signature is over the auth token whatever calls are made with, so `check` proves both."""
+    from aiohttp import web
+    from aiohttp.test_utils import TestServer
+
+    seen: list[tuple[str, str]] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        seen.append((f"{request.method} {request.path}", request.headers["Authorization"]))
+        lists = request.method == "GET" and request.path.endswith("/Messages.json")
+        return web.json_response({"messages": []} if lists else {"sid": "SM1", "status": "active"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", serve)
+    server = TestServer(app)
+    await server.start_server()
+    url = str(server.make_url("")).rstrip("/")
+    by_key = basic(KEY["api_key"], KEY["api_secret"])
+    for settings, login in (({}, f"Basic {BASIC}"), (KEY, by_key)):
+        seen.clear()
+        channel = made("sms", url, **settings)
+        with harness.nothing_leaks(replace(SMS, secrets=(TOKEN, BASIC, KEY["api_secret"], by_key))) as told:
+            await channel.send(HELLO)
+            await channel.missed("")
+            ref = f"{url}{API}/Messages/MM1/Media/ME1"
+            assert [chunk async for chunk in channel.fetch(Attachment(media_type="image/jpeg", ref=ref))]
+            await channel.check("")
+            told.append(repr(channel))
+        await channel.close()
+        assert (f"GET {API}.json", f"Basic {BASIC}") in seen
+        assert {given for what, given in seen if what != f"GET {API}.json"} == {login}
+        assert f"POST {API}/Messages.json" in dict(seen), "the account is named by its own SID, not by the key's"
+        signed_by_token = signed(SMS.payload("text"))
+        channel.verify(signed_by_token)
+    await server.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.channel import Request
-from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unverified, WindowClosed
+from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unverified, WindowClosed
 from channels.message import (
     Address,
     AddressChanged,
@@ -174,6 +173,7 @@ ARRIVES = (
     Arrives("text_stop", (said(text="Dur!"), OptedOut(channel="wa", sender=AYSE, at=SENT_AT, why="Dur!"))),
     Arrives("text_start", (said(text="başla"), OptedIn(channel="wa", sender=AYSE, at=SENT_AT))),
     Arrives("image_with_caption", (said(text="böyle geldi", attachments=file("image/jpeg", "image.jpg")),)),
+    Arrives("image_without_id", (said(text="böyle geldi", stub="image"),)),
     Arrives("video", (said(attachments=file("video/mp4", "video.mp4")),)),
     Arrives("audio", (said(attachments=file("audio/mpeg", "audio.mp3")),)),
     Arrives("audio_voice", (said(attachments=file("audio/ogg", "voice.ogg")),)),
@@ -232,7 +232,31 @@ ARRIVES = (
                 text="numaram gizli",
                 proof=Proof.PLATFORM,
                 proofs=(),
-                context={"message_id": "wamid.in1"},
+                context={"user_id": SCOPED.value, "message_id": "wamid.in1"},
+            ),
+        ),
+    ),
+    Arrives("id_told_by_the_contact_alone", (said(text="kimim?"),)),
+    Arrives(
+        "sender_told_by_the_contact_alone",
+        (
+            said(
+                sender=SCOPED,
+                text="kimim?",
+                proof=Proof.PLATFORM,
+                proofs=(),
+                context={"user_id": SCOPED.value, "message_id": "wamid.in1"},
+            ),
+        ),
+    ),
+    Arrives(
+        "contact_of_somebody_else",
+        (
+            said(
+                text="kimim?",
+                sender_name="",
+                proofs=(),
+                context={"wa_id": "905321234567", "message_id": "wamid.in1"},
             ),
         ),
     ),
@@ -269,6 +293,11 @@ ARRIVES = (
     Arrives("system_number_changed_as_once", (moved("phone", AYSE.value, "+905329876543"),)),
     Arrives("system_id_changed", (moved("whatsapp", "CO.1234567890", "MX.0987654321"),)),
     Arrives("system_identity_changed", ()),
+    Arrives("system_newer_than_this_adapter", (unread("a notice of an unknown kind: user_merged_accounts"),)),
+    Arrives(
+        "system_number_changed_to_nothing",
+        (unread("a change of number that does not say from which to which"),),
+    ),
     # edge 18: an edit carries the message whole, so that it may come first
     Arrives("edit_text", (Edited(message=said(text="Merhaba, kargom nerede kaldı?", sent_at=LATER), edited_at=LATER),)),
     Arrives(
@@ -306,6 +335,22 @@ ARRIVES = (
     ),
     Arrives("message_from_tomorrow", (said(text="saatim ileri", sent_at=AT + timedelta(minutes=5)),)),
     Arrives("message_in_milliseconds", (said(text="binde birler"),)),
+    Arrives(
+        "two_people_in_one_change",
+        (
+            said(text="bir"),
+            said(
+                external_id="wamid.in2",
+                text="iki",
+                sender=Address(kind="phone", value="+905550001003"),
+                sender_name="Can Demir",
+                proofs=((Address(kind="whatsapp", value="TR.4711"), Proof.PLATFORM),),
+                context={"wa_id": "905550001003", "user_id": "TR.4711", "message_id": "wamid.in2"},
+            ),
+            unread("a message without an id"),
+        ),
+    ),
+    Arrives("change_newer_than_this_adapter", (unread("a change that holds nothing known"),)),
     # receipts
     Arrives("status_sent", told(Status.SENT, **OURS)),
     Arrives("status_delivered", told(Status.DELIVERED, **OURS)),
@@ -315,7 +360,7 @@ ARRIVES = (
     Arrives("status_failed_window", told(Status.FAILED, code="window_closed", detail=CLOSED, **OURS)),
     Arrives(
         "status_failed_not_on_whatsapp",
-        told(Status.FAILED, code="unreachable", detail="131026 Message Undeliverable.", unreachable=True, **OURS),
+        told(Status.FAILED, code="unreachable", detail="131026 Message Undeliverable.", **OURS),
     ),
     Arrives(
         "status_failed_pace",
@@ -417,6 +462,23 @@ def test_edge_20_one_poisoned_entry_costs_none_of_its_neighbours() -> None:
     assert texts == ["bir", "iki", "üç", "dört"]
 
 
+def test_edge_20_what_is_kept_of_a_message_holds_no_neighbour_s_words_and_name() -> None:
+    first, second, odd = events("two_people_in_one_change")
+    assert isinstance(first, Received) and isinstance(second, Received) and isinstance(odd, Unreadable)
+    assert b"bir" in first.raw and b"iki" not in first.raw and b"Can" not in first.raw
+    assert b"iki" in second.raw and b"bir" not in second.raw and b"905321234567" not in second.raw
+    assert b"numarasiz" in odd.raw and b"bir" not in odd.raw
+
+
+def test_whoever_is_named_beside_two_people_s_words_without_an_address_is_neither() -> None:
+    body = json.loads(SUBJECT.payload("two_people_in_one_change"))
+    body["entry"][0]["changes"][0]["value"]["contacts"] = [{"profile": {"name": "Can Demir"}}]
+    named = {
+        event.sender_name for event in read("wa", NUMBER, json.dumps(body).encode(), AT) if isinstance(event, Received)
+    }
+    assert named == {""}
+
+
 @pytest.mark.parametrize("file", ["group_message", "message_of_our_own_number", "another_number", "test_button"])
 def test_edge_24_groups_ourselves_and_other_numbers_are_nobody_s_conversation(file: str) -> None:
     assert events(file) == []
@@ -480,13 +542,13 @@ def uploaded(filename: str, data: bytes, media_type: str) -> Call:
     )
 
 
-def carried(name: str, media_type: str, kind: str, text: str = "", **content: Any) -> Leaves:
-    sent = Attachment(media_type=media_type, filename="fatura 4.pdf", data=b"bytes")
+def carried(name: str, media_type: str, kind: str, text: str = "", data: bytes = b"bytes", **content: Any) -> Leaves:
+    sent = Attachment(media_type=media_type, filename="fatura 4.pdf", data=data)
     shown = {"id": "88", **({"caption": text} if text else {}), **content}
     return sends(
         name,
         replace(HELLO, text=text, attachment=sent),
-        uploaded("fatura 4.pdf", b"bytes", media_type),
+        uploaded("fatura 4.pdf", data, media_type),
         message(type=kind, **{kind: shown}),
     )
 
@@ -503,6 +565,8 @@ def pressed(*labels: str) -> list[dict[str, Any]]:
     return [{"type": "reply", "reply": {"id": f"pick:{label}", "title": label}} for label in labels]
 
 
+PNG = b"\x89PNG\r\n\x1a\n"
+OPUS, VORBIS = b"OggS\x00\x02" + bytes(22) + b"OpusHead", b"OggS\x00\x02" + bytes(22) + b"\x01vorbis"
 REPEATED = choices("a", "b", "c", "d")
 LUCIA = Address(kind="phone", value="+525555550100")
 
@@ -591,10 +655,12 @@ LEAVES = (
             template={"name": "hello", "language": {"policy": "deterministic", "code": "en_US"}},
         ),
     ),
-    carried("picture", "image/png", "image", "böyle"),
+    carried("picture", "image/png", "image", "böyle", data=PNG),
     carried("video", "video/mp4", "video"),
-    carried("sound", "audio/ogg", "audio"),
-    carried("sound with words", "audio/ogg", "document", "dinleyin", filename="fatura 4.pdf"),
+    carried("sound", "audio/ogg", "audio", data=OPUS),
+    carried("sound with words", "audio/ogg", "document", "dinleyin", data=OPUS, filename="fatura 4.pdf"),
+    carried("a sound that WhatsApp does not play", "audio/ogg", "document", data=VORBIS, filename="fatura 4.pdf"),
+    carried("a picture that is none", "image/jpeg", "document", data=PNG, filename="fatura 4.pdf"),
     carried("document", "application/pdf", "document", "fatura", filename="fatura 4.pdf"),
     carried("a picture WhatsApp does not show", "image/heic", "document", filename="fatura 4.pdf"),
     sends(
@@ -633,9 +699,14 @@ LEAVES = (
         outcome=Refused(),
     ),
     refused("taken without a number", Answer(body={"messages": []}), InDoubt()),
+    refused(
+        "a number that the token does not see",
+        no(400, 100, "Object does not exist", error_subcode=33),
+        Misconfigured(provider_code="100/33"),
+    ),
     refused("held for its quality is taken", replace(TAKEN, body={"messages": [{"id": ""}]}), InDoubt()),
     refused("edge 07: window closed at once", no(400, 131047, "Re-engagement message"), WindowClosed()),
-    refused("not on WhatsApp", no(400, 131026, "Undeliverable"), Unreachable(provider_code="131026")),
+    refused("not on WhatsApp", no(400, 131026, "Undeliverable"), Refused(provider_code="131026")),
     refused("a template only a number may get", no(400, 131062, "BSUID not supported"), Refused()),
     refused(
         "too often to one person",
@@ -704,18 +775,18 @@ def test_edge_07_a_window_is_24_hours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("media_type", "size", "kind"),
+    ("media_type", "begins", "size", "kind"),
     [
-        ("image/jpeg", 5 << 20, "image"),
-        ("image/jpeg", (5 << 20) + 1, "document"),
-        ("video/mp4", 16 << 20, "video"),
-        ("video/mp4", (16 << 20) + 1, "document"),
-        ("image/webp", 10, "document"),
-        ("IMAGE/PNG; x=y", 10, "image"),
+        ("image/jpeg", b"\xff\xd8", 5 << 20, "image"),
+        ("image/jpeg", b"\xff\xd8", (5 << 20) + 1, "document"),
+        ("video/mp4", b"", 16 << 20, "video"),
+        ("video/mp4", b"", (16 << 20) + 1, "document"),
+        ("image/webp", b"", 10, "document"),
+        ("IMAGE/PNG; x=y", PNG, 10, "image"),
     ],
 )
-def test_what_is_too_large_to_be_shown_goes_as_a_document(media_type: str, size: int, kind: str) -> None:
-    assert shown_as(Attachment(media_type=media_type, data=bytes(size)), "") == kind
+def test_what_is_too_large_to_be_shown_goes_as_a_document(media_type: str, begins: bytes, size: int, kind: str) -> None:
+    assert shown_as(Attachment(media_type=media_type, data=begins.ljust(size, b"\0")), "") == kind
 
 
 def test_what_is_too_large_for_everything_is_refused() -> None:
@@ -778,6 +849,14 @@ async def test_a_file_whose_id_has_expired_is_gone() -> None:
     assert type(outcome) is Refused
 
 
+async def test_edge_23_a_dead_token_says_nothing_of_a_file() -> None:
+    _, outcome = await fetched(no(401, 190, "Session expired", error_subcode=463))
+    assert type(outcome) is Retry
+    assert outcome.whole_channel
+    _, outcome = await fetched(no(403, 10, "No permission"))
+    assert type(outcome) is Misconfigured
+
+
 async def test_a_file_that_is_not_handed_out_now_is_tried_later() -> None:
     _, outcome = await fetched(address(), Answer(status=503))
     assert type(outcome) is Retry
@@ -793,294 +872,7 @@ async def test_edge_15_a_file_elsewhere_is_not_fetched_with_our_token() -> None:
     assert type(outcome) is Refused
 
 
-# --- set-up
-
-WELL = {"app_id": APP, "is_valid": True, "expires_at": 0, "scopes": [], "granular_scopes": []}
-GRANTED = [
-    {"scope": "whatsapp_business_messaging", "target_ids": [ACCOUNT]},
-    {"scope": "whatsapp_business_management", "target_ids": [ACCOUNT]},
-]
-
-
-def token(**parts: Any) -> Answer:
-    return Answer(body={"data": {**WELL, "granular_scopes": GRANTED, **parts}})
-
-
-def subscribed(url: str = URL, *fields: str, active: bool = True) -> Answer:
-    names = fields or ("messages", "smb_message_echoes")
-    row = {
-        "object": "whatsapp_business_account",
-        "callback_url": url,
-        "active": active,
-        "fields": [{"name": name, "version": "v25.0"} for name in names],
-    }
-    return Answer(body={"data": [{"object": "page", "callback_url": "https://x.example"}, row]})
-
-
-def number(hooks: Mapping[str, str] | None = None, **parts: Any) -> Answer:
-    known = {
-        "display_phone_number": "+1 555-078-3881",
-        "verified_name": "Kumbara",
-        "quality_rating": "GREEN",
-        "status": "CONNECTED",
-        "id": NUMBER,
-    }
-    return Answer(body={**known, **({} if hooks is None else {"webhook_configuration": hooks}), **parts})
-
-
-def apps(*ids: str) -> Answer:
-    return Answer(body={"data": [{"whatsapp_business_api_data": {"id": it, "name": "Kumbara"}} for it in ids]})
-
-
-def templates(*rows: tuple[str, str, str], after: str = "") -> Answer:
-    data = [{"name": name, "language": language, "status": status, "id": "1"} for name, language, status in rows]
-    paging = {"paging": {"cursors": {"after": after}, "next": "https://graph.example/x"}} if after else {}
-    return Answer(body={"data": data, **paging})
-
-
-ELSEWHERE = "https://support.example.com/webhooks/other"
-TOLD = Call(method="GET", path=path("debug_token", "input_token={secret}&"))
-LOOKED = Call(method="GET", path=f"/v25.0/{APP}/subscriptions")
-NUMBERED = Call(
-    method="GET",
-    path=path(NUMBER, "fields=display_phone_number,verified_name,quality_rating,status,webhook_configuration&"),
-)
-APPS = Call(method="GET", path=path(f"{ACCOUNT}/subscribed_apps"))
-
-
-def subscribing(fields: str = "messages,smb_message_echoes") -> Call:
-    posted = {"object": "whatsapp_business_account", "callback_url": URL, "verify_token": VERIFY, "fields": fields}
-    return Call(path=f"/v25.0/{APP}/subscriptions", fields=posted)
-
-
-LED = Call(
-    path=path(NUMBER),
-    fields={"webhook_configuration": {"override_callback_uri": URL, "verify_token": VERIFY}},
-)
-JOINED = Call(path=path(f"{ACCOUNT}/subscribed_apps"))
-
-
-def registers(name: str, answers: tuple[Answer, ...], *calls: Call, outcome: Any = None) -> Leaves:
-    return Leaves(name=name, do=lambda channel: channel.register(URL), answers=answers, calls=calls, outcome=outcome)
-
-
-REGISTERS = (
-    registers(
-        "all is well",
-        (token(), subscribed(), apps(APP), number({"application": URL})),
-        TOLD,
-        LOOKED,
-        APPS,
-        NUMBERED,
-    ),
-    registers(
-        "an app that is told of nothing",
-        (token(), Answer(body={"data": []}), DONE, apps(), DONE, number()),
-        TOLD,
-        LOOKED,
-        subscribing(),
-        APPS,
-        JOINED,
-        NUMBERED,
-    ),
-    registers(
-        "an app that is not asked for echoes keeps what it is asked for",
-        (token(), subscribed(URL, "messages", "account_update"), DONE, apps(APP), number()),
-        TOLD,
-        LOOKED,
-        subscribing("account_update,messages,smb_message_echoes"),
-        APPS,
-        NUMBERED,
-    ),
-    registers(
-        "an app whose webhook was switched off",
-        (token(), subscribed(active=False), DONE, apps(APP), number()),
-        TOLD,
-        LOOKED,
-        subscribing(),
-        APPS,
-        NUMBERED,
-    ),
-    registers(
-        "an app that others rely on is left alone, and this number is led here",
-        (token(), subscribed(ELSEWHERE), apps(APP), number({"application": ELSEWHERE}), DONE),
-        TOLD,
-        LOOKED,
-        APPS,
-        NUMBERED,
-        LED,
-    ),
-    registers(
-        "a number that is led here already",
-        (token(), subscribed(ELSEWHERE), apps(APP), number({"application": ELSEWHERE, "phone_number": URL})),
-        TOLD,
-        LOOKED,
-        APPS,
-        NUMBERED,
-    ),
-    registers(
-        "a number that is led elsewhere although the app is ours",
-        (token(), subscribed(), apps(APP), number({"phone_number": ELSEWHERE}), DONE),
-        TOLD,
-        LOOKED,
-        APPS,
-        NUMBERED,
-        LED,
-    ),
-    registers(
-        "a token for several accounts",
-        (
-            token(granular_scopes=[{"scope": "whatsapp_business_management", "target_ids": ["1", ACCOUNT]}]),
-            subscribed(),
-            Answer(body={"data": [{"id": "999"}]}),
-            Answer(body={"data": [{"id": NUMBER}]}),
-            apps(APP),
-            number(),
-        ),
-        TOLD,
-        LOOKED,
-        Call(method="GET", path=path("1/phone_numbers", "fields=id&limit=100&")),
-        Call(method="GET", path=path(f"{ACCOUNT}/phone_numbers", "fields=id&limit=100&")),
-        APPS,
-        NUMBERED,
-    ),
-    registers(
-        "a token that tells no account",
-        (token(granular_scopes=[]), subscribed()),
-        TOLD,
-        LOOKED,
-        outcome=Misconfigured("The token does not tell which WhatsApp Business account the number belongs to."),
-    ),
-    registers("a token that is none", (token(is_valid=False),), TOLD, outcome=Misconfigured(provider_code="190")),
-    registers("Meta is away", (Answer(status=503),), TOLD, outcome=Retry(whole_channel=True)),
-    Leaves(
-        name="templates, page by page",
-        do=lambda channel: channel.approved(),
-        answers=(token(), templates(("hello", "tr", "APPROVED"), after="QVFI"), templates(("hello", "ru", "PENDING"))),
-        calls=(
-            TOLD,
-            Call(
-                method="GET",
-                path=path(f"{ACCOUNT}/message_templates", "fields=name,language,status&limit=100&"),
-            ),
-            Call(
-                method="GET",
-                path=path(f"{ACCOUNT}/message_templates", "fields=name,language,status&limit=100&after=QVFI&"),
-            ),
-        ),
-        outcome=(("hello", "tr", "APPROVED"), ("hello", "ru", "PENDING")),
-    ),
-)
-
-
-@pytest.mark.parametrize("row", REGISTERS, ids=lambda row: row.name)
-async def test_setting_up(row: Leaves) -> None:
-    await harness.check_leaves(SUBJECT, row)
-
-
-VALID = "Meta accepts the access token, and it does not expire."
-ABLE = "+1 555-078-3881 (Kumbara) can send and receive."
-HERE = "The webhook points here."
-MEMBER = "The app is told what happens in the WhatsApp Business account."
-MADE = "1 of 1 templates are approved."
-HELLO_TR = templates(("hello", "tr", "APPROVED"))
-DENIED = no(401, 190, "Session expired", error_subcode=463)
-NEITHER = "Meta does not accept the access token: it has expired, or was withdrawn."
-
-CHECKS: Mapping[str, tuple[tuple[Answer, ...], str, tuple[str, ...]]] = {
-    "all well": (
-        (token(), number(), subscribed(), number({"application": URL}), apps(APP), HELLO_TR),
-        URL,
-        (VALID, ABLE, HERE, MEMBER, MADE),
-    ),
-    "token refused, and everything else with it": ((DENIED,) * 5, URL, (f"! {NEITHER}",)),
-    "token that ends soon and may not send": (
-        (
-            token(expires_at=1767830400, granular_scopes=[GRANTED[1]]),
-            number(),
-            subscribed(),
-            number(),
-            apps(APP),
-            HELLO_TR,
-        ),
-        URL,
-        (
-            "! The access token expires on 2026-01-08.",
-            "! The access token lacks: whatsapp_business_messaging.",
-            ABLE,
-            HERE,
-            MEMBER,
-            MADE,
-        ),
-    ),
-    "number not ready, nothing set up yet": (
-        (token(), number(status="PENDING"), Answer(body={"data": []}), number(), apps("7"), templates()),
-        URL,
-        (
-            VALID,
-            "! +1 555-078-3881 (Kumbara) cannot send yet: its status is PENDING.",
-            "Meta has no webhook for this channel yet: `santral serve` sets it.",
-            "! The app is not told what happens in the WhatsApp Business account.",
-            "No template is made: 24 hours after their last message nobody can be written to.",
-        ),
-    ),
-    "events go elsewhere, and not all of them": (
-        (
-            token(),
-            number(quality_rating="RED"),
-            subscribed(ELSEWHERE, "messages"),
-            number(),
-            apps(APP),
-            templates(("hello", "tr", "REJECTED"), ("hello", "ru", "APPROVED")),
-        ),
-        URL,
-        (
-            VALID,
-            "! +1 555-078-3881 (Kumbara) is rated low by customers.",
-            "! Meta delivers to support.example.com/webhooks/other instead of here.",
-            "! Meta is not asked for: smb_message_echoes.",
-            MEMBER,
-            "1 of 2 templates are approved; hello (tr): REJECTED.",
-        ),
-    ),
-    "this number is led here": (
-        (token(), number(), subscribed(ELSEWHERE), number({"phone_number": URL}), apps(APP), HELLO_TR),
-        URL,
-        (VALID, ABLE, HERE, MEMBER, MADE),
-    ),
-    "no public address": (
-        (token(), number(), subscribed(), number(), apps(APP), HELLO_TR),
-        "",
-        (VALID, ABLE, "! Meta has no public address to deliver to.", MEMBER, MADE),
-    ),
-    "one part is away, the others are looked at": (
-        (token(), no(500, 2, "Temporary"), subscribed(), number(), apps(APP), no(400, 100, "No such account")),
-        URL,
-        (VALID, "! Temporary", HERE, MEMBER, "! No such account"),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CHECKS)
-async def test_check(name: str) -> None:
-    answers, url, says = CHECKS[name]
-    async with harness.provider(SUBJECT, *answers) as canned:
-        made = WhatsApp("wa", channel(canned.url).config, now=lambda: AT)
-        with harness.nothing_leaks(SUBJECT) as told_, harness.only_talks_to(canned.url):
-            found = await made.check(url)
-            told_.append(repr(found))
-        await made.close()
-        assert not canned.answers
-        assert all(call.method == "GET" for call in canned.calls), "a check changes nothing"
-    assert tuple(("" if it.ok else "! ") + it.what for it in found) == says
-    assert all(it.ok or it.fix for it in found), "what is wrong comes with what to do"
-
-
-async def test_a_known_account_is_not_asked_for() -> None:
-    async with harness.provider(SUBJECT, HELLO_TR) as canned:
-        made = channel(canned.url, business_account_id=ACCOUNT)
-        assert await made.approved() == (("hello", "tr", "APPROVED"),)
-        await made.close()
+# --- several numbers
 
 
 def test_what_another_number_of_the_app_was_told_is_passed_on_to_its_channel() -> None:

@@ -201,9 +201,9 @@ ARRIVES = (
     Arrives("by_a_labelled_program", (said(text="biip", quiet=True),)),
     Arrives("sent", (elsewhere(text="Bugün yolda."),)),
     Arrives("sent_photo", (elsewhere(external_id="2000000000000000010", attachments=(PHOTO,)),)),
-    Arrives("of_another_account_of_ours", ()),
+    Arrives("of_another_account_of_ours", (unreadable("an event of another account than this channel's"),)),
     Arrives("to_oneself", ()),
-    Arrives("between_others", ()),
+    Arrives("between_others", (unreadable("a message between others"),)),
     Arrives("message_that_is_not_there", (unreadable("an event of the kind 'dm.received' without its message"),)),
     Arrives("read", HAS_READ),
     Arrives("read_told_flat", HAS_READ),
@@ -219,7 +219,7 @@ ARRIVES = (
     Arrives("legacy_sent_by_a_program", (elsewhere(text="Bugün yolda.", app="Kampanyacı"),)),
     Arrives("legacy_read", HAS_READ),
     Arrives("legacy_typing", ()),
-    Arrives("legacy_of_another_account", ()),
+    Arrives("legacy_of_another_account", (unreadable("an event of another account than this channel's"),)),
     Arrives(
         "legacy_poisoned_batch",
         (
@@ -602,6 +602,16 @@ FETCHING = (
         (),
         Refused("The file's address is not one that may be fetched."),
     ),
+    *(
+        fetched(
+            f"a file behind keys that may be mended: {status}",
+            TON_PATH,
+            (Answer(status=status),),
+            (GET_FILE,),
+            Retry("X does not hand out the file now.", provider_code=str(status)),
+        )
+        for status in (401, 403)
+    ),
     fetched(
         "edge 14: a file that is gone",
         TON_PATH,
@@ -648,6 +658,11 @@ def subscription(event: str, hook: str = "1146654567674912769", whose: str = OUR
     return {"subscription_id": "77", "event_type": event, "filter": {"user_id": whose}, "webhook_id": hook}
 
 
+def subscribed_page(*events: str, onward: str = "") -> Answer:
+    meta = {"next_token": onward} if onward else {}
+    return Answer(body={"data": [subscription(event) for event in events], "meta": meta})
+
+
 ALL = hooks(*(subscription(event) for event in EVENTS))
 
 
@@ -665,7 +680,7 @@ def registered(name: str, answers: tuple[Answer, ...], calls: tuple[Call, ...], 
 REGISTERING = (
     registered(
         "for the first time",
-        (hooks(), Answer(body={"data": HOOK}), hooks(), *(SUBSCRIBED,) * 4),
+        (hooks(), Answer(body={"data": HOOK}), hooks(), *(SUBSCRIBED,) * len(EVENTS)),
         (
             ASK_HOOKS,
             Call(path="/2/webhooks", fields={"url": URL}),
@@ -674,6 +689,15 @@ REGISTERING = (
         ),
     ),
     registered("when all is well nothing is changed", (hooks(HOOK), ALL), (ASK_HOOKS, ASK_SUBSCRIPTIONS)),
+    registered(
+        "what stands on a later page is there",
+        (hooks(HOOK), subscribed_page(*EVENTS[:2], onward="a" * 16), subscribed_page(*EVENTS[2:])),
+        (
+            ASK_HOOKS,
+            ASK_SUBSCRIPTIONS,
+            replace(ASK_SUBSCRIPTIONS, path="/2/activity/subscriptions?pagination_token=" + "a" * 16),
+        ),
+    ),
     registered(
         "edge 23: a webhook X gave up is checked anew",
         (hooks({**HOOK, "valid": False}), Answer(body={"data": {"valid": True}}), ALL),
@@ -687,6 +711,7 @@ REGISTERING = (
                 subscription("dm.received", hook="5"),
                 subscription("dm.sent"),
                 subscription("chat.received"),
+                subscription("chat.sent"),
                 subscription("dm.read", whose="7000000003"),
             ),
             SUBSCRIBED,
@@ -705,7 +730,7 @@ REGISTERING = (
     ),
     registered(
         "one event that is refused does not cost the others",
-        (hooks(HOOK), hooks(), problem(403, "Client app not enrolled."), *(SUBSCRIBED,) * 3),
+        (hooks(HOOK), hooks(), problem(403, "Client app not enrolled."), *(SUBSCRIBED,) * (len(EVENTS) - 1)),
         (ASK_HOOKS, ASK_SUBSCRIPTIONS, *(subscribe(event) for event in EVENTS)),
         Misconfigured("Client app not enrolled."),
     ),
@@ -757,7 +782,7 @@ CHECKING = (
             Finding(ok=False, what="X has no webhook for this app yet.", fix="Start `santral serve` here: it sets it."),
             Finding(
                 ok=False,
-                what="X is not asked for: dm.received, dm.sent, dm.read, chat.received.",
+                what="X is not asked for: dm.received, dm.sent, dm.read, chat.received, chat.sent.",
                 fix=SHOULD_SERVE,
             ),
             EXPERIMENTAL,
@@ -776,7 +801,7 @@ CHECKING = (
             ),
             Finding(
                 ok=False,
-                what="X is not asked for: dm.received, dm.sent, dm.read, chat.received.",
+                what="X is not asked for: dm.received, dm.sent, dm.read, chat.received, chat.sent.",
                 fix=SHOULD_SERVE,
             ),
             EXPERIMENTAL,
@@ -1011,3 +1036,29 @@ async def test_every_call_in_the_account_s_name_is_signed_for_it() -> None:
     keys = Keys(consumer_key=CONSUMER_KEY, consumer_secret=CONSUMER_SECRET, token=TOKEN, token_secret=TOKEN_SECRET)
     [(url, authorization)] = seen
     assert authorization == header(keys, "GET", url, nonce="one", at=AT)
+
+
+async def test_edge_15_a_file_elsewhere_is_fetched_without_our_keys() -> None:
+    """Pictures lie with X, films on a host that anybody may ask: only X itself is told who we are."""
+    from aiohttp import web
+    from aiohttp.test_utils import TestServer
+
+    seen: list[tuple[str, bool]] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        seen.append((request.path, "Authorization" in request.headers))
+        if request.path == "/onward":
+            raise web.HTTPFound(f"http://localhost:{request.url.port}/film")
+        return web.Response(body=b"film")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", serve)
+    server = TestServer(app)
+    await server.start_server()
+    url = str(server.make_url("")).rstrip("/")
+    made = timed(url)
+    for ref in (f"{url}/photo", f"http://localhost:{server.port}/film", f"{url}/onward"):
+        assert await drained(made, replace(PHOTO, ref=ref)) == b"film"
+    await made.close()
+    await server.close()
+    assert seen == [("/photo", True), ("/film", False), ("/onward", True), ("/film", False)]

@@ -11,34 +11,39 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import chromium
-from tests.contact.visitor import HOURS, SATURDAY_NIGHT, TUESDAY, pass_time
+from app.postgres import Database as Server
+from tests.contact.visitor import HOURS, SATURDAY_NIGHT, TUESDAY, istanbul, pass_time
 from tests.scenarios.mail import lines
-from tests.world import World, eventually
+from tests.webchat.shop import browser, fresh
+from tests.world import World, eventually, now
 
-pytestmark = pytest.mark.browser
+__all__ = ["browser"]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("contact")]
 
-ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PICTURES = os.environ.get("SANTRAL_PICTURES", "")  # a folder to put pictures into, for who wants to look
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    path = chromium()
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=path, args=ARGS)
-        yield running
-        await running.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A shop with hours and five languages."""
+    async with fresh(server, tmp_path_factory.mktemp("contact"), mail=True) as world:
+        world.team |= {"hours": HOURS}
+        world.shop |= {"languages": ["tr", "ru", "en", "de", "ar"]}
+        await world.start()
+        yield world
 
 
-async def opened(world: World) -> None:
-    """A shop with hours and five languages, on a Saturday night."""
-    world.team |= {"hours": HOURS}
-    world.shop |= {"languages": ["tr", "ru", "en", "de", "ar"]}
-    await world.turn(SATURDAY_NIGHT)
-    await world.start()
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(opened: World, browser: Browser) -> AsyncIterator[World]:
+    """That shop on a Saturday night. The clock that tickets and limits go by stands still."""
+    await opened.turn(SATURDAY_NIGHT)
+    opened.clock = now
+    pass_time(opened)
+    yield opened
+    for context in browser.contexts:
+        await context.close()
 
 
 async def visit(browser: Browser, world: World, path: str = "/contact", **how: Any) -> tuple[Page, list[str]]:
@@ -59,70 +64,99 @@ async def picture(page: Page, name: str) -> None:
         await page.screenshot(path=str(Path(PICTURES) / f"contact-{name}.png"), full_page=True)
 
 
-async def fill(page: Page) -> None:
+async def fill(page: Page, message: str = "Merhaba") -> None:
     await page.fill("#name", "Ayşe Yılmaz")
     await page.fill("#email", "ayse@ornek.com.tr")
     await page.fill("#subject", "Kargom nerede?")
-    await page.fill("#message", "Merhaba,\niki haftadır bekliyorum.")
+    await page.fill("#message", message)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with-javascript", "without"])
-async def test_a_visitor_writes_and_is_thanked(
-    browser: Browser, mail_world: World, scripts: bool, tmp_path: Path
-) -> None:
-    await opened(mail_world)
-    page, wrong = await visit(browser, mail_world, java_script_enabled=scripts)
+async def test_a_visitor_writes_and_is_thanked(browser: Browser, shop: World, scripts: bool, tmp_path: Path) -> None:
+    page, wrong = await visit(browser, shop, java_script_enabled=scripts)
     await expect(page.locator("h1")).to_have_text("Size nasıl yardımcı olalım?")
     await expect(page.locator(".status")).to_contain_text("açılış: Pazartesi 09:00")
     await picture(page, f"tr-{'js' if scripts else 'plain'}")
-    await fill(page)
+    message = f"Merhaba,\niki haftadır bekliyorum ({scripts})."
+    await fill(page, message)
     (tmp_path / "kutu.txt").write_text("ezik")
     await page.set_input_files("#files", tmp_path / "kutu.txt")
     await page.click("button[type=submit]")
     await expect(page.locator(".notice")).to_contain_text("Çok hızlı")
-    await expect(page.locator("#message")).to_have_value("Merhaba,\niki haftadır bekliyorum.")
+    await expect(page.locator("#message")).to_have_value(message)
     await picture(page, "tr-quick")
-    pass_time(mail_world, timedelta(minutes=1))
+    pass_time(shop, timedelta(minutes=1))
     await page.set_input_files("#files", tmp_path / "kutu.txt")
     await page.click("button[type=submit]")
     await expect(page.locator("h1")).to_have_text("Teşekkürler, mesajınız bize ulaştı")
     await expect(page.locator(".thanks")).to_contain_text("Pazartesi 09:00'da")
     await picture(page, "tr-thanks")
     await page.reload()
-    (line,) = await lines(mail_world)
-    assert line.text == "Merhaba,\niki haftadır bekliyorum."
+    (line,) = [line for line in await lines(shop) if line.text == message]
     assert len(line.body["files"]) == 1
     assert [words for words in wrong if "422" not in words] == [], "but for the browser's own line about our answer"
 
 
+# language of the browser, its zone, when it opens, Monday's hours, when a person answers and by whose clock
 BY_THEIR_CLOCK = [
-    ("tr", "Europe/Istanbul", "açılış: Pazartesi 09:00"),
-    ("en", "Europe/Berlin", "opens Monday 07:00 (your time)"),
-    ("de", "Europe/Berlin", "wieder da: Montag, 07:00 Uhr (Ihre Ortszeit)"),
-    ("ru", "Asia/Vladivostok", "откроемся: завтра, 16:00 (по вашему времени)"),
-    ("ar", "America/Los_Angeles", "نعود غدًا الساعة 22:00 (بتوقيتكم)"),
-]
+    ("tr-TR", "Europe/Istanbul", "açılış: Pazartesi 09:00", "09:00–18:00", "Pazartesi 09:00'da", ""),
+    ("en-US", "Europe/Istanbul", "opens Monday 9:00 AM", "9:00 AM–6:00 PM", "on Monday at 9:00 AM", ""),
+    ("en-US", "America/New_York", "opens Monday 1:00 AM (your time)", "9:00 AM–6:00 PM", "on Monday at 9:00 AM",
+     "(your time: Monday 1:00 AM)"),
+    ("en-GB", "Europe/Berlin", "opens Monday 07:00 (your time)", "09:00–18:00", "on Monday at 09:00",
+     "(your time: Monday 07:00)"),
+    ("de-DE", "Europe/Berlin", "wieder da: Montag, 07:00 Uhr (Ihre Ortszeit)", "09:00–18:00", "am Montag um 09:00 Uhr",
+     "(Ihre Ortszeit: Montag, 07:00 Uhr)"),
+    ("ru-RU", "Asia/Vladivostok", "откроемся: завтра, 16:00 (по вашему времени)", "09:00–18:00",
+     "в понедельник в 09:00", "(по вашему времени: завтра, 16:00)"),
+    ("ar-EG", "America/Los_Angeles", "نعود غدًا الساعة 10:00 م (بتوقيتكم)", "9:00 ص–6:00 م",
+     "يوم الاثنين الساعة 9:00 ص", "(بتوقيتكم: غدًا الساعة 10:00 م)"),
+]  # fmt: skip
 
 
-async def test_when_it_opens_is_told_by_the_visitors_own_clock(browser: Browser, mail_world: World) -> None:
-    await opened(mail_world)
-    for language, zone, words in BY_THEIR_CLOCK:
-        page, wrong = await visit(browser, mail_world, locale=language, timezone_id=zone)
+async def test_times_are_told_by_the_visitors_own_clock_and_as_their_browser_writes_them(
+    browser: Browser, shop: World
+) -> None:
+    for locale, zone, opens, monday, answers, beside in BY_THEIR_CLOCK:
+        language = locale[:2]
+        page, wrong = await visit(browser, shop, locale=locale, timezone_id=zone)
         await expect(page.locator("html")).to_have_attribute("lang", language)
-        await expect(page.locator(".status .change")).to_have_text(words)
-        await picture(page, language)
-        await page.goto(f"{mail_world.url}/contact/thanks?lang={language}")
-        if zone != "Europe/Istanbul":
-            await expect(page.locator(".yours")).not_to_be_empty()
-        await picture(page, f"{language}-thanks")
+        await expect(page.locator(".status .change")).to_have_text(opens, use_inner_text=True)
+        await expect(page.locator(".week tr").nth(2).locator(".span")).to_have_text(monday)
+        await picture(page, f"{locale}-{zone[-6:]}")
+        await page.goto(f"{shop.url}/contact/thanks?lang={language}")
+        await expect(page.locator("[data-clock]")).to_contain_text(answers)
+        await expect(page.locator("time.yours")).to_have_text(beside)
+        await picture(page, f"{locale}-thanks")
         assert wrong == []
 
 
-async def test_on_a_phone_everything_fits_and_what_is_wrong_is_seen(browser: Browser, mail_world: World) -> None:
-    await opened(mail_world)
+async def test_without_javascript_it_is_said_by_whose_clock_it_opens(browser: Browser, shop: World) -> None:
+    page, _ = await visit(browser, shop, locale="en-US", timezone_id="Europe/Berlin", java_script_enabled=False)
+    opens = "opens Monday 09:00 · Istanbul (GMT+3)"
+    await expect(page.locator(".status .change")).to_have_text(opens, use_inner_text=True)
+    await page.goto(f"{shop.url}/contact/thanks?lang=en")
+    await expect(page.locator(".thanks")).to_contain_text("(Istanbul (GMT+3))", use_inner_text=True)
+
+
+async def test_a_holiday_is_named_in_a_language_somebody_here_reads(browser: Browser, shop: World) -> None:
+    await shop.turn(istanbul("2027-04-22T11:00"))
+    for locale, note in {
+        "tr-TR": "Ulusal Egemenlik ve Çocuk Bayramı",
+        "en-GB": "National Sovereignty and Children's Day",
+        "ru-RU": "праздничный день · Ulusal Egemenlik ve Çocuk Bayramı",
+    }.items():
+        page, _ = await visit(browser, shop, locale=locale)
+        friday = page.locator(".week tr").nth(1)
+        await expect(friday.locator(".note")).to_have_text(note)
+        await picture(page, f"{locale}-holiday")
+    await expect(friday.locator(".note bdi")).to_have_attribute("lang", "tr")
+
+
+async def test_on_a_phone_everything_fits_and_what_is_wrong_is_seen(browser: Browser, shop: World) -> None:
     for language in ("tr", "ru", "ar"):
         page, wrong = await visit(
-            browser, mail_world, locale=language, viewport={"width": 390, "height": 844}, color_scheme="dark",
+            browser, shop, locale=language, viewport={"width": 390, "height": 844}, color_scheme="dark",
             java_script_enabled=language != "ru",
         )  # fmt: skip
         await expect(page.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
@@ -130,7 +164,7 @@ async def test_on_a_phone_everything_fits_and_what_is_wrong_is_seen(browser: Bro
         await picture(page, f"{language}-phone")
         await fill(page)
         await page.fill("#email", "ayse@ornek")
-        pass_time(mail_world, timedelta(minutes=1))
+        pass_time(shop, timedelta(minutes=1))
         await page.click("button[type=submit]")
         await expect(page.locator("#email-error")).to_be_visible()
         await expect(page.locator("#email")).to_be_focused()
@@ -140,9 +174,8 @@ async def test_on_a_phone_everything_fits_and_what_is_wrong_is_seen(browser: Bro
         assert [words for words in wrong if "422" not in words] == []
 
 
-async def test_the_page_can_be_used_with_the_keyboard_and_heard(browser: Browser, mail_world: World) -> None:
-    await opened(mail_world)
-    page, wrong = await visit(browser, mail_world, "/contact?lang=en")
+async def test_the_page_can_be_used_with_the_keyboard_and_heard(browser: Browser, shop: World) -> None:
+    page, wrong = await visit(browser, shop, "/contact?lang=en")
     names = []
     for _ in range(40):
         await page.keyboard.press("Tab")
@@ -164,9 +197,8 @@ async def test_the_page_can_be_used_with_the_keyboard_and_heard(browser: Browser
     assert wrong == []
 
 
-async def test_what_is_too_large_is_said_before_it_travels(browser: Browser, mail_world: World, tmp_path: Path) -> None:
-    await opened(mail_world)
-    page, wrong = await visit(browser, mail_world, "/contact?lang=en")
+async def test_what_is_too_large_is_said_before_it_travels(browser: Browser, shop: World, tmp_path: Path) -> None:
+    page, wrong = await visit(browser, shop, "/contact?lang=en")
     (tmp_path / "big.bin").write_bytes(bytes(21 << 20))
     await fill(page)
     await page.set_input_files("#files", tmp_path / "big.bin")
@@ -179,11 +211,10 @@ async def test_what_is_too_large_is_said_before_it_travels(browser: Browser, mai
     assert wrong == []
 
 
-async def test_while_it_is_open_the_page_says_until_when(browser: Browser, mail_world: World) -> None:
-    await opened(mail_world)
-    await mail_world.turn(TUESDAY)
-    page, wrong = await visit(browser, mail_world, "/contact?lang=en", timezone_id="Europe/Berlin")
-    await expect(page.locator(".status.open")).to_contain_text("Open now until 16:00 (your time)")
+async def test_while_it_is_open_the_page_says_until_when(browser: Browser, shop: World) -> None:
+    await shop.turn(TUESDAY)
+    page, wrong = await visit(browser, shop, "/contact?lang=en", locale="de-DE", timezone_id="Europe/Berlin")
+    await expect(page.locator(".status.open")).to_contain_text("Open now until 16:00 (your time)", use_inner_text=True)
     await eventually(lambda: _telegram(page))
     await picture(page, "en-open")
     assert wrong == []

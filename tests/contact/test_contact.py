@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -104,6 +105,7 @@ async def test_programs_are_told_apart_from_people_and_people_may_try_again(mail
     await mail_world.start()
     refusals = await Refusals(mail_world).since()
     visitor = Visitor(mail_world)
+    pass_time(mail_world)
     await visitor.look(hurry=True)
     fresh = visitor.ticket
     await visitor.send()
@@ -114,6 +116,12 @@ async def test_programs_are_told_apart_from_people_and_people_may_try_again(mail
     assert visitor.status == 422
     assert "İnsanların görmediği" in visitor.text(".notice")
     assert visitor.typed("website") == ""
+    page = visitor.order
+    visitor.order = [*(key for key in page if key != "website"), "website"]  # as a page of before this version has it
+    await visitor.send(website="https://seo.example", files=[("a.pdf", b"%PDF")])
+    assert visitor.status == 422
+    assert "İnsanların görmediği" in visitor.text(".notice")
+    assert kept(mail_world) == []
     for forged in ("", "nonsense", fresh[:-2] + "AA"):
         await visitor.send(ticket=forged)
         assert visitor.status == 422
@@ -126,7 +134,7 @@ async def test_programs_are_told_apart_from_people_and_people_may_try_again(mail
     pass_time(mail_world, timedelta(minutes=1))
     await visitor.send()
     assert visitor.status == 303
-    assert await refusals.now() == {"too_soon": 1, "trap": 1, "too_old": 4}
+    assert await refusals.now() == {"too_soon": 1, "trap": 2, "too_old": 4}
 
 
 async def test_an_advertisement_is_stored_and_said_to_be_one(mail_world: World) -> None:
@@ -143,6 +151,7 @@ async def test_an_advertisement_is_stored_and_said_to_be_one(mail_world: World) 
 async def test_one_mailbox_and_one_address_can_write_only_so_often(mail_world: World) -> None:
     await mail_world.start()
     refusals = await Refusals(mail_world).since()
+    pass_time(mail_world)
     visitor = await visited(mail_world, address="198.51.100.7")
     for number in range(6):
         await visitor.send(message=f"Mesaj {number}")
@@ -168,6 +177,38 @@ async def test_one_mailbox_and_one_address_can_write_only_so_often(mail_world: W
     assert await refusals.now() == {"too_many": 3}
 
 
+async def test_what_is_sent_again_counts_once_and_other_files_count_anew(mail_world: World) -> None:
+    await mail_world.start()
+    pass_time(mail_world)
+    visitor = await visited(mail_world, address="198.51.100.7")
+    photo = ("kutu.jpg", b"\xff\xd8 kutu")
+    for _ in range(7):  # reloaded, and clicked twice
+        await visitor.send(files=[photo])
+        assert visitor.status == 303
+    await asyncio.gather(*(visitor.send(files=[photo]) for _ in range(3)))
+    for number in range(4):
+        await visitor.send(files=[("kutu.jpg", b"\xff\xd8 %d" % number)])
+        assert visitor.status == 303, "that is another message"
+    await visitor.send(files=[("kutu.jpg", b"\xff\xd8 the sixth")])
+    assert visitor.status == 429
+    assert visitor.error("files"), "the browser does not keep them"
+    await visitor.send(files=[photo])
+    assert visitor.status == 303, "it is stored already"
+    assert len(await lines(mail_world)) == 5
+    assert len(kept(mail_world)) == 5
+
+
+async def test_who_is_refused_for_their_files_may_mend_that_for_nothing(mail_world: World) -> None:
+    await mail_world.start()
+    pass_time(mail_world)
+    visitor = await visited(mail_world, address="198.51.100.7")
+    for _ in range(8):
+        await visitor.send(files=[(f"{number}.txt", b"x") for number in range(6)])
+        assert visitor.status == 422
+    await visitor.send(files=[("1.txt", b"x")])
+    assert visitor.status == 303
+
+
 async def test_too_many_and_too_large_files_are_said_and_leave_nothing_behind(mail_world: World) -> None:
     world = mail_world
     await world.start()
@@ -184,6 +225,37 @@ async def test_too_many_and_too_large_files_are_said_and_leave_nothing_behind(ma
     assert visitor.status == 303
     rows = await query(world, "select filename, size from attachments order by number")
     assert [(row["filename"], row["size"]) for row in rows] == [("a.bin", 11 << 20), ("b.txt", 3)]
+
+
+async def test_what_was_typed_stays_when_a_whole_network_has_tried_too_often(mail_world: World) -> None:
+    await mail_world.start()
+    pass_time(mail_world)
+    visitor = await visited(mail_world, address="198.51.100.7")
+    for _ in range(60):
+        await visitor.send(name="")
+        assert visitor.status == 422
+    await visitor.send(message="Buraya kadar yazdım")
+    assert visitor.status == 429
+    assert NOT_LOST in visitor.text(".notice")
+    assert visitor.typed("message") == "Buraya kadar yazdım"
+    pass_time(mail_world, timedelta(minutes=1))
+    await visitor.send(message="Buraya kadar yazdım")
+    assert visitor.status == 303
+
+
+async def test_what_was_typed_stays_when_files_cannot_be_kept(mail_world: World) -> None:
+    await mail_world.start()
+    visitor = await visited(mail_world)
+    folder = mail_world.folder / "var/files"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("no folder")
+    await visitor.send(message="Faturam ekte", files=[("fatura.pdf", b"%PDF")])
+    assert visitor.status == 503
+    assert NOT_LOST in visitor.text(".notice")
+    assert (visitor.typed("message"), bool(visitor.error("files"))) == ("Faturam ekte", True)
+    folder.unlink()
+    await visitor.send(message="Faturam ekte", files=[("fatura.pdf", b"%PDF")])
+    assert visitor.status == 303
 
 
 async def test_what_no_form_sends_is_refused_in_words(mail_world: World) -> None:
@@ -312,7 +384,7 @@ async def test_the_page_shows_hours_ways_and_languages_and_lets_nobody_else_in(m
     await world.start()
     visitor = await visited(world, language="en")
     assert (visitor.text("h1"), visitor.text(".shop bdi")) == ("How can we help?", "Kumbara")
-    assert visitor.text(".status") == "Closed now opens Monday 09:00"
+    assert visitor.text(".status") == "Closed now opens Monday 09:00 · Istanbul (GMT+3)"
     assert len(visitor.page.css(".week tr")) == 7
     assert "İstanbul" not in visitor.text(".week + .hint")
     await eventually(lambda: _shows(visitor, "t.me/kumbara_bot"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits import Buckets, client_address
+from app.limits import Buckets, Counted, client_address, take_all
 
 AT = datetime(2027, 2, 9, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -60,6 +60,38 @@ def test_full_buckets_are_the_first_to_be_forgotten() -> None:
     buckets.take("now", later)
     assert len(buckets) == 1
     assert buckets.take("now", later)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.floats(0, 30)), max_size=60))
+def test_who_is_refused_by_one_limit_has_lost_nothing_of_the_other(asked: list[tuple[str, str, float]]) -> None:
+    visitors, networks, at = Buckets(2, MINUTE), Buckets(3, MINUTE), AT
+    for visitor, network, pause in asked:
+        at += timedelta(seconds=pause)
+        before = [visitors.wait(visitor, at, 2), networks.wait(network, at, 3)]
+        wait = take_all(at, (visitors, visitor, 1), (networks, network, 1))
+        after = [visitors.wait(visitor, at, 2), networks.wait(network, at, 3)]
+        assert (before == after) == bool(wait)
+        at += wait + timedelta(milliseconds=1)
+        assert not wait or not take_all(at, (visitors, visitor, 1), (networks, network, 1))
+
+
+def test_what_comes_again_is_counted_already_and_other_things_of_the_name_are_not() -> None:
+    counted = Counted(names=3)
+    assert "a" not in counted
+    counted.begin("a")
+    assert counted.covers("a", "a1"), "the first to be known whole is what was counted"
+    counted.end("a", "a1")
+    assert "a" in counted
+    assert counted.covers("a", "a1")
+    assert not counted.covers("a", "a2")
+    counted.begin("a")
+    assert not counted.covers("a", "a2"), "begun anew it stays what it was"
+    counted.forget("a")
+    assert "a" not in counted
+    for name in "bcde":
+        counted.end(name, name)
+    assert len(counted) == 3
+    assert "b" not in counted
 
 
 @pytest.mark.parametrize(

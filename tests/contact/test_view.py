@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app import contact_view
 from app.contact_form import LONGEST
+from app.contact_holidays import Named, named
 from app.contact_view import Status, Way, place, status, way, week
 from channels.registry import KINDS
 from routing.hours import Hours
@@ -90,13 +91,32 @@ def test_the_week_begins_today_and_names_what_is_unusual() -> None:
         "Mo-Fr 09:00-12:30,13:30-18:00; PH off", zone=ISTANBUL, country="TR",
         exceptions={date(2027, 4, 22): "09:00-13:00", date(2027, 4, 26): "off"},
     )  # fmt: skip
-    days = week(shop, istanbul("2027-04-22T10:00"), "tr")
+    days = week(shop, istanbul("2027-04-22T10:00"), "tr", ("tr", "en"))
     assert [day.weekday for day in days][:2] == ["Perşembe", "Cuma"]
     assert (days[0].spans, days[0].note, days[0].today) == (("09:00–13:00",), "özel saatler", True)
-    assert (days[1].spans, days[1].note, days[1].date) == ((), "resmî tatil", "23 Nisan")
+    assert (days[1].spans, days[1].note, days[1].date) == ((), "Ulusal Egemenlik ve Çocuk Bayramı", "23 Nisan")
     assert (days[4].spans, days[4].note) == ((), "")
     assert days[5].spans == ("09:00–12:30", "13:30–18:00")
-    assert "Sovereignty" in week(shop, istanbul("2027-04-22T10:00"), "en")[1].note
+
+
+def test_a_holiday_is_named_in_the_language_of_the_visitor_or_of_the_shop_or_not_at_all() -> None:
+    def third(country: str, language: str, *shop: str) -> tuple[str, Named | None]:
+        hours = Hours.parse("24/7", zone=ISTANBUL, country=country)
+        day = week(hours, istanbul("2027-10-01T10:00"), language, shop)[2]
+        return day.note, day.holiday
+
+    assert third("DE-BY", "de", "tr") == ("Tag der Deutschen Einheit", None)
+    assert third("DE", "de-AT", "tr") == ("Tag der Deutschen Einheit", None)
+    assert third("DE", "en", "de") == ("German Unity Day", None)
+    german = Named(text="Tag der Deutschen Einheit", language="de")
+    assert third("DE", "ru", "tr", "de", "en") == ("праздничный день", german)
+    assert third("DE", "ru", "tr") == ("праздничный день", None)
+    assert third("TR", "ru", "tr") == ("", None)
+
+
+@given(st.sampled_from(["TR", "DE", "DE-BY", "GB", "XX", "", "US-CA"]), st.lists(st.text(max_size=8), max_size=3))
+def test_a_holiday_has_a_name_or_none_whatever_is_asked(country: str, languages: list[str]) -> None:
+    assert named(country, date(2027, 6, 2), languages) is None
 
 
 def test_a_place_is_named_with_its_distance_from_greenwich() -> None:

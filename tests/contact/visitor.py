@@ -43,6 +43,7 @@ class Visitor:
         self.answered: dict[str, str] = {}
         self.page = Document("")
         self.ticket = ""  # of the last page that had one
+        self.order: list[str] = []  # of that page's fields
 
     async def look(self, path: str = "/contact", *, hurry: bool = False) -> Document:
         clock = self.world.clock
@@ -60,12 +61,18 @@ class Visitor:
     async def send(
         self, *, files: Sequence[tuple[str, bytes]] = (), path: str = "/contact?lang=tr", **typed: str
     ) -> Document:
-        """Send the form of the page that is open, filled in but for what is `typed` otherwise."""
+        """Send the form of the page that is open, filled in but for what is `typed` otherwise.
+
+        The fields go in the order of the page, as browsers send them.
+        """
         form = aiohttp.FormData()
-        for key, value in {"ticket": self.ticket, "website": "", **FILLED, **typed}.items():
-            form.add_field(key, value)
-        for name, data in files or [("", b"")]:
-            form.add_field("files", data, filename=name, content_type="application/octet-stream")
+        filled = {"ticket": self.ticket, "website": "", **FILLED, **typed}
+        for key in self.order or [*filled, "files"]:
+            if key != "files":
+                form.add_field(key, filled[key])
+                continue
+            for name, data in files or [("", b"")]:
+                form.add_field("files", data, filename=name, content_type="application/octet-stream")
         async with (
             aiohttp.ClientSession(headers=self.headers) as session,
             session.post(f"{self.world.url}{path}", data=form, allow_redirects=False) as answer,
@@ -102,14 +109,17 @@ class Visitor:
         self.page = Document(text)
         if found := self.page.css_first("input[name=ticket]"):
             self.ticket = str(found.attributes["value"])
+            self.order = [str(one.attributes["name"]) for one in self.page.css("form [name]")]
         return self.page
 
 
-def pass_time(world: World, time: timedelta) -> None:
-    """Let the machine's clock go on. What waits by the database's own clock goes on waiting."""
-    before = world.clock()
-    offset = before - datetime.now(UTC) + time
-    world.clock = lambda: datetime.now(UTC) + offset
+def pass_time(world: World, time: timedelta = timedelta()) -> None:
+    """Let the machine's clock go on by so much, and stand still: however slow a machine is, no more has passed.
+
+    What waits by the database's own clock goes on waiting.
+    """
+    at = world.clock() + time
+    world.clock = lambda: at
 
 
 class Refusals:

@@ -374,7 +374,7 @@ NOTICES: dict[str, Build] = {
         "window_closed", text, text, say, excerpt=text, out=ways_out(text)
     ),
     "failure by their own wish": lambda text, say: notices.failure(
-        "unreachable", text, text, say, out=replace(ways_out(text), ended=Ended(word=text, for_good=True))
+        "opted_out", text, text, say, out=replace(ways_out(text), ended=Ended(word=text, for_good=True))
     ),
     "refuses_us": lambda text, say: notices.refuses_us(text, "email", text, say),
     "undone": lambda _, say: notices.undone(say),
@@ -506,7 +506,14 @@ def test_who_came_second_reads_whose_it_is_and_what_the_button_on_the_card_is_ca
 
 def test_a_delivery_that_ended_in_any_way_is_explained_in_words_of_its_own() -> None:
     """Codes of failures as channels and planning name them."""
-    refusals = (errors.Refused, errors.WindowClosed, errors.Unreachable, errors.Misconfigured, errors.InDoubt)
+    refusals = (
+        errors.Refused,
+        errors.WindowClosed,
+        errors.Unreachable,
+        errors.Unwanted,
+        errors.Misconfigured,
+        errors.InDoubt,
+    )
     planned = {"file_refused", "file_too_big", "file_lost", "no_address", "channel_gone"}
     assert {kind.code for kind in refusals} | planned <= notices.FAILURES
     told = {notices.failure(reason, "Ayşe", "telegram", EN).text for reason in notices.FAILURES}

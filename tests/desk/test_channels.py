@@ -64,7 +64,7 @@ FATE = Fate(
     by="",
     act="",
     value="",
-    silenced_why="",
+    stop_word="",
     opted_out=False,
 )
 WAYS = (Way(place="bot/6", label="Telegram"), Way(place="mail/7", label="E-mail"))
@@ -115,36 +115,39 @@ def test_the_card_says_by_what_answers_go_when_an_agent_chose_another_way() -> N
 
 
 @pytest.mark.parametrize(
-    ("why", "for_good", "told"),
+    ("cut_off", "word", "for_good", "told"),
     [
-        ("wrote DUR", True, "wrote “DUR”"),
-        ("СТОП", False, "wrote “СТОП”"),
-        ("", True, "asked for no more messages"),
-        ("blocked the bot", False, "has blocked us"),
-        ("Forbidden: user is deactivated", False, "has blocked us"),
+        ("opted_out", "DUR", True, "wrote “DUR”"),
+        ("opted_out", "СТОП", False, "wrote “СТОП”"),
+        ("opted_out", "", True, "asked for no more messages"),
+        ("unreachable", "", False, "has blocked us"),
     ],
 )
-def test_the_card_tells_who_blocked_us_from_who_asked_for_no_more(why: str, for_good: bool, told: str) -> None:
-    assert told in seen(card(replace(ON_WHATSAPP, silenced=True, silenced_why=why, opted_out=for_good)))
+def test_the_card_tells_who_blocked_us_from_who_asked_for_no_more(
+    cut_off: str, word: str, for_good: bool, told: str
+) -> None:
+    assert told in seen(card(replace(ON_WHATSAPP, cut_off=cut_off, stop_word=word, opted_out=for_good)))
 
 
 # stop
 
 
 def test_an_opt_out_names_the_word_the_channel_and_what_brings_them_back() -> None:
-    lasting = event(event="opted_out", detail="wrote DUR", lasting=True)
+    lasting = event(event="opted_out", detail="wrote DUR", word="DUR", lasting=True)
     assert "“DUR”" in lasting.text and "WhatsApp" in lasting.text and "START" in lasting.text
-    passing = event(event="opted_out", detail="СТОП")
+    passing = event(event="opted_out", detail="СТОП", word="СТОП")
     assert "“СТОП”" in passing.text and "START" not in passing.text
+    unheard = event(event="opted_out", detail="", lasting=True)
+    assert "asked for no more" in unheard.text and "START" in unheard.text
     assert "blocked" in event(event="opted_out", detail="blocked the bot").text
 
 
 def test_a_failure_that_the_customer_wished_for_says_so() -> None:
-    ended = replace(FATE, code="unreachable", silenced_why="wrote DUR", opted_out=True)
-    post = failure("unreachable", ended, ways=WAYS)
+    ended = replace(FATE, code="opted_out", stop_word="DUR", opted_out=True)
+    post = failure("opted_out", ended, ways=WAYS)
     assert "“DUR”" in post.text and "START" in post.text and "blocked" not in post.text
     assert actions(post) == {"answer_by_0": "4:bot/6", "answer_by_1": "4:mail/7"}
-    assert "blocked" in failure("unreachable", replace(FATE, silenced_why="403")).text
+    assert "blocked" in failure("unreachable").text
 
 
 # what can be done about a failure

@@ -58,7 +58,7 @@ HEAD = Head(
     address_kind="email",
     address="ayse@ornek.com.tr",
     proof=Proof.AUTHENTICATED,
-    silenced=False,
+    cut_off="",
     channels=("support",),
 )
 

@@ -12,7 +12,7 @@ from channels.message import COMPLAINT, REFUSED, Address, Automated, Proof, Rece
 from inbox.changes import Decision
 from inbox.identity import Settled, decide
 from inbox.intake import Intake
-from inbox.store import deliveries
+from inbox.store import deliveries, replies
 from inbox.store.database import Database
 from inbox.store.deliveries import Target
 from inbox.store.identity import Owner, Referred
@@ -118,12 +118,12 @@ async def answer(database: Database, conversation_id: int) -> UUID:
             "update conversations set last_position = last_position + 1 where id = $1 returning last_position",
             conversation_id,
         )
-        message_id = await deliveries.insert_message(
+        message_id = await replies.insert_message(
             c, conversation_id=conversation_id, position=position, direction="out", channel="slack", external_id=id.hex,
             address_id=None, author="U1", author_name="Ada", text="answer", body={}, at=AT,
         )  # fmt: skip
         assert message_id is not None
-        await deliveries.insert_delivery(
+        await replies.insert_delivery(
             c, id=id, message_id=message_id, conversation_id=conversation_id, target=target, part=0, body={},
             attachment_id=None, due_at=AT,
         )  # fmt: skip

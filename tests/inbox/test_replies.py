@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,7 +20,7 @@ from inbox.changes import Conversation, Decision, Put
 from inbox.delivery import told
 from inbox.intake import Intake
 from inbox.replies import Draft, Replies
-from inbox.store import deliveries
+from inbox.store import arrivals, deliveries
 from inbox.store.database import Database
 from inbox.store.deliveries import Delivery
 from inbox.store.slack import marked
@@ -66,13 +67,12 @@ async def begun(database: Database) -> Delivery:
     return found
 
 
-async def _waits_for_a_lock(database: Database) -> bool:
+async def _waits_for_a_lock(database: Database, count: int = 1) -> bool:
     async with database.connection() as c:
-        return bool(
-            await c.fetchval(
-                "select true from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-            )
+        waiting = await c.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         )
+    return int(waiting) == count
 
 
 async def test_a_reply_whose_first_part_is_just_leaving_is_not_half_undone(
@@ -173,3 +173,61 @@ async def test_a_file_too_large_is_told_by_name_and_limit_and_the_words_earn_the
 )  # fmt: skip
 def test_a_refusal_tells_its_code_once(error: Refused, words: str) -> None:
     assert told(error) == words
+
+
+# twice, and two at once
+
+
+@pytest.mark.parametrize("as_note", [False, True], ids=["undo", "keep as a note"])
+async def test_a_reply_that_is_taken_back_twice_is_not_said_to_have_left(
+    database: Database, replies: Replies, as_note: bool
+) -> None:
+    assert await replies.undo(SOURCE, as_note=as_note)
+    assert await replies.undo(SOURCE, as_note=as_note)
+    async with database.connection() as c:
+        assert await c.fetchval("select direction from messages where channel = 'slack'") == (
+            "note" if as_note else "out"
+        )
+
+
+async def test_what_has_left_is_not_said_to_be_undone(database: Database, replies: Replies) -> None:
+    for number, part in enumerate(await parts(database)):
+        async with database.transaction() as c:
+            await deliveries.settle(c, part.id, Status.SENT, external_id=f"4711:{number}")
+    assert not await replies.undo(SOURCE)
+    assert not await replies.undo(SOURCE, as_note=True)
+
+
+async def test_two_agents_who_send_the_rest_again_at_once_are_told_apart(database: Database, replies: Replies) -> None:
+    """Each presses below another part of the same reply."""
+    both = await parts(database)
+    async with database.transaction() as c:
+        for part in both:
+            await deliveries.settle(c, part.id, Status.FAILED, code="refused")
+    async with database.transaction() as c:
+        await arrivals.load(c, both[0].conversation_id)
+        pressing = [asyncio.create_task(replies.send_again(part.id, by="U1")) for part in both]
+        await eventually(lambda: _waits_for_a_lock(database, 2))
+    assert sorted(await asyncio.gather(*pressing)) == [False, True]
+    assert [part.status for part in await parts(database)] == [Status.QUEUED, Status.QUEUED]
+
+
+@pytest.mark.parametrize("act", ["undo", "rewrite", "retract", "send_again"])
+async def test_whoever_acts_on_a_reply_waits_for_its_conversation_before_they_hold_its_parts(
+    database: Database, replies: Replies, act: str
+) -> None:
+    """As receipts do: they would wait for each other in a circle otherwise."""
+    first, _ = await parts(database)
+    acts: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "undo": lambda: replies.undo(SOURCE),
+        "rewrite": lambda: replies.rewrite(replace(DRAFT, text="Kargonuz yolda"), undo=AT - AT),
+        "retract": lambda: replies.retract(SOURCE),
+        "send_again": lambda: replies.send_again(first.id, by="U1"),
+    }
+    async with database.transaction() as c:
+        await arrivals.load(c, first.conversation_id)
+        acting = asyncio.create_task(acts[act]())
+        await eventually(lambda: _waits_for_a_lock(database))
+        await c.execute("set local lock_timeout = '1s'")
+        await deliveries.of_message(c, first.message_id)
+    await acting

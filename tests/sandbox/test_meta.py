@@ -334,6 +334,23 @@ async def test_a_batch_carries_entries_of_several_accounts(sandbox: Sandbox, sho
     assert [(entry["id"], len(entry["messaging"])) for entry in payload["entry"]] == [(PAGE, 2), ("20000000002", 1)]
 
 
+async def test_what_a_number_is_told_at_once_may_share_one_value(sandbox: Sandbox, shop: Shop) -> None:
+    world = sandbox.world
+    world.add_person("boris", "Борис", phone="+90 555 000 01 02")
+    await world.settle({"batch": True, "crowded": True})
+    await world.hold()
+    await world.say("ayse", NUMBER, "bir")
+    await world.say("boris", NUMBER, "iki")
+    await world.say("ayse", NUMBER, "üç")
+    await world.raw(NUMBER, {"field": 7})
+    await world.release()
+    await world.idle()
+    (payload,) = shop.got
+    value, odd = (change.get("value") for change in payload["entry"][0]["changes"])
+    assert [one["text"]["body"] for one in value["messages"]] == ["bir", "iki", "üç"]
+    assert len(value["contacts"]) == 2 and odd is None
+
+
 async def test_order_duplicates_and_repeats_are_chosen_by_the_seed(sandbox: Sandbox, shop: Shop) -> None:
     world = sandbox.world
     await world.hold()
@@ -908,6 +925,20 @@ async def test_conversations_fill_a_gap(sandbox: Sandbox) -> None:
     assert len(one["messages"]["data"]) == 25
     await world.settle({"conversations_rate": 1})
     assert code(await sandbox.call("GET", f"{PAGE}/conversations", token="T-PAGE")) == (613, 0)
+
+
+async def test_a_listed_story_is_a_link_and_no_attachment(sandbox: Sandbox) -> None:
+    world, story = sandbox.world, {"data": PNG, "media_type": "image/png"}
+    await world.mention_in_story("ayse", IG, story)
+    await world.reply_to_story("ayse", IG, "güzel", story)
+    await world.share("ayse", IG, "ig_post", "https://www.instagram.example/p/7")
+    fields = "messages{id,message,attachments{file_url},shares,story}"
+    _, answer = await sandbox.call("GET", f"{PAGE}/conversations", token="T-PAGE", platform="instagram", fields=fields)
+    shared, replied, mentioned = answer["data"][0]["messages"]["data"]
+    assert shared["shares"] == {"data": [{"link": "https://www.instagram.example/p/7"}]}
+    assert set(replied["story"]) == {"reply_to"} and replied["message"] == "güzel"
+    assert set(mentioned["story"]["mention"]) == {"link", "id"} and mentioned["message"] == ""
+    assert not any("attachments" in one for one in (shared, replied, mentioned))
 
 
 async def test_instagram_login_is_another_host_and_another_token(sandbox: Sandbox, shop: Shop) -> None:

@@ -294,6 +294,7 @@ REFUSED: list[tuple[int, dict[str, str | list[str]]]] = [
     (21623, {"To": AMY, "MediaUrl": ["http://x.example/1"] * 11}),
     (21620, {"To": AMY, "MediaUrl": ["ftp://x.example/1"]}),
     (21612, {"MediaUrl": ["http://x.example/1"]}),
+    (21612, {"To": "+18765550100", "MediaUrl": ["http://x.example/1"]}),
     (21609, {"Body": "x", "StatusCallback": "http://my_shop.example/s"}),
     (21655, {"ContentSid": "HX0"}),
     (20001, {"Body": "x", "ValidityPeriod": "36001"}),
@@ -618,6 +619,24 @@ async def test_advanced_opt_out_knows_local_words_and_names_them(sandbox: Sandbo
     await sandbox.world.idle()
     assert {params["To"]: params.get("OptOutType") for params in shop.got} == {NUMBER: "STOP", SENDER: None}
     assert sandbox.world.state()["left"] == [[NUMBER, AYSE]]
+
+
+async def test_advanced_opt_out_of_a_service_is_for_its_whatsapp_senders_too(sandbox: Sandbox, shop: Shop) -> None:
+    service = sandbox.world.add_service(name="Kumbara", lines=[SENDER], inbound_url=sandbox.world.line(SENDER).url)
+    await sandbox.tell("settings", advanced_opt_out=True)
+    await sandbox.world.say(AYSE, SENDER, "İptal istiyorum")
+    await sandbox.world.say(AYSE, SENDER, "dur")
+    assert (await sandbox.send(From=SENDER, To=f"whatsapp:{AYSE}", Body="x"))[1]["code"] == 21610
+    await sandbox.tell("settings", opt_out_async=True)
+    await sandbox.send(From=SENDER, To=f"whatsapp:{AYSE}", Body="x")
+    await sandbox.world.idle()
+    assert sandbox.chat(SENDER, AYSE)[-1]["code"] == "21610"
+    assert sandbox.world.state()["left"] == [[service.sid, f"whatsapp:{AYSE}"]]
+    await sandbox.world.say(AYSE, SENDER, "başla")
+    assert (await sandbox.send(From=SENDER, To=f"whatsapp:{AYSE}", Body="x"))[0] == 201
+    await sandbox.world.idle()
+    told = [params.get("OptOutType") for params in shop.got if "Body" in params]
+    assert told == [None, "STOP", "START"]
 
 
 # WhatsApp

@@ -606,6 +606,22 @@ async def test_private_events_need_their_own_user(sandbox: Sandbox, receiver: Re
     assert changed["data"]["subscription"]["tag"] == "new"
 
 
+async def test_subscriptions_are_listed_page_by_page(sandbox: Sandbox, receiver: Receiver) -> None:
+    events = ("dm.received", "dm.sent", "dm.read")
+    await sandbox.connect(receiver, *events)
+    await sandbox.tell("settings", subscriptions_page=2)
+    path = "/2/activity/subscriptions"
+    first = await sandbox.good("GET", path, APP)
+    token = first["meta"]["next_token"]
+    assert len(token) >= 16
+    second = await sandbox.good("GET", f"{path}?pagination_token={token}", APP)
+    assert tuple(row["event_type"] for row in first["data"] + second["data"]) == events
+    assert "next_token" not in second["meta"]
+    assert len((await sandbox.good("GET", f"{path}?max_results=1", APP))["data"]) == 1
+    for wrong in ("max_results=0", "max_results=1001", "max_results=x", "pagination_token=zzz"):
+        assert (await sandbox.call("GET", f"{path}?{wrong}", APP))[0] == 400
+
+
 async def test_reading_typing_and_encrypted_chats_are_told(sandbox: Sandbox, receiver: Receiver) -> None:
     await sandbox.connect(receiver, "dm.read", "dm.indicate_typing", "chat.received")
     await sandbox.tell("typing", person=AYSE, line=SHOP)
@@ -639,6 +655,15 @@ async def test_what_the_shop_sent_comes_back_whoever_sent_it(sandbox: Sandbox, r
     assert receiver.kinds().count("dm.read") == 3
     entries = (await sandbox.see("state"))["chats"][f"{SHOP}|{AYSE}"]
     assert [entry["from"] for entry in entries] == ["shop", "elsewhere", "elsewhere"]
+
+
+async def test_an_encrypted_answer_from_the_app_is_told_without_its_words(sandbox: Sandbox, receiver: Receiver) -> None:
+    await sandbox.connect(receiver, "dm.sent", "chat.sent")
+    await sandbox.tell("elsewhere", line=SHOP, person=AYSE, text="gizli cevap", encrypted=True)
+    (body,) = await receiver.until(1)
+    assert body["data"]["event_type"] == "chat.sent"
+    assert body["data"]["payload"]["sender_id"] == SHOP
+    assert b"gizli" not in receiver.raw[0]
 
 
 async def test_two_accounts_of_the_shop_are_each_told(sandbox: Sandbox, receiver: Receiver) -> None:

@@ -16,10 +16,13 @@ import structlog
 from app.serve import configure_logs
 from channels.telegram.adapter import Telegram
 from sandbox.telegram.kinds import picture
+from tests.providers import SMS
+from tests.scenarios.desk import card_shows, say, start_of, thread_shows
 from tests.scenarios.test_arrivals import only, quiet, rows, seen, shows
 from tests.world import AYSE, MEHMET, SUPPORT, TOKEN, World, eventually
 
-SENT, DOUBT, FAILED = "white_check_mark", "warning", "x"
+SENT, DELIVERED, DOUBT, FAILED = "white_check_mark", "ballot_box_with_check", "warning", "x"
+PHONE = "+905550001001"
 
 
 async def conversation(world: World, name: str = "Ayşe Yılmaz", text: str = "Kargom nerede?") -> tuple[int, str]:
@@ -336,3 +339,36 @@ async def test_a_restart_sends_what_waited_and_nothing_twice(world: World) -> No
     await reads(world, customer, "bir", "iki")
     await quiet(world)
     assert await world.answers(customer) == ["bir", "iki"]
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "by a status"])
+async def test_a_stop_that_only_the_carrier_heard_is_shown_lasts_and_ends_with_start(world: World, later: bool) -> None:
+    """What the customer writes meanwhile is shown and does not end it, as after a STOP that we heard."""
+    await world.add_channels("sms")
+    twilio = world.providers.twilio
+    twilio.add_person("Ayşe Yılmaz", PHONE)
+    await twilio.settle({"opt_out_async": later})
+    await world.start()
+    await twilio.say(PHONE, SMS, "Kargom nerede?")
+    card = await world.card_with("Kargom nerede?")
+    heard, twilio.line(SMS).url = twilio.line(SMS).url, ""  # Twilio takes the word and tells nobody
+    await twilio.opt_out(PHONE, SMS)
+    twilio.line(SMS).url = heard
+
+    await marked(world, await answer(world, card["ts"], "Yarin sizde"), FAILED)
+    told = await thread_shows(world, card["ts"], start_of("customer.ended_silently"))
+    assert say("advice.ended_for_good") in str(told) and "START" in str(told)
+    failed = await thread_shows(world, card["ts"], start_of("failure.ended_silently"))
+    assert say("advice.ended_for_good") in str(failed)
+    await card_shows(world, card["ts"], say("card.ended_silently"))
+
+    await twilio.say(PHONE, SMS, "Peki kargom?")
+    await thread_shows(world, card["ts"], "Peki kargom?")
+    await marked(world, await answer(world, card["ts"], "Yolda"), FAILED)
+    assert len(twilio.journal.calls(0, "messages.create")) == 1
+    counted = await rows(world, "select count(*) from messages where body ->> 'event' = 'opted_out'")
+    assert [tuple(row) for row in counted] == [(1,)]
+
+    await twilio.opt_in(PHONE, SMS)
+    await card_shows(world, card["ts"], without=[say("card.ended_silently")])
+    await marked(world, await answer(world, card["ts"], "Hos geldiniz"), DELIVERED)

@@ -261,6 +261,19 @@ async def test_edge_19_of_a_story_nothing_but_the_link_is_kept(world: World) -> 
     assert meta(world).base + "/cdn/" in str(root)
 
 
+async def test_edge_19_a_story_that_was_missed_leaves_nothing_but_its_link_either(world: World) -> None:
+    card = await begun(world, "instagram")
+    await quiet(world)
+    await meta(world).unsubscribe(INSTAGRAM)
+    await meta(world).mention_in_story("ayse", INSTAGRAM, PHOTO)
+    await meta(world).reply_to_story("ayse", INSTAGRAM, "Bu ne kadar?", PHOTO)
+    await hurry(world)
+    await thread_shows(world, card["ts"], say.word("stub", "story_mention"))
+    await thread_shows(world, card["ts"], "Bu ne kadar?")
+    await quiet(world)
+    assert await query(world, "select 1 from attachments") == []
+
+
 @both
 async def test_edge_20_one_poisoned_entry_costs_nobody_else(world: World, kind: str) -> None:
     await world.add_channels(kind)

@@ -318,6 +318,31 @@ async def test_edge_08_on_whatsapp_a_stop_holds_until_they_write_again(world: Wo
     await card_shows(world, card["ts"], without=["🚫"])
 
 
+async def test_edge_08_the_words_of_a_service_end_and_begin_whatsapp_as_they_do_sms(world: World) -> None:
+    """Twilio blocks then, so that unlike our own words theirs last until the customer takes them back."""
+    line = WHATSAPP_TWILIO
+    await world.add_channels("whatsapp-twilio")
+    service = twilio(world).add_service(name="Kumbara", lines=[line])
+    world.more[0].pop("sender")
+    world.more[0]["messaging_service_sid"] = service.sid
+    await world.start()
+    person(world)
+    await twilio(world).settle({"advanced_opt_out": True})
+    await says(world, line, "Wo ist mein Paket?")
+    card = await world.card_with("Wo ist mein Paket?")
+    await says(world, line, "Abmelden")
+    await card_shows(world, card["ts"], "🚫")
+    await says(world, line, "Und mein Paket?")
+    await thread_shows(world, card["ts"], "Und mein Paket?")
+    await marked(world, await writes(world, card, "Das soll nicht ankommen"), FAILED)
+    await card_shows(world, card["ts"], "🚫")
+    assert calls(world) == []
+    await says(world, line, "Anmelden")
+    await card_shows(world, card["ts"], without=["🚫"])
+    await writes(world, card, "Willkommen zurück")
+    await reads(world, line, "Willkommen zurück")
+
+
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "by a status"])
 async def test_edge_08_a_stop_that_only_twilio_heard_is_learnt_from_its_21610(world: World, later: bool) -> None:
     await begun(world, "sms")
@@ -454,25 +479,42 @@ async def test_edge_14_a_file_comes_when_it_can_and_holds_no_words_up(world: Wor
     await says(world, WHATSAPP_TWILIO, "Böyle geldi", file=PHOTO)
     card = await world.card_with("Böyle geldi")
     # Not there yet, then a link that has run out by the time it is followed: each try asks for a new one.
-    await tried(world, 1)
-    for tries in (2, 3):
-        await hurry(world, "media")
-        await tried(world, tries)
+    await tried(world, 3)
     await twilio(world).settle({"media_link_seconds": 60.0})
-    await hurry(world, "media")
+    await fetched(world, 1)
     assert await files_in(world, card["ts"], 1) == [PICTURE]
 
     await twilio(world).settle({"media_absent": 99})
     await says(world, WHATSAPP_TWILIO, "Bu da öbürü", file={**PHOTO, "filename": "gone.png"})
     await thread_shows(world, card["ts"], "Bu da öbürü")
-    await query(world, "update work set attempts = 20 where kind = 'media'")
-    await hurry(world, "media")
-    await eventually(lambda: query(world, "select 1 from attachments where state = 'failed'"))
+
+    async def given_up() -> bool:
+        await query(world, "update work set attempts = 20 where kind = 'media' and lease is null")
+        await hurry(world, "media")
+        return bool(await query(world, "select 1 from attachments where state = 'failed'"))
+
+    await eventually(given_up)
     await thread_shows(world, card["ts"], start_of("file.lost"))
 
 
 async def tried(world: World, tries: int) -> None:
-    await eventually(lambda: len(calls(world, "media.fetch")) >= tries)
+    """Until Twilio was asked for a file so often, by tries that did not wait."""
+
+    async def look() -> bool:
+        await hurry(world, "media")
+        return len(calls(world, "media.fetch")) >= tries
+
+    await eventually(look)
+
+
+async def fetched(world: World, count: int) -> None:
+    """Until so many files were fetched, by tries that did not wait."""
+
+    async def look() -> bool:
+        await hurry(world, "media")
+        return len(await query(world, "select 1 from attachments where state = 'kept'")) == count
+
+    await eventually(look)
 
 
 async def test_edge_15_no_credentials_leave_and_no_private_address_is_asked(world: World) -> None:
@@ -506,6 +548,6 @@ async def test_edge_15_no_credentials_leave_and_no_private_address_is_asked(worl
     trouble(world, Action.STATUS, "cdn", status=500)
     await says(world, WHATSAPP_TWILIO, "Bir daha", file=PHOTO)
     await thread_shows(world, card["ts"], "Bir daha")
-    await hurry(world, "media")
+    await fetched(world, 2)
     assert len(await files_in(world, card["ts"], 2)) == 2
     await stored(world, "Böyle geldi", "Bak şuna", "Bir daha")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from channels.channel import Registers
-from tests.providers import BUSINESS_ID, NUMBER_ID
+from tests.providers import BUSINESS_ID, NUMBER_ID, SMS
+from tests.scenarios import twilio
 from tests.scenarios.desk import card_shows, marked, query, say, start_of, thread_shows
 from tests.scenarios.meta import (
     PHOTO,
@@ -33,6 +34,7 @@ from tests.scenarios.meta import (
     texts,
 )
 from tests.scenarios.test_deciding_desk import block, window
+from tests.scenarios.test_desk_channels import button, press
 from tests.world import AYSE, World, eventually
 
 Json = dict[str, Any]
@@ -396,6 +398,33 @@ async def test_edge_20_one_poisoned_entry_costs_nobody_else_and_a_large_batch_is
     assert len(await world.roots()) == 30
 
 
+async def test_edge_20_two_people_in_one_value_are_two_customers_and_neither_is_kept_with_the_other(
+    world: World,
+) -> None:
+    await world.add_channels("whatsapp")
+    await world.start()
+    phone = meta(world)
+    await phone.settle({"batch": True, "crowded": True})
+    person(world)
+    person(world, "can", "Can Demir", phone="905550001005")
+    await phone.hold()
+    await phone.say("ayse", NUMBER_ID, "Bir")
+    await phone.say("can", NUMBER_ID, "İki")
+    await phone.release()
+    await world.card_with("Bir")
+    await world.card_with("İki")
+    rows = await query(
+        world,
+        """
+        select m.text, convert_from(m.raw, 'utf8') as raw, c.name from messages m
+        join conversations v on v.id = m.conversation_id join customers c on c.id = v.customer_id order by m.text
+        """,
+    )
+    assert [(row["text"], row["name"]) for row in rows] == [("Bir", "Ayşe Yılmaz"), ("İki", "Can Demir")]
+    ayse, can = (json.dumps(json.loads(row["raw"]), ensure_ascii=False) for row in rows)
+    assert "Can" not in ayse and "İki" not in ayse and "Ayşe" not in can and "Bir" not in can
+
+
 async def _count(world: World, count: int) -> bool:
     return len(await texts(world)) == count
 
@@ -418,6 +447,17 @@ async def test_edge_23_a_dead_token_holds_answers_back_and_nothing_that_comes(wo
     await marked(world, ts, ARRIVED)
 
 
+async def test_edge_23_a_file_that_came_while_the_token_was_dead_is_fetched_once_it_lives(world: World) -> None:
+    card = await begun(world)
+    await meta(world).expire_token(NUMBER_ID)
+    await meta(world).say("ayse", NUMBER_ID, "Kırık geldi", file=PHOTO)
+    await thread_shows(world, card["ts"], "Kırık geldi")
+    await eventually(lambda: [call for call in calls(world, "media") if call["status"] == 401])
+    await meta(world).expire_token(NUMBER_ID, 0)
+    await hurry(world)
+    assert await files_in(world, card["ts"], 1) == [PHOTO["data"]]
+
+
 async def test_edge_24_groups_oneself_and_other_businesses(world: World) -> None:
     card = await begun(world)
     phone = meta(world)
@@ -434,6 +474,26 @@ async def test_edge_24_groups_oneself_and_other_businesses(world: World) -> None
     await thread_shows(world, card["ts"], "131026")
     await quiet(world)
     assert await people_known(world) == 1
+
+
+async def test_a_number_without_whatsapp_is_still_reached_by_sms(world: World) -> None:
+    await world.add_channels("whatsapp", "sms")
+    await world.start()
+    person(world)
+    twilio.person(world)  # with the same number
+    await twilio.says(world, SMS, "SMS ile yazıyorum")
+    card = await world.card_with("SMS ile yazıyorum")
+    await meta(world).say("ayse", NUMBER_ID, "Buradan da")
+    await thread_shows(world, card["ts"], "Buradan da")
+    await meta(world).fail_next(NUMBER_ID, 131026)
+    ts = await said(world, card, "Kargonuz yolda")
+    await marked(world, ts, FAILED)
+    await thread_shows(world, card["ts"], say("button.answer_by", channel="SMS"))
+    other = await button(world, card["ts"], "131026", "answer_by_")
+    await press(world, AYSE, other)
+    await twilio.reads(world, SMS, "Kargonuz yolda")
+    await marked(world, ts, ARRIVED)
+    await quiet(world)
 
 
 async def test_the_pace_to_one_person_is_kept_and_holds_back_nobody_else(world: World) -> None:

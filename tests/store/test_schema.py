@@ -19,12 +19,12 @@ from app.postgres import Database as Server
 from inbox.store import database as store
 from inbox.store import models
 from inbox.store.database import Database
-from inbox.store.migrations import m0001_spine, m0004_channels
+from inbox.store.migrations import m0001_spine, m0005_stop
 from tests.conftest import dsn
 from tests.crash.program import command
 from tests.world import World
 
-MIGRATIONS = 4
+MIGRATIONS = 5
 TABLES = {
     "customers", "addresses", "conversations", "messages", "attachments", "deliveries", "changes", "agents", "notices",
     "slack_threads", "slack_posts", "slack_events", "early_receipts", "quarantine", "cursors", "merges", "work",
@@ -240,8 +240,8 @@ async def test_a_migration_that_waits_for_a_backup_stops_nobody_who_writes(
     async with Database.open(empty, connections=4) as database:
         await database.migrate()
         async with database.connection() as c:
-            await c.execute(m0004_channels.BACKWARD)
-            await c.execute("delete from tortoise_migrations where name = 'm0004_channels'")
+            await c.execute(m0005_stop.BACKWARD)
+            await c.execute("delete from tortoise_migrations where name = 'm0005_stop'")
         async with database.transaction() as backup, database.connection() as shop:
             await backup.execute("select from addresses")
             with capture_logs() as told:

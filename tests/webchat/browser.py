@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -136,7 +136,9 @@ class Visit:
         """Wait until exactly this stands in the chat."""
         await self.until(lambda: self.texts() == list(texts))
 
-    async def upload(self, data: bytes, name: str = "foto.png", **headers: str) -> aiohttp.ClientResponse:
+    async def upload(
+        self, data: bytes | AsyncIterator[bytes], name: str = "foto.png", **headers: str
+    ) -> aiohttp.ClientResponse:
         sent = {
             "Origin": self.origin,
             "X-Santral-Ticket": self.welcome.get("ticket", ""),

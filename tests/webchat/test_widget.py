@@ -3,121 +3,23 @@
 from __future__ import annotations
 
 import base64
-import gzip
-import os
-import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from aiohttp import web
-from playwright.async_api import BrowserContext, ConsoleMessage, FrameLocator, Locator, Page, async_playwright, expect
+from playwright.async_api import expect
 
 from app import chat_page
-from tests.browser import chromium
 from tests.scenarios.desk import answer, thread_shows
-from tests.webchat.browser import CHANNEL, identity
-from tests.world import World, free_port
+from tests.webchat.shop import Shop, browser, own_shop, shop, street
 
-ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+__all__ = ["browser", "own_shop", "shop", "street"]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("widget")]
+
 PICTURE = base64.b64decode(  # a red dot
     "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
 )
 HOSTILE = "<img src=x onerror=top.document.title='gone'> javascript:alert(1) https://ornek.example/a_(b). son"
-
-
-@dataclass(slots=True)
-class Shop:
-    """A shop's page with the bubble on it, in a browser of a visitor."""
-
-    world: World
-    url: str
-    context: BrowserContext
-    page: Page
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def chat(self) -> FrameLocator:
-        return self.page.frame_locator("iframe")
-
-    @property
-    def bubble(self) -> Locator:
-        return self.page.locator("santral-chat button")
-
-    @property
-    def log(self) -> Locator:
-        return self.chat.locator("#items .text")
-
-    async def visit(self, language: str = "tr", page: Page | None = None, more: str = "") -> None:
-        await (page or self.page).goto(f"{self.url}/?lang={language}{more}")
-
-    async def open(self, language: str = "tr", more: str = "") -> None:
-        await self.visit(language, more=more)
-        await self.bubble.click()
-        await expect(self.chat.locator("#text")).to_be_visible()
-
-    async def write(self, text: str) -> None:
-        await self.chat.locator("#text").fill(text)
-        await self.chat.locator("#text").press("Enter")
-
-    async def picture(self, name: str) -> None:
-        """Keep a picture of the page where somebody who wants to look at it says so."""
-        if folder := os.environ.get("SANTRAL_PICTURES"):
-            await self.page.wait_for_timeout(300)
-            await self.page.screenshot(path=Path(folder) / f"{name}.png")
-
-
-@pytest_asyncio.fixture
-async def shop(world: World) -> AsyncIterator[Shop]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    world.more = [{**CHANNEL, "origins": [url], "title": "Kumbara Destek", "color": "#7a1f4b"}]
-    world.team |= {"hours": "Mo-Su 00:00-24:00"}
-    await world.start()
-
-    async def page(request: web.Request) -> web.Response:
-        signed = identity(sub=request.query["sub"], name="Ayşe") if "sub" in request.query else ""
-        text = f"""<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width">
-            <title>Kumbara</title><link rel=icon href="data:,">
-            <style>button, iframe, div {{ display: none !important; color: lime }}
-            body {{ font: 16px Georgia; padding: 2em }}</style><h1>Kumbara</h1><p>El yapımı kumbaralar.
-            <a href="#top" id="before">Ürünler</a></p>
-            <script src="{world.url}/chat/chat/widget.js" data-language="{request.query.get("lang", "tr")}"
-            data-identity="{signed}" async></script>"""
-        return web.Response(text=text, content_type="text/html")
-
-    app = web.Application()
-    app.router.add_get("/", page)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
-        context = await browser.new_context(viewport={"width": 1000, "height": 760}, timezone_id="Europe/Istanbul")
-        context.set_default_timeout(10_000)
-        made = Shop(world, url, context, await context.new_page())
-        watch(made, made.page)
-        yield made
-        await browser.close()
-    await runner.cleanup()
-    assert made.wrong == [], "a page complained"
-
-
-def watch(shop: Shop, page: Page) -> None:
-    def said(message: ConsoleMessage) -> None:
-        # A line that is cut on purpose is no mistake of the page's.
-        if message.type == "error" and "WebSocket" not in message.text and "ERR_" not in message.text:
-            shop.wrong.append(message.text)
-
-    page.on("console", said)
-    page.on("pageerror", lambda error: shop.wrong.append(str(error)))
-
-
-pytestmark = pytest.mark.browser
 
 
 async def test_a_visitor_opens_it_writes_and_is_answered(shop: Shop) -> None:
@@ -174,12 +76,14 @@ async def test_the_page_and_the_chat_cannot_script_each_other(shop: Shop) -> Non
 
 
 async def test_a_file_is_chosen_sent_and_shown(shop: Shop) -> None:
-    await shop.open()
+    await shop.visit()
+    await shop.bubble.click()  # at once, before the line stands
     await shop.chat.locator("#pick").set_input_files(
         files={"name": 'kırık "kumbara".png', "mimeType": "image/png", "buffer": PICTURE}
     )
     await expect(shop.chat.locator("#files li")).to_contain_text('kırık "kumbara".png')
     await expect(shop.chat.locator("#send")).to_be_enabled()
+    await expect(shop.told).to_contain_text('kırık "kumbara".png')
     await shop.write("Kırık geldi")
     picture = shop.chat.locator(".picture img")
     await expect(picture).to_have_js_property("naturalWidth", 5)
@@ -191,29 +95,41 @@ async def test_a_file_is_chosen_sent_and_shown(shop: Shop) -> None:
     await shop.picture("tr-files")
 
 
-async def test_the_hours_are_told_in_the_visitor_s_own_time(shop: Shop) -> None:
-    await shop.world.stop()
-    shop.world.team |= {"hours": "Mo-Fr 09:00-18:00"}
-    await shop.world.start()
-    await shop.world.turn(datetime(2026, 11, 28, 12, 0, tzinfo=UTC))  # a Saturday
-    browser = shop.context.browser
-    assert browser is not None
-    for zone, words in {"Europe/Istanbul": "Back Monday 09:00", "Europe/Berlin": "Back Monday 07:00"}.items():
-        page = await (await browser.new_context(timezone_id=zone)).new_page()
-        watch(shop, page)
-        await page.goto(f"{shop.world.url}/chat/chat?lang=en")
-        await expect(page.locator("#hours")).to_have_text(re.compile(words.replace(" ", ".{1,4}")))
+MONDAY = [
+    ("tr", "tr-TR", "Europe/Istanbul", "Açılış: Pazartesi 09:00", ""),
+    ("en", "en-US", "Europe/Istanbul", "Back Monday 9:00 AM", ""),
+    ("en", "en-GB", "Europe/Berlin", "Back Monday 07:00 (your time)", "Istanbul (GMT+3): 09:00"),
+    ("en", "de-DE", "Europe/Berlin", "Back Monday 07:00 (your time)", "Istanbul (GMT+3): 09:00"),
+    ("en", "en-US", "America/Los_Angeles", "Back tomorrow 10:00 PM (your time)", "Istanbul (GMT+3): Monday 9:00 AM"),
+    ("tr", "en-US", "Europe/Berlin", "Açılış: Pazartesi 07:00 (sizin saatinizle)", "İstanbul (GMT+3): 09:00"),
+    ("ar", "ar-EG", "Africa/Cairo", "نعود: الاثنين 8:00 ص (بتوقيتك)", "إسطنبول (GMT+3): 9:00 ص"),
+]  # fmt: skip
 
 
-async def test_what_is_written_without_a_line_waits_and_is_sent_once(shop: Shop) -> None:
+async def test_the_hours_are_told_by_the_visitor_s_clock_and_beside_it_by_the_shop_s_where_it_is_another(
+    own_shop: Shop,
+) -> None:
+    world = own_shop.world
+    await world.stop()
+    world.team |= {"hours": "Mo-Fr 09:00-18:00"}
+    await world.start()
+    await world.turn(datetime(2026, 11, 28, 12, 0, tzinfo=UTC))  # a Saturday
+    for language, locale, zone, theirs, ours in MONDAY:
+        page = await own_shop.other(timezone_id=zone, locale=locale)
+        await page.goto(f"{world.url}/chat/chat?lang={language}")
+        await expect(page.locator("#hours")).to_have_text(theirs)
+        await expect(page.locator("#there")).to_have_text(ours)
+
+
+async def test_what_is_written_without_a_line_waits_and_is_sent_once(own_shop: Shop) -> None:
+    shop = own_shop
     await shop.open()
-    await shop.write("bir")
-    await expect(shop.chat.locator(".mark")).to_contain_text("Gönderildi")
+    await shop.say("bir")
     await shop.world.stop()
     await shop.write("iki")
     await expect(shop.chat.locator(".mark").last).to_contain_text("Gönderiliyor")
     await shop.world.start()
-    await expect(shop.chat.locator(".mark").last).to_contain_text("Gönderildi", timeout=30_000)
+    await expect(shop.chat.locator(".mark").last).to_contain_text("Gönderildi", timeout=60_000)
     await expect(shop.log).to_have_text(["bir", "iki"])
     await shop.visit()
     await expect(shop.log).to_have_text(["bir", "iki"])
@@ -222,28 +138,25 @@ async def test_what_is_written_without_a_line_waits_and_is_sent_once(shop: Shop)
 
 async def test_an_unread_answer_is_counted_on_the_bubble_and_all_tabs_agree(shop: Shop) -> None:
     await shop.open()
-    await shop.write("Merhaba")
-    card = await shop.world.card_with("Merhaba")
+    await shop.say("İki sekmedeyim")
+    card = await shop.world.card_with("İki sekmedeyim")
     await shop.chat.locator("#close").click()
     await answer(shop.world, card, "Buyurun")
     await expect(shop.bubble).to_have_attribute("aria-label", "Sohbeti aç. Okunmamış mesaj: 1")
+    await expect(shop.page.get_by_role("status")).to_have_text("Okunmamış mesaj: 1")
     await shop.picture("tr-unread")
-    other = await shop.context.new_page()
-    watch(shop, other)
+    other = await shop.other()
     await shop.visit(page=other)
     await expect(other.locator("santral-chat button")).to_contain_text("1")
     await other.locator("santral-chat button").click()
-    await expect(other.frame_locator("iframe").locator("#items .text")).to_have_text(["Merhaba", "Buyurun"])
+    await expect(other.frame_locator("iframe").locator("#items .text")).to_have_text(["İki sekmedeyim", "Buyurun"])
     await expect(shop.bubble).to_have_attribute("aria-label", "Sohbeti aç")
 
 
 async def test_a_customer_who_is_logged_in_finds_their_chat_in_another_browser(shop: Shop) -> None:
     await shop.open(more="&sub=4711")
-    await shop.write("Benim siparişim")
-    await expect(shop.chat.locator(".mark")).to_contain_text("Gönderildi")
-    await shop.context.clear_cookies()
-    page = await (await shop.context.browser.new_context()).new_page()  # type: ignore[union-attr]
-    watch(shop, page)
+    await shop.say("Benim siparişim")
+    page = await shop.other(locale="tr-TR")
     await shop.visit(page=page, more="&sub=4711")
     await page.locator("santral-chat button").click()
     await expect(page.frame_locator("iframe").locator("#items .text")).to_have_text(["Benim siparişim"])
@@ -251,16 +164,19 @@ async def test_a_customer_who_is_logged_in_finds_their_chat_in_another_browser(s
 
 async def test_a_visitor_corrects_answers_and_deletes(shop: Shop) -> None:
     await shop.open()
-    await shop.write("Mavi olsn")
-    await expect(shop.chat.locator(".mark")).to_contain_text("Gönderildi")
+    await shop.say("Mavi olsn")
     await shop.chat.get_by_role("button", name="Düzenle").click()
     await expect(shop.chat.locator("#text")).to_have_value("Mavi olsn")
+    await shop.page.keyboard.press("Escape")
+    await expect(shop.chat.locator("#text")).to_be_focused()
+    await shop.chat.get_by_role("button", name="Düzenle").click()
     await shop.write("Mavi olsun")
     await expect(shop.log).to_have_text(["Mavi olsun"])
     await expect(shop.chat.locator(".foot")).to_contain_text("düzenlendi")
     await shop.chat.get_by_role("button", name="Yanıtla").click()
     await shop.write("Ya da yeşil")
     await expect(shop.chat.locator("blockquote")).to_have_text("Mavi olsun")
+    await expect(shop.chat.locator(".mark", has_text="Gönderildi")).to_have_count(2)
     await shop.chat.get_by_role("button", name="Sil").first.click()
     await expect(shop.chat.locator("p.gone")).to_have_text("Bu mesaj silindi")
 
@@ -273,11 +189,13 @@ async def test_every_language_speaks_for_itself(shop: Shop, language: str) -> No
     await expect(shop.chat.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
     await expect(shop.chat.get_by_role("textbox", name=texts["label"])).to_be_visible()
     await expect(shop.chat.locator("#greeting")).to_have_text(texts["greeting"])
-    hello = {"ar": "مرحبًا، أين طلبي رقم 1042؟", "ru": "Здравствуйте, где мой заказ 1042?"}.get(language, "1042?")
+    hello, answered = {
+        "ar": ("مرحبًا، أين طلبي رقم 1042؟", "أهلًا! سيصلك غدًا."),
+        "ru": ("Здравствуйте, где мой заказ 1043?", "Привезём завтра."),
+    }.get(language, (f"{language} 1044?", "Yarın!"))
     await shop.write(hello)
     await expect(shop.chat.locator(".mark")).to_contain_text(texts["stored"])
-    card = await shop.world.card_with("1042")
-    await answer(shop.world, card, {"ar": "أهلًا! سيصلك غدًا.", "ru": "Привезём завтра."}.get(language, "Yarın!"))
+    await answer(shop.world, await shop.world.card_with(hello), answered)
     await expect(shop.log).to_have_count(2)
     await shop.picture(f"{language}-talk")
 
@@ -289,10 +207,9 @@ async def test_on_a_phone_it_fills_the_screen(shop: Shop, scheme: Any) -> None:
     await shop.open()
     box = await shop.page.locator("iframe").bounding_box()
     assert box == {"x": 0, "y": 0, "width": 390, "height": 780}
-    await shop.write("Merhaba, sepetteki kumbara hediye paketiyle gelir mi? Bir de faturayı şirket adına istiyorum.")
-    await expect(shop.chat.locator(".mark")).to_contain_text("Gönderildi")
-    card = await shop.world.card_with("hediye paketiyle")
-    await answer(shop.world, card, "Tabii, paketleriz.")
+    text = f"Merhaba ({scheme}), sepetteki kumbara hediye paketiyle gelir mi? Bir de faturayı şirket adına istiyorum."
+    await shop.say(text)
+    await answer(shop.world, await shop.world.card_with(f"Merhaba ({scheme})"), "Tabii, paketleriz.")
     await expect(shop.log).to_have_count(2)
     wide = await shop.page.frames[1].evaluate("document.documentElement.scrollWidth")
     assert wide <= 390
@@ -310,17 +227,76 @@ async def test_a_page_of_its_own_for_links_and_phones(shop: Shop) -> None:
 
 async def test_a_browser_that_keeps_nothing_can_still_chat(shop: Shop) -> None:
     await shop.context.add_init_script(
-        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
-        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+        "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, "
+        "{ get() { throw new DOMException('no', 'SecurityError'); } });"
+        "navigator.locks.request = () => Promise.reject(new DOMException('no', 'SecurityError'));"
     )
     await shop.open()
-    await shop.write("Gizli pencereden")
-    await expect(shop.chat.locator(".mark")).to_contain_text("Gönderildi")
+    await shop.say("Gizli pencereden")
 
 
-def test_loader_and_chat_together_are_small() -> None:
-    look = chat_page.Look(channel="chat", title="x", color="#000000", side="right", origins=(), public_origin="")
-    for code in chat_page.LANGUAGES:
-        parts = [chat_page.loader(look, "tr"), chat_page.page(look, code, framed=True)]
-        parts += [chat_page.asset(name) for name in chat_page.ASSETS]
-        assert sum(len(gzip.compress(part.encode())) for part in parts) < 30_000
+# What is hard to read on what lies behind it: text under 4.5, signs under 3 (WCAG 2.2, 1.4.3 and 1.4.11).
+FAINT = """
+(colors) => {
+  const root = document.documentElement.style;
+  const even = (part) => (part <= 10.3 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * even(r) + 0.7152 * even(g) + 0.0722 * even(b);
+  const color = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (front, back, part) => back.map((under, at) => under + (front[at] - under) * part);
+  const opacity = (node) => (node ? getComputedStyle(node).opacity * opacity(node.parentElement) : 1);
+  const behind = (node) => {
+    if (!node) return [255, 255, 255];
+    const found = color(getComputedStyle(node).backgroundColor);
+    return found[3] === 1 ? found.slice(0, 3) : over(found, behind(node.parentElement), found[3]);
+  };
+  const contrast = (node, text) => {
+    const back = behind(node), front = color(text);
+    const [dark, bright] = [light(over(front, back, front[3] * opacity(node))), light(back)].sort((x, y) => x - y);
+    return (bright + 0.05) / (dark + 0.05);
+  };
+  const faint = new Set();
+  for (const [name, values] of colors) {
+    for (const [key, value] of Object.entries(values)) root.setProperty(key, value);
+    for (const node of document.querySelectorAll("main *")) {
+      const style = getComputedStyle(node);
+      const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+      const sign = node.localName === "svg";
+      if (!(words || sign) || !node.getClientRects().length || node.closest(":disabled, .hidden")) continue;
+      if (contrast(node, style.color) < (sign ? 3 : 4.5)) faint.add(`${name}: ${node.outerHTML.slice(0, 80)}`);
+      if (node.placeholder && contrast(node, getComputedStyle(node, "::placeholder").color) < 4.5) faint.add("hint");
+    }
+  }
+  return [...faint];
+}
+"""
+CHOSEN = ["#000000", "#ffffff", "#767676", "#777777", "#808080", "#ff0000", "#00ff00", "#0000ff", "#ffcc00", "#17191d",
+          "#f5f5f5", "#7a1f4b", "#1f5fbf", "#00a884", "#ff6600", "#b0b0b0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_word_and_sign_can_be_read_whatever_color_the_shop_has_chosen(shop: Shop, scheme: Any) -> None:
+    await shop.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await shop.open()
+    await shop.say(f"Rengi {scheme} mi?", "Yanlış yazdım", "Bağlantı: https://ornek.example/renk")
+    await answer(shop.world, await shop.world.card_with(f"Rengi {scheme} mi?"), "Evet, https://ornek.example/evet")
+    await expect(shop.log).to_have_count(4)
+    await shop.chat.get_by_role("button", name="Sil").nth(1).click()
+    await expect(shop.told).to_have_text("Bu mesaj silindi")
+    await shop.chat.get_by_role("button", name="Yanıtla").first.click()
+    await shop.say("Teşekkürler")
+    await shop.chat.get_by_role("button", name="Yanıtla").first.click()
+    await shop.chat.locator("#pick").set_input_files(
+        files={"name": "renk.txt", "mimeType": "text/plain", "buffer": b"mavi"}
+    )
+    await expect(shop.chat.locator("#send")).to_be_enabled()
+    colors = [
+        (color, {"--color": color, "--ink": chat_page.ink(color), "--edge-light": light, "--edge-dark": dark})
+        for color in CHOSEN
+        for light, dark in [[chat_page.edge(color, ground) for ground in chat_page.GROUNDS]]
+    ]
+    frame = shop.page.frames[1]
+    # As on a telephone, where what can be done with a message is not shown by a mouse.
+    await frame.evaluate("document.querySelectorAll('.acts').forEach((held) => held.style.opacity = 1)")
+    await frame.evaluate("document.querySelector('#notice').textContent = 'Bağlantı yok'")
+    assert await frame.evaluate(FAINT, colors) == []
+    await shop.picture(f"colors-{scheme}")

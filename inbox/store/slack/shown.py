@@ -14,6 +14,7 @@ from inbox.store import arrivals
 from inbox.store.database import Connection
 from inbox.store.deliveries import CAUGHT_UP
 from inbox.store.messages import Source
+from inbox.store.silences import cut_off, stop_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Said:
     files: tuple[Mapping[str, Any], ...] = ()
     sent_by: str = ""  # the channel by which what we said went out
     told: str = ""  # what kind of acknowledgement this is, if it is one
+    about: str = ""  # the beginning of what it answers or reacts to, theirs or ours, where that is known
+    customer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Head:
     address_kind: str
     address: str
     proof: Proof
-    silenced: bool
+    cut_off: str  # why nothing may be sent to where they are answered, as the code of a failure
     channels: tuple[str, ...]
     phone: str = ""
     looks_like: str = ""  # the customer whose proven address this one claims to be
@@ -63,10 +66,11 @@ class Head:
     due_what: str = ""  # the promise that breaks first: "first_answer", "next_answer" or "resolution"
     due_state: str = ""  # how it stands: "running", "paused", "warned" or "broken"
     heard_at: datetime | None = None  # when they last wrote to where they are answered
-    silenced_why: str = ""
+    stop_word: str = ""  # by which they asked for no more messages
     opted_out: bool = False  # only their own word ends the silence
 
 
+ABOUT = 300  # code points of what a message is about
 MOST = 20_000  # code points of a text: more than any post shows, and a mail may be ten times as long
 
 # An acknowledgement is stored under the customer and the closed time it was for: that is how its kind is found.
@@ -85,8 +89,19 @@ select m.id, m.position, m.direction, m.channel, m.author, m.author_name, m.subj
        case when m.body ? 'holding' and m.external_id ~ '^acknowledge:[0-9]+:[0-9]{{4}}-' then coalesce((
            select k.kind from acknowledgements k where k.customer_id = split_part(m.external_id, ':', 2)::bigint
              and k.once = substring(m.external_id from '^acknowledge:[0-9]+:(.*)$')::timestamptz), '') else '' end as told,
-       coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files
-from messages m left join addresses w on w.id = m.address_id
+       coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from attachments a where a.message_id = m.id), '[]') as files,
+       case when m.body ? 'about' or m.body ? 'reply_to' then coalesce((
+           select left(coalesce(nullif(x.text, ''), (
+               select a.filename from attachments a where a.message_id = x.id order by a.number limit 1)), {ABOUT})
+           from messages x where x.channel = m.channel and x.conversation_id = m.conversation_id
+             and x.external_id = coalesce(m.body ->> 'about', m.body ->> 'reply_to')), (
+           select left(coalesce(nullif(d.body ->> 'text', ''), o.text), {ABOUT})
+           from deliveries d join messages o on o.id = d.message_id
+           where d.channel = m.channel and d.conversation_id = m.conversation_id
+             and d.external_id = coalesce(m.body ->> 'about', m.body ->> 'reply_to')), '') else '' end as about,
+       p.name as customer
+from messages m join conversations v on v.id = m.conversation_id join customers p on p.id = v.customer_id
+left join addresses w on w.id = m.address_id
 """
 
 
@@ -157,8 +172,8 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
         select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
-            a.silenced_at is not null or a.opted_out ? c.channel as silenced,
-            coalesce(a.opted_out -> c.channel ->> 'why', a.silenced_why) as silenced_why, a.opted_out ? c.channel as opted_out, c.due_at, c.due_what, c.due_state,
+            {cut_off("c.channel")} as cut_off, {stop_word("c.channel")} as stop_word, a.opted_out ? c.channel as opted_out,
+            c.due_at, c.due_what, c.due_state,
             (select array_agg(t.tag order by t.id nulls last, t.tag) from (
                 select tag, (select max(k.id) from changes k where k.conversation_id = c.id
                     and k.change = jsonb_build_object('change', 'add_tag', 'value', tag)) as id
@@ -195,7 +210,7 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
         address_kind=row["address_kind"] or "",
         address=row["address_value"] or "",
         proof=Proof(row["proof"] or 0),
-        silenced=bool(row["silenced"]),
+        cut_off=row["cut_off"] or "",
         channels=tuple(row["channels"] or ()),
         phone=row["phone"] or "",
         looks_like=row["looks_like"] or "",
@@ -205,7 +220,7 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
         due_what=row["due_what"],
         due_state=row["due_state"],
         heard_at=row["heard_at"],
-        silenced_why=row["silenced_why"] or "",
+        stop_word=row["stop_word"] or "",
         opted_out=bool(row["opted_out"]),
     )
 
@@ -233,21 +248,20 @@ class Fate:
     by: str
     act: str
     value: str
-    silenced_why: str
+    stop_word: str
     opted_out: bool
 
 
 async def fate(c: Connection, delivery: UUID, notice: int) -> Fate | None:
     """What became of a delivery after a notice, by its id, was left. None for one that was planned anew since."""
     row = await c.fetchrow(
-        """
+        f"""
         select d.message_id, d.status, d.code, whole.*, exists (
                 select from notices n where n.conversation_id = d.conversation_id and n.id > $2
                   and n.notice ->> 'delivery' = d.id::text and n.notice ->> 'notice' in ('doubt', 'failure')) as told_since,
             coalesce(act.by, '') as by,
             coalesce(act.change ->> 'change', '') as act, coalesce(act.change ->> 'value', '') as value,
-            coalesce(a.opted_out -> d.channel ->> 'why', case when a.silenced_at is null then '' else a.silenced_why end)
-                as silenced_why, a.opted_out ? d.channel as opted_out
+            {stop_word("d.channel")} as stop_word, a.opted_out ? d.channel as opted_out
         from deliveries d join addresses a on a.id = d.address_id
         cross join lateral (
             select count(*)::int as parts, count(*) filter (where x.status between 2 and 4)::int as arrived,

@@ -246,6 +246,20 @@ async def post_sent(c: Connection, id: UUID, ts: str) -> None:
         await work.put(c, [due.marks(about)] if about else [])
 
 
+async def changed_in_post(c: Connection, id: UUID) -> list[Source]:
+    """The messages of a post that were changed or taken back, before it was made or since."""
+    rows = await c.fetch(
+        """
+        select m.channel, m.external_id from slack_posts p join messages m on m.conversation_id = p.conversation_id
+          and m.position between p.first_position and p.last_position
+        where p.id = $1 and p.kind = 'lines' and m.direction = 'in'
+          and (m.edited_at is not null or m.withdrawn_at is not null)
+        """,
+        id,
+    )
+    return [(row["channel"], row["external_id"]) for row in rows]
+
+
 async def forget_post(c: Connection, id: UUID) -> None:
     """This post surely never arrived."""
     await c.execute("delete from slack_posts where id = $1 and ts is null", id)

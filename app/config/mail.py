@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.config import load
-from app.config_mail_values import MailAddress, Receiver
-from app.config_sections import Section
+from app.config.mail_values import MailAddress, Receiver
+from app.config.sections import Section
 from channels.mail.adapter import EmailConfig as Settings
 from channels.mail.adapter import us
 from channels.mail.values import Us

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, BeforeValidator
 
-from app.config_values import filled
+from app.config.values import filled
 from app.problems import SECRET_BEGINNINGS, SHOWN_AT_MOST, Wrong
 from routing.hours_text import BadHours, read, spans
 from routing.promises import Allowance, BadPromise
+from templates.suggesting import meant
 
 HOURS_FIX = "write it like Mo-Fr 09:00-18:00; Sa 10:00-14:00; PH off"
 DAY_FIX = 'write "09:00-13:00", or "off"'
@@ -121,7 +122,7 @@ def known_region(value: str) -> str:
     code = value.upper()
     if not re.fullmatch(r"[A-Z0-9]{1,4}", code):
         _, dash, behind = code.rpartition("-")
-        near = f"did you mean {behind}?" if dash and re.fullmatch(r"[A-Z0-9]{1,4}", behind) else ""
+        near = meant(behind if dash and re.fullmatch(r"[A-Z0-9]{1,4}", behind) else "")
         raise Wrong("is not the code of a region", near or "write what stands behind the country, like BY for DE-BY")
     return code
 
@@ -158,5 +159,5 @@ def _other_date(value: str) -> str:
     found = _DAY_FIRST.fullmatch(value.strip()) or _YEAR_FIRST.fullmatch(value.strip())
     with suppress(ValueError):
         if found:
-            return f"did you mean {date(int(found['y']), int(found['m']), int(found['d'])).isoformat()}?"
+            return meant(date(int(found["y"]), int(found["m"]), int(found["d"])).isoformat())
     return ""

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app import contact_view
-from app.problems import Place, suggest
+from app.problems import Place
+from templates.suggesting import suggest
 
 KIND = "email"  # of a channel whose answers can leave to an address that was only typed in
 

@@ -18,7 +18,8 @@ import phonenumbers
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
-from app.problems import Wrong, suggest
+from app.problems import Wrong
+from templates.suggesting import meant, suggest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # part of a URL, and shown beside every customer's name
 
@@ -183,7 +184,7 @@ def known_timezone(value: str) -> str:
         raise Wrong("cannot be checked: this machine has no time zone data", "install tzdata")
     cities = {zone.rpartition("/")[2].casefold(): zone for zone in sorted(_zones()) if "/" in zone}
     city = cities.get(value.rpartition("/")[2].replace(" ", "_").casefold())
-    hint = f"did you mean {city}?" if city else suggest(value, _zones())
+    hint = meant(city) or suggest(value, _zones())
     raise Wrong("is not a time zone", hint or "write one like Europe/Istanbul")
 
 
@@ -198,8 +199,7 @@ def known_country(value: str) -> str:
         return code
     names = {_plain(name): code for code, name in _english().territories.items() if len(code) == 2 and code.isalpha()}
     named = {**names, "turkey": "TR", "uk": "GB", "england": "GB", "usa": "US"}.get(_plain(value))
-    hint = f"did you mean {named}?" if named else ""
-    raise Wrong("is not a country code of two letters", hint or "write one like TR, DE or US (ISO 3166)")
+    raise Wrong("is not a country code of two letters", meant(named) or "write one like TR, DE or US (ISO 3166)")
 
 
 def _language(value: str) -> str:
@@ -214,8 +214,7 @@ def _language(value: str) -> str:
             named = _language(value.replace("_", "-"))
         except Wrong:
             named = None
-    hint = f"did you mean {named}?" if named else ""
-    raise Wrong("is not a language code", hint or "write one like tr, ru or pt-BR (BCP 47)")
+    raise Wrong("is not a language code", meant(named) or "write one like tr, ru or pt-BR (BCP 47)")
 
 
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:

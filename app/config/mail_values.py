@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from app.config_values import SecretUrl, Text, beside, filled, matching, one_line, split
-from app.problems import Place, Wrong, addition, suggest
+from app.config.values import SecretUrl, Text, beside, filled, matching, one_line, split
+from app.problems import Place, Wrong, addition
+from templates.suggesting import meant, suggest
 
 NO_PASSWORD = ("", "-")  # "-" stands where a URL has to have one and OAuth makes it superfluous
 STANDARD_PORTS = (None, 143, 993)  # the same mailboxes are behind them; others may lead to another machine
@@ -119,8 +120,8 @@ def receiver(value: str) -> str:
     form = (
         'write the host alone, like mx.google.com, or *.yandex.net for all below a domain, or "" for one without a name'
     )
-    near = f"did you mean {host}? " if host and _AUTHSERV.fullmatch(host) else ""
-    raise Wrong("is not how a receiver names itself", near + form)
+    near = meant(host if _AUTHSERV.fullmatch(host) else "")
+    raise Wrong("is not how a receiver names itself", f"{near} {form}".strip())
 
 
 def sendable(value: str) -> str:
