@@ -293,9 +293,8 @@ async def _channel(config: Config, channel: ChannelConfig) -> Sequence[Finding]:
     try:
         if not isinstance(adapter, Checks):
             return (_well(f"{channel.name}: set up. Write to it once to see that a message arrives."),)
-        url = f"{config.public_url}/webhooks/{channel.name}" if config.public_url else ""
         async with asyncio.timeout(2 * SECONDS):  # a check may need two answers
-            found = [*await adapter.check(url), *await _templates(config, channel, adapter)]
+            found = [*await adapter.check(config.webhook_url(channel)), *await _templates(config, channel, adapter)]
         return [replace(one, what=f"{channel.name}: {one.what}") for one in found]
     except TimeoutError:
         fix = f"Check the network, and {reached_by(channel)} of channel {channel.name!r}, then try again."

@@ -39,7 +39,7 @@ from app.triage import model, triage
 
 if TYPE_CHECKING:
     from app.backup_file import Manifest, Progress
-    from app.config import Config, IntakeConfig, StoreConfig
+    from app.config import Config, StoreConfig
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 OURS = ("app", "bot", "channels", "commerce", "desk", "inbox", "insights", "routing", "templates")
@@ -123,7 +123,7 @@ def channels(config: ConfigFile = DEFAULT_FILE, as_json: AsJson = False) -> None
             "name": channel.name,
             "kind": channel.kind,
             "receives": channel.receives,
-            "url": _webhook(settings, channel.name, channel.receives),
+            "url": settings.webhook_url(channel) if channel.receives == "webhook" else "",
         }
         for channel in settings.channels
     ]
@@ -310,10 +310,6 @@ def _roles(text: str) -> frozenset[str]:
     if not chosen:
         raise typer.BadParameter(f"name one at least of {', '.join(ROLES)}", param_hint="--roles")
     return chosen
-
-
-def _webhook(settings: IntakeConfig, name: str, receives: str) -> str:
-    return f"{settings.public_url}/webhooks/{name}" if receives == "webhook" else ""
 
 
 def _address(url: str) -> str:

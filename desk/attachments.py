@@ -66,7 +66,7 @@ class Attachments:
             return Ran(again=self._now())
         except Unknown as error:
             raise Wait(SHARING, "Slack did not say whether it took the files", whole_lane=True) from error
-        await self._shown(files)
+        await self._shown([(file, slack_file) for file, (slack_file, _) in zip(files, uploaded, strict=True)])
         return Ran(again=self._now(), used=True)
 
     def _whose(self, file: KeptFile) -> str:
@@ -88,7 +88,7 @@ class Attachments:
         try:
             if not await self._slack.shared(file.slack_file):
                 return False
-            await self._shown([file])
+            await self._shown([(file, file.slack_file)])
         except Gone:
             async with self._database.transaction() as c:
                 await table.file_begun(c, file.id, "")  # it is handed over again
@@ -128,12 +128,13 @@ class Attachments:
             await table.file_unshared(c, piece.key)
         return Ran()
 
-    async def _shown(self, files: Sequence[KeptFile]) -> None:
-        """Record it; the posts that promised the files need not promise them any longer."""
+    async def _shown(self, files: Sequence[tuple[KeptFile, str]]) -> None:
+        """Record it, with their ids at Slack; the posts that promised the files need not promise them any longer."""
         async with self._database.transaction() as c:
-            for file in files:
-                await table.file_shown(c, file.id)
-            await work.put(c, [due.revise(file.channel, file.external_id) for file in files])
+            # Slack may have been asked to delete one before it was there.
+            unwanted = [slack_file for file, slack_file in files if not await table.file_shown(c, file.id)]
+            revised = [due.revise(file.channel, file.external_id) for file, _ in files]
+            await work.put(c, [*map(due.unshare, unwanted), *revised])
 
 
 def named(media_type: str) -> str:

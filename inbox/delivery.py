@@ -94,7 +94,8 @@ class Sender:
                 later = await self._not_yet(c, channel, found)
                 if later is not None:
                     return later
-                found = replace(found, sending_at=await deliveries.begin(c, found.id))
+                began = await deliveries.begin(c, found.id)
+                found = replace(found, sending_at=began, attempts=found.attempts + 1)
         if unknown:
             await self._settle_unknown(channel, found, piece.attempts)
         elif found.revision:
@@ -168,8 +169,10 @@ class Sender:
         await self._write(lambda c: self._settle(c, found, Status.SENT, external_id=external_id))
 
     async def _moved(self, found: Delivery, moved: Moved, c: Connection) -> None:
-        await deliveries.move(c, found.address_id, moved.value)
-        await deliveries.not_sent(c, found.id)
+        if await deliveries.move(c, found.address_id, moved.value):
+            await deliveries.not_sent(c, found.id)
+        else:  # to try again would be answered so for ever
+            await self._settle(c, found, Status.FAILED, code=Unreachable.code, detail=str(moved))
 
     async def _refused(self, found: Delivery, error: Refused, c: Connection) -> None:
         """The provider will never take it; what that tells of the customer counts from now on."""

@@ -6,7 +6,7 @@ Rule: every step that raises a priority leaves a reason an agent can check again
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inbox.changes import Priority
 
@@ -138,9 +138,9 @@ def weigh(told: Iterable[Told], text: str) -> Weighed:
 
 def _ranked(best: dict[str, Told]) -> tuple[Told, ...]:
     """The clearest first, of equals the graver; a greeting or a question about ourselves never beats a matter."""
-    if (other := best.get("other")) is not None and other.score > 1.0:
-        if any(one.name != "other" and one.score >= _ALSO for one in best.values()):
-            best = {**best, "other": Told(name=other.name, score=1.0, because=other.because, at=other.at)}
+    other = best.get("other")
+    if other is not None and any(one is not other and one.score >= _ALSO for one in best.values()):
+        best = {**best, "other": replace(other, score=min(other.score, 1.0))}
     return tuple(sorted(best.values(), key=lambda one: (-one.score, _ORDER.get(one.name, 99))))
 
 

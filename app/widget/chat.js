@@ -104,11 +104,13 @@
     if (store.get("token") || !navigator.locks) return dial();
     // Tabs that meet the chat at the same time take turns, so that the next one greets by the token the first was given.
     queued = true;
-    navigator.locks.request(`${PREFIX}hello`, () => new Promise((end) => {
+    const asked = new AbortController(), bored = setTimeout(() => asked.abort(), PATIENCE);
+    navigator.locks.request(`${PREFIX}hello`, { signal: asked.signal }, () => new Promise((end) => {
+      clearTimeout(bored);
       queued = false;
       done = end;
       if (socket || blocked) turn(); else dial();
-    })).catch(() => { // a browser that forbids this keeps no token either
+    })).catch(() => { // a tab that sleeps in its turn, or a browser that forbids this
       queued = false;
       if (!socket && !blocked) dial();
     });

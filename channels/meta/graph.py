@@ -223,6 +223,7 @@ class Fault(Wire, frozen=True):
     title: str = ""
     error_user_msg: str = ""
     error_data: Any = None  # an object with `details`, or a string
+    fbtrace_id: str = ""  # by which Meta's own people find the call
     is_transient: bool = False
 
     @property
@@ -284,6 +285,8 @@ def refusal(answer: Answered, *unshown: str, repeatable: bool = False) -> SendFa
     if fault is None or not fault.numbers:
         return outcome(answer, repeatable=repeatable)
     kind, words, code = fault.kind, fault.words(*unshown), fault.numbers
+    if kind is None and answer.status == 200:  # an error all the same, so it was not taken
+        return Refused(words, provider_code=code)
     if kind is None or (kind is Retry and answer.status in (502, 504)):  # who stands between us does not know either
         return outcome(answer, words, code=code, repeatable=repeatable)
     if kind is Retry:
@@ -380,6 +383,8 @@ class Graph:
             failure = refusal(answered, self._token, self._secret, repeatable=repeatable)
             if own and failure.provider_code == UNKNOWN:
                 failure = Misconfigured(failure.detail, provider_code=UNKNOWN)
+            trace = name((said(answered.body) or Fault()).fbtrace_id, 64)
+            log.info("graph.refused", provider=self.line.provider, code=failure.provider_code, trace=trace)
             raise failure
         return body
 

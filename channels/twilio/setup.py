@@ -188,9 +188,7 @@ async def findings(setup: Setup, channel: str, url: str) -> Sequence[Finding]:
         try:
             found.extend(await part())
         except Misconfigured as error:
-            named = "api_key, api_secret" if setup.client.keyed else "account_sid, auth_token"
-            fix = f"Compare {named} and the sender of channel {channel!r} with the Twilio console."
-            found.append(Finding(ok=False, what=str(error), fix=fix))
+            found.append(_refused(setup, channel, error))
         except SendFailed as error:
             fix = f"Check the network and api_url of channel {channel!r}, then try again."
             found.append(Finding(ok=False, what=str(error), fix=fix))
@@ -229,15 +227,18 @@ async def _key(setup: Setup, channel: str) -> list[Finding]:
         return [Finding(ok=False, what=what, fix=fix)]
     if not setup.client.keyed:
         return []
-    try:
-        await setup.client.ask(setup.client.rest.messages.page_async(page_size=1))
-    except Misconfigured:
-        fix = (
-            f"Compare api_key and api_secret of channel {channel!r} with API keys in the Twilio console: it has to be "
-        )
-        fix += "of this account. A secret is shown once: if it is lost, make another key."
-        return [Finding(ok=False, what="Twilio does not accept the API key.", fix=fix)]
+    await setup.client.ask(setup.client.rest.messages.page_async(page_size=1))
     return [Finding(ok=True, what="The API key opens the account's messages.")]
+
+
+def _refused(setup: Setup, channel: str, error: Misconfigured) -> Finding:
+    """What Twilio does not accept. Every part may meet the same refusal, which is then told once."""
+    if setup.client.keyed and error.provider_code == "20003":
+        fix = f"Compare api_key and api_secret of channel {channel!r} with the API keys of this account in the console."
+        fix += " A secret is shown once: if it is lost, make another key."
+        return Finding(ok=False, what="Twilio does not accept the API key.", fix=fix)
+    fix = f"Compare account_sid, auth_token and the sender of channel {channel!r} with the Twilio console."
+    return Finding(ok=False, what=str(error), fix=fix)
 
 
 async def _sender(setup: Setup, url: str) -> list[Finding]:

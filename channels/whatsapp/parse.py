@@ -145,9 +145,14 @@ def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Ite
     here = replace(reading, channel=channel, own=own, contacts=named, app=READERS[change.field])
     for slot in broken(change.value, "messages", "message_echoes", "statuses"):
         yield from here.unreadable(f"a change whose {slot} is no list")
-    count = len(value.messages) + len(value.message_echoes) + len(value.statuses)
-    if not count and not SLOTS & msgspec.json.decode(change.value, type=dict[str, msgspec.Raw]).keys():
+    if not SLOTS & msgspec.json.decode(change.value, type=dict[str, msgspec.Raw]).keys():
         yield from here.unreadable("a change that holds nothing known")
+    yield from items(here, change.field, value)
+
+
+def items(here: Reading, field: str, value: Value) -> Iterator[Event]:
+    """Each thing said or told. What is kept of one that came in company is kept without the others."""
+    count = len(value.messages) + len(value.message_echoes) + len(value.statuses)
     for slot, raws, shape, reader, odd in (
         ("messages", value.messages, Message, received, "a message without an id"),
         ("message_echoes", value.message_echoes, Message, echoed, "an echo without an id"),
@@ -157,13 +162,16 @@ def of_number(reading: Reading, names: Mapping[str, str], change: Change) -> Ite
             item: Any = decoded(raw, shape)
             mine = replace(here, contacts=beside(here.contacts, item, only=count == 1))
             if count > 1:
-                mine = replace(mine, body=by_itself(mine, change.field, value.metadata, slot, raw))
+                mine = replace(mine, body=by_itself(mine, field, value.metadata, slot, raw))
             if item is None or not item.id:
                 yield from mine.unreadable(odd)
             else:
                 yield from reader(mine, item)
-    for fault in those(value.errors, Fault):
-        yield from here.unreadable(f"WhatsApp reports an error: {fault.numbers} {fault.words()}")
+    bare = replace(here, contacts=())
+    for raw in value.errors:
+        mine = replace(bare, body=by_itself(bare, field, value.metadata, "errors", raw)) if count else bare
+        if (fault := decoded(raw, Fault)) is not None:
+            yield from mine.unreadable(f"WhatsApp reports an error: {fault.numbers} {fault.words()}")
 
 
 def by_itself(reading: Reading, field: str, metadata: Metadata, slot: str, item: msgspec.Raw) -> bytes:

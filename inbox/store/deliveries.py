@@ -315,16 +315,17 @@ async def heard_at(c: Connection, conversation_id: int, channel: str, address_id
     return found if isinstance(found, datetime) else None
 
 
-async def move(c: Connection, address_id: int, value: str) -> None:
-    """The provider says that this address has a new value; when that one is known, the old stays and fails for good."""
-    await c.execute(
+async def move(c: Connection, address_id: int, value: str) -> bool:
+    """The provider says that this address has a new value. False when that is the old one, or somebody else's."""
+    answer = await c.execute(
         """
-        update addresses a set value = $2 where id = $1
+        update addresses a set value = $2 where id = $1 and value <> $2
           and not exists (select from addresses b where b.kind = a.kind and b.value = $2)
         """,
         address_id,
         value,
     )
+    return answer.endswith(" 1")
 
 
 def _delivery(row: Mapping[str, Any]) -> Delivery:

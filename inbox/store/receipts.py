@@ -76,7 +76,10 @@ async def _climb(c: Connection, event: Receipt) -> Told | None:
     row = await c.fetchrow(
         """
         with named as (
-            select id from deliveries where ($1 <> '' and channel = $2 and external_id = $1) or id = $6
+            select id from deliveries where ($1 <> '' and channel = $2 and external_id = $1)
+              -- By our own id it may be about a try that was made anew since.
+              or (id = $6 and not coalesce(body -> 'former' ? $1, false)
+                  and not ($3::smallint = 9 and status = 0 and sending_at is null))
             union all
             (select d.id from deliveries d join addresses a on a.id = d.address_id
              where $7 <> '' and $1 = '' and $6::uuid is null and d.channel = $2 and a.value = $7 and d.status between 1 and 4

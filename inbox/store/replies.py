@@ -97,12 +97,15 @@ async def reply_of(c: Connection, delivery: UUID) -> tuple[int, int] | None:
 async def send_again(c: Connection, message_id: int) -> list[Delivery]:
     """Queue the failed parts of a reply once more, in their order. Answers them; none when there are none.
 
-    A file that the channel refused is left out: it would be refused again.
+    A file that the channel refused is left out: it would be refused again. By what id the provider knew the try that
+    failed is kept, because receipts of it may come again.
     """
     failed = await failed_parts(c, message_id)
     rows = await c.fetch(
         """
         update deliveries set status = 0, code = '', detail = '', sending_at = null, sent_at = null, settled_at = null,
+            body = case when external_id is null then body else jsonb_set(
+                body, '{former}', coalesce(body -> 'former', '[]') || to_jsonb(external_id)) end,
             external_id = null, attempts = attempts + 1, due_at = least(due_at, now())
         where id = any($1::uuid[]) and code not in ('file_refused', 'file_too_big', 'file_lost') returning id
         """,

@@ -96,8 +96,9 @@ async def move(c: Connection, event: AddressChanged) -> Moved | None:
     # Made before anything else: whoever stores a first message from there right now, one of us two comes first.
     made = await c.fetchval(
         """
-        insert into addresses (customer_id, kind, value, proof, name)
-        select customer_id, $2, $3, proof, name from addresses where id = $1
+        insert into addresses (customer_id, kind, value, proof, name, opted_out, silenced_at, silenced_why, silenced_word)
+        select customer_id, $2, $3, proof, name, opted_out, silenced_at, silenced_why, silenced_word
+        from addresses where id = $1
         on conflict (kind, value) do nothing returning id
         """,
         row["id"],

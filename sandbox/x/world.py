@@ -312,17 +312,10 @@ class World:
         return await self._say(self.account(person), self.line(line), text or "…", None, encrypted=True)
 
     async def elsewhere(
-        self,
-        *,
-        line: str,
-        person: str,
-        text: str = "",
-        file: Mapping[str, Any] | None = None,
-        app: str = "",
-        encrypted: bool = False,
+        self, *, line: str, person: str, text: str = "", file: Mapping[str, Any] | None = None, **more: Any
     ) -> str:
-        """Write as the shop from X's own app, in clear or encrypted, or through another developer's `app` (its id)."""
-        return await self._say(self.line(line), self.account(person), text, file, app=app, encrypted=encrypted)
+        """Write as the shop from X's own app. `more`: `app`, another developer's id, and `encrypted`."""
+        return await self._say(self.line(line), self.account(person), text, file, **more)
 
     async def _say(
         self, sender: Account, recipient: Account, text: str, file: Mapping[str, Any] | None, **more: Any

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from channels.channel import Request
 from channels.errors import (
@@ -203,6 +204,7 @@ MEANINGS: list[tuple[str, Answered, SendFailed]] = [
     ("unknown code", answered(code=77777, message="New"), Refused("New", provider_code="77777")),
     ("unknown code behind a 503", answered(503, code=77777, message="New"), Retry("New")),
     ("an error behind a 200", answered(200, code=190, message="Session expired"), Misconfigured()),
+    ("an unknown error behind a 200", answered(200, code=77777, message="New"), Refused("New")),
     ("an error that is text", Answered(status=400, headers={}, body=b'{"error":"x"}'), Refused()),
     ("data that is text", answered(code=100, message="m", error_data="x"), Refused("m")),
     ("details are the better words", answered(code=100, message="m", error_data={"details": "d"}), Refused("d")),
@@ -356,6 +358,23 @@ async def test_the_token_travels_in_a_header_and_is_proven() -> None:
     (path, authorization) = shown[0]
     assert path == f"/{VERSION}/1?fields=id&appsecret_proof={proof('app-secret', 'token123')}"
     assert authorization == "Bearer token123"
+
+
+async def test_what_meta_s_people_find_a_refused_call_by_is_written_down() -> None:
+    error = {"code": 131009, "message": "secret words", "fbtrace_id": "AbCdEf17"}
+    async with meta({"error": error}) as (url, _):
+        graph = Graph("WhatsApp", url, "token123", "app-secret")
+        with capture_logs() as logs, pytest.raises(Refused):
+            await graph.call("GET", "1")
+        await graph.close()
+    told = {
+        "event": "graph.refused",
+        "log_level": "info",
+        "provider": "WhatsApp",
+        "code": "131009",
+        "trace": "AbCdEf17",
+    }
+    assert logs == [told]
 
 
 async def test_a_host_that_takes_no_proof_gets_none() -> None:

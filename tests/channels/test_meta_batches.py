@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from channels.meta.graph import broken
 from channels.meta.parse import Account
 from channels.meta.parse import read as read_meta
 from channels.whatsapp.parse import read as read_whatsapp
-from tests.channels.harness import AT
+from tests.channels.harness import AT, raw_of, with_raw
 
 PAGE = Account(channel="page", kind="messenger", object="page", id="108")
 
@@ -106,6 +107,31 @@ def test_what_is_about_another_product_leaves_a_trace() -> None:
         {"event": "object_unknown", "log_level": "info", "channel": "page", "object": "instagram"},
         {"event": "object_unknown", "log_level": "info", "channel": "wa", "object": "page"},
     ]
+
+
+@given(
+    files=st.lists(st.sampled_from(sorted((Path(__file__).parent / "whatsapp").glob("*.json"))), min_size=2, max_size=4)
+)
+def test_what_is_kept_of_an_item_in_company_says_the_same_by_itself(files: list[Path]) -> None:
+    """Any items in one value: each is kept without the others, and read again it is what it was."""
+    told = [entry for file in files for entry in json.loads(file.read_bytes())["entry"] if isinstance(entry, dict)]
+    values = [
+        it["value"] for entry in told for it in entry.get("changes", ()) if it and isinstance(it.get("value"), dict)
+    ]
+    held = {
+        slot: [item for value in values if isinstance(value.get(slot), list) for item in value[slot]]
+        for slot in ("contacts", "messages", "message_echoes", "statuses", "errors")
+    }
+    number = {"phone_number_id": "106540352242922", "display_phone_number": "15550783881"}
+    entry = {"id": "1", "changes": [{"field": "messages", "value": {"metadata": number, **held}}]}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    for event in read_whatsapp("wa", "106540352242922", body, AT):
+        if kept := raw_of(event):
+            (again, *_) = read_whatsapp("wa", "106540352242922", kept, AT)
+            assert with_raw(again, b"") == with_raw(event, b"")
+            (held_alone,) = json.loads(kept)["entry"][0]["changes"]
+            parts = [part for slot, part in held_alone["value"].items() if slot not in ("metadata", "contacts")]
+            assert sum(map(len, parts)) == 1 or kept == body
 
 
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))

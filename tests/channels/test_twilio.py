@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import config_sections
+from app.config import kinds
 from channels.channel import Pulled, Request
 from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed, Unreachable, Unwanted, WindowClosed
 from channels.message import (
@@ -910,7 +910,7 @@ async def test_link(kind: str, settings: Mapping[str, Any], link: str) -> None:
 
 
 def test_what_stands_in_the_configuration_makes_the_channel() -> None:
-    section = config_sections.TwilioConfig.model_validate(
+    section = kinds.TwilioConfig.model_validate(
         {
             "name": "sms",
             "kind": "sms",

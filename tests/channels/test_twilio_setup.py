@@ -258,14 +258,10 @@ CHECKS = (
         says=(GOOD, "The API key opens the account's messages.", "The number +908505550100 calls here."),
     ),
     Checked(
-        name="an API key of another account, and the rest is looked at",
+        name="an API key of another account is said once",
         answers=(ACTIVE, no(20003, status=401), no(20003, status=401)),
         settings=KEY,
-        says=(
-            GOOD,
-            "! Twilio does not accept the API key.",
-            "! Twilio does not accept the account SID and auth token, or the API key.",
-        ),
+        says=(GOOD, "! Twilio does not accept the API key."),
     ),
     Checked(
         name="a wrong token beside a good API key, which nothing else would show",

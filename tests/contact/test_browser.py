@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
+from app.build import now
 from app.postgres import Database as Server
 from tests.contact.visitor import HOURS, SATURDAY_NIGHT, TUESDAY, istanbul, pass_time
 from tests.scenarios.mail import lines
 from tests.webchat.shop import browser, fresh
-from tests.world import World, eventually, now
+from tests.world import World, eventually
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("contact")]
@@ -95,6 +96,33 @@ async def test_a_visitor_writes_and_is_thanked(browser: Browser, shop: World, sc
     (line,) = [line for line in await lines(shop) if line.text == message]
     assert len(line.body["files"]) == 1
     assert [words for words in wrong if "422" not in words] == [], "but for the browser's own line about our answer"
+
+
+async def test_a_second_click_is_none_until_whoever_stopped_a_slow_upload_begins_anew(
+    browser: Browser, shop: World
+) -> None:
+    page, _ = await visit(browser, shop)
+    await page.clock.install()
+    await page.reload()
+    sent: list[str] = []
+
+    async def stopped(route: Route) -> None:
+        sent.append(route.request.method)
+        await route.abort("aborted")  # as by the browser's own button
+
+    await page.route("**/contact?*", stopped)
+    pass_time(shop, timedelta(minutes=1))
+    await fill(page, "Yüklemeyi durdurdum")
+    button = page.locator("button[type=submit]")
+    await button.click()
+    await expect(button).to_have_text("Gönderiliyor…")
+    await button.click(force=True)
+    await page.clock.fast_forward(11_000)
+    await expect(button).to_have_text("Mesajı gönder")
+    assert sent == ["POST"]
+    await page.unroute("**/contact?*")
+    await button.click()
+    await expect(page.locator("h1")).to_have_text("Teşekkürler, mesajınız bize ulaştı")
 
 
 # language of the browser, its zone, when it opens, Monday's hours, when a person answers and by whose clock
@@ -191,7 +219,7 @@ async def test_the_page_can_be_used_with_the_keyboard_and_heard(browser: Browser
         await expect(page.get_by_label(label)).to_have_count(1)
     await expect(page.get_by_role("link", name=re.compile("E-mail"))).to_have_attribute("href", re.compile("^mailto:"))
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         faint = await page.evaluate(FAINT)
         assert faint == [], scheme
     assert wrong == []

@@ -239,8 +239,7 @@ async def test_what_was_typed_stays_when_a_whole_network_has_tried_too_often(mai
     assert NOT_LOST in visitor.text(".notice")
     assert visitor.typed("message") == "Buraya kadar yazdım"
     pass_time(mail_world, timedelta(minutes=1))
-    await visitor.send(message="Buraya kadar yazdım")
-    assert visitor.status == 303
+    assert await _sent(visitor, message="Buraya kadar yazdım")
 
 
 async def test_what_was_typed_stays_when_files_cannot_be_kept(mail_world: World) -> None:

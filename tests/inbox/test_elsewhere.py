@@ -121,6 +121,22 @@ async def test_a_changed_number_stays_the_same_customer(database: Database, inta
     assert await rows(database, "select notice ->> 'notice' from notices") == [("moved_on",)]
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["the old one stays theirs", "the old one may be anybody's"])
+async def test_who_asked_for_no_more_is_left_alone_at_a_new_number(
+    database: Database, intake: Intake, keeps: bool
+) -> None:
+    new = Address(kind="phone", value="+905550009999")
+    await intake.receive([said("1")])
+    await intake.receive([OptedOut(channel="sms", sender=PHONE, at=AT, why="STOP", lasting=True)])
+    await intake.receive([OptedOut(channel="wa", sender=PHONE, at=AT, why="STOP")])
+    await intake.receive([AddressChanged(channel="wa", old=PHONE, new=new, at=AT, keeps=keeps)])
+    assert await rows(
+        database,
+        "select opted_out ? 'sms', silenced_at is not null, silenced_word from addresses where value = $1",
+        new.value,
+    ) == [(True, True, "STOP")]
+
+
 async def test_a_number_that_is_somebody_else_s_by_now_joins_nobody(database: Database, intake: Intake) -> None:
     new = Address(kind="phone", value="+905550009999")
     await intake.receive([said("1"), said("2", new)])

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from channels.message import Event
+from channels.message import Attachment, Event
 from inbox.burying import Burying
 from inbox.changes import AddTag, Decision, Facts, Recorded
 from inbox.intake import Intake
-from inbox.store import arrivals, understanding
+from inbox.store import arrivals, slack, understanding
 from inbox.store.database import Database
 from inbox.store.work import Piece
 from tests.inbox.test_elsewhere import AT, follow_up, one, rows, said, unsent
@@ -116,6 +116,19 @@ async def test_reasons_of_before_and_of_people_stay(database: Database, intake: 
     await intake.receive([said("2", text=SECRET + "!")])
     await intake.receive([unsent("2")])
     assert await reasons(database) == [f"says ‘{SECRET}’", "said so", ""]
+
+
+async def test_a_file_that_slack_shows_after_it_was_taken_back_is_known_to_be_unwanted(
+    database: Database, intake: Intake
+) -> None:
+    photos = [Attachment(media_type="image/jpeg", filename="card.jpg", ref=str(number)) for number in range(2)]
+    await intake.receive([said("1", attachments=tuple(photos[:1])), said("2", attachments=tuple(photos[1:]))])
+    await rows(database, "update attachments set state = 'kept', path = id::text, slack_file = 'F' || id")
+    await intake.receive([unsent("1")])
+    first, second = [id for (id,) in await rows(database, "select id from attachments order by message_id")]
+    async with database.connection() as c:
+        assert not await slack.file_shown(c, first)
+        assert await slack.file_shown(c, second)
 
 
 @pytest.mark.parametrize("action", ["slow", "hang"], ids=["before Slack has it", "before Slack has said so"])

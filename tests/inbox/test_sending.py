@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from channels.errors import InDoubt, Misconfigured, Refused, Retry, SendFailed
+from channels.errors import InDoubt, Misconfigured, Moved, Refused, Retry, SendFailed
 from channels.message import Outgoing, ReadUpTo, Receipt, Status
 from inbox.delivery import ASKED, GIVE_UP, TELLS
 from inbox.store import deliveries, receipts
@@ -52,6 +52,21 @@ async def test_a_doubt_that_nobody_can_settle_but_a_person_holds_nothing_back(li
     await line.answers("Yarın sizde")
     await line.sends(2)
     assert await statuses(line) == [Status.IN_DOUBT, Status.SENT]
+
+
+async def test_every_doubt_about_one_delivery_is_asked_about(line: Line) -> None:
+    """Also where the first try ended with the process that made it."""
+    line.provider.outcomes = [RuntimeError("killed"), InDoubt()]
+    await line.answers("Yolda")
+    with pytest.raises(RuntimeError):
+        await line.run()
+    await line.run()
+    assert await line.one("select count(*) from notices") == 1
+    id = await line.one("select id from deliveries")
+    assert await line.replies.settle_doubt(id, arrived=False, by="U1")
+    await line.run()
+    assert await statuses(line) == [Status.IN_DOUBT]
+    assert await line.one("select count(*) from notices where notice ->> 'notice' = 'doubt'") == 2
 
 
 async def test_the_line_waits_while_the_provider_may_still_tell_and_keeps_its_order(asked: Line) -> None:
@@ -157,6 +172,64 @@ async def test_a_known_outcome_is_written_though_the_database_prefers_another_tr
     await sending
     assert await statuses(line) == [Status.DELIVERED]
     assert len(line.provider.sent) == 1
+
+
+async def test_a_failure_that_is_told_again_after_it_was_sent_again_spoils_nothing(line: Line) -> None:
+    """Providers repeat themselves, and our own id is the same for both tries."""
+    await line.answers("Bir")
+    await line.sends()
+    id = await line.one("select id from deliveries")
+    failed = Receipt(
+        channel=CHANNEL, status=Status.FAILED, at=line.now(), external_id="id-1", delivery=id, code="refused"
+    )
+    await line.hears(failed)
+    assert await line.replies.send_again(id, by="U1")
+    await line.hears(failed)
+    assert await statuses(line) == [Status.QUEUED]
+
+    async def repeated(message: Outgoing) -> str:
+        await line.hears(failed)
+        return "id-2"
+
+    line.provider.outcomes = [repeated]
+    await line.sends()
+    await line.hears(failed)
+    assert await statuses(line) == [Status.SENT]
+    assert await line.one("select external_id from deliveries") == "id-2"
+
+
+async def test_a_failure_of_a_try_that_a_person_has_repeated_does_not_stop_the_next(line: Line) -> None:
+    line.provider.outcomes = [InDoubt()]
+    await line.answers("Bir")
+    await line.sends()
+    id = await line.one("select id from deliveries")
+    assert await line.replies.settle_doubt(id, arrived=False, by="U1")
+    await line.hears(
+        Receipt(channel=CHANNEL, status=Status.FAILED, at=line.now(), external_id="id-1", delivery=id, code="refused")
+    )
+    await line.sends()
+    assert await statuses(line) == [Status.SENT]
+
+
+async def test_who_has_moved_is_written_to_there(line: Line) -> None:
+    line.provider.outcomes = [Moved("+905550009999")]
+    await line.answers("Bir")
+    await line.sends(2)
+    assert [message.to.value for message in line.provider.sent] == [PHONE.value, "+905550009999"]
+    assert await statuses(line) == [Status.SENT]
+
+
+@pytest.mark.parametrize("to", ["+905550009999", PHONE.value], ids=["somebody else's", "where they were"])
+async def test_who_has_moved_where_nobody_can_follow_is_not_asked_for_ever(line: Line, to: str) -> None:
+    await line.one(
+        "insert into addresses (customer_id, kind, value) select id, 'phone', $1 from customers returning 1",
+        "+905550009999",
+    )
+    line.provider.outcomes = [Moved(to)] * 3
+    await line.answers("Bir")
+    await line.sends()
+    assert await line.deliveries() == [("Bir", Status.FAILED, "unreachable")]
+    assert await line.one("select count(*) from notices") == 1
 
 
 async def test_a_failure_that_overtakes_the_answer_to_our_send_is_told(line: Line) -> None:

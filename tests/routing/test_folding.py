@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.folding import fold, is_word, places, squeeze, tokens
+from routing.folding import fold, is_word, places, squeeze, tokens, typed
 
 
 @pytest.mark.parametrize("text", ["iade", "IADE", "İADE", "ıade", "İade", "i\u0307ade", "İA\u0301de"])
@@ -61,3 +63,22 @@ def test_squeezing_keeps_every_token_in_its_order(text: str) -> None:
     assert len(found) == len(places(folded))
     for token, (start, end) in zip(found, places(folded), strict=True):
         assert not is_word(token) or squeeze(folded[start:end]) == token
+
+
+@given(st.text(alphabet="aabbİı'’ü .!?😀٣\n"))
+def test_squeezing_leaves_no_sign_of_emphasis(text: str) -> None:
+    squeezed = squeeze(fold(text))
+    assert "'" not in squeezed
+    assert not any(one == other and one.isalpha() for one, other in pairwise(squeezed))
+
+
+@given(st.text(alphabet="aabbİı'’ü .!?😀٣\n"))
+def test_a_text_is_typed_in_the_forms_it_has_one_by_one(text: str) -> None:
+    found = typed(text)
+    assert found.folded == fold(text)
+    assert list(found.tokens) == tokens(squeeze(fold(text)))
+
+
+@given(st.text(alphabet="ab' .!😀\n"), st.integers(min_value=0, max_value=10))
+def test_the_first_places_are_those_of_the_first_tokens(text: str, count: int) -> None:
+    assert places(fold(text), count) == places(fold(text))[:count]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.language import guess, settle, wish
+from routing.language import guess, settle
+from routing.wishes import wish
 
 SHOP = ("tr", "ru", "en")
 ALL = ("tr", "ru", "en", "de", "ar")
@@ -297,3 +298,30 @@ def test_the_answer_is_always_one_of_the_shops_languages(text: str, languages: l
     found = settle((text,), text, languages, "xx", kept="yy")
     assert found.language in languages
     assert 0 <= found.sureness <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [(":denglish please", "en"), ("english please:d", "en"), ("please;-)", "")]
+)
+def test_a_smile_that_sticks_to_a_word_does_not_hide_it(text: str, language: str) -> None:
+    assert wish(text, SHOP) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("привет Emma привет Clark", "ru"),
+        ("где мой Samsung Galaxy Ultra", "ru"),
+        ("…—“where is my parcel”", "en"),
+        ("где мой заказ???!!! 👍👍", "ru"),
+    ],
+)
+def test_scripts_are_told_apart_run_by_run(text: str, language: str) -> None:
+    assert guess(text, SHOP) == language
+
+
+@given(st.text(alphabet="abığ где بلا 日本 ελ 12.", max_size=80))
+def test_what_is_remembered_of_words_changes_nothing(text: str) -> None:
+    first = settle((), text, ALL)
+    assert settle((), text, ALL) == first
+    assert settle((), f"{text} ", ALL) == first

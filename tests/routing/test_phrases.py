@@ -361,3 +361,30 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_what_is_heard_does_not_depend_on_case(words: list[str]) -> None:
     text = " ".join(words)
     assert [hit.tag for hit in PHRASES.read(text).hits] == [hit.tag for hit in PHRASES.read(text.upper()).hits]
+
+
+PARTS = ("parcel", "late*", "=not", "(where|when)", "the", "parcels", "*hand")
+JOINTS = (" ", " .. ", " ... ", " & ")
+WRITTEN = st.lists(st.tuples(st.sampled_from(PARTS), st.sampled_from(JOINTS)), min_size=1, max_size=4).map(
+    lambda parts: "".join(part for pair in parts for part in pair)[: -len(parts[-1][1])]
+)
+SAID = ("parcel", "parcels", "late", "later", "not", "where", "when", "the", "secondhand", "hand", ".", ",", "blue")
+
+
+@given(
+    st.lists(WRITTEN, min_size=1, max_size=12, unique=True), st.lists(st.sampled_from(SAID), max_size=25).map(" ".join)
+)
+def test_a_phrase_is_heard_among_others_exactly_where_it_is_heard_alone(phrases: list[str], text: str) -> None:
+    numbered = {str(number): [phrase] for number, phrase in enumerate(phrases)}
+    alone = {tag: Phrases([]).with_more({tag: own}, language="en").read(text).hits for tag, own in numbered.items()}
+    every = Phrases([]).with_more(numbered, language="en").read(text).hits
+    assert {(hit.tag, hit.start, hit.end) for hit in every} == {
+        (hit.tag, hit.start, hit.end) for hits in alone.values() for hit in hits
+    }
+
+
+def test_words_that_were_forgotten_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routing.phrase_lines.REMEMBERED", 3)
+    phrases = Phrases([]).with_more({"lost": ["parcel .. lost"]}, language="en")
+    for _ in range(3):
+        assert phrases.read("my parcel is completely lost, one two three four five").tags[0].name == "lost"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.providers import KINDS
-from tests.scenarios.desk import card_of, query, thread_shows
-from tests.scenarios.test_guarantees import Phone
+from tests.providers import KINDS, SMS
+from tests.scenarios.desk import card_of, query, say, thread_shows
+from tests.scenarios.test_guarantees import KEY, LINES, Phone
 from tests.world import World, eventually
 
 HOURS = "Mo-Fr 09:00-18:00; PH off"
@@ -24,7 +25,14 @@ async def at_night(world: World, kind: str) -> Phone:
     phone = Phone(world=world, kind=kind)
     phone.takes()
     await world.start()
+    await eventually(lambda: _looked(world))
     return phone
+
+
+async def _looked(world: World) -> bool:
+    """Whether what was missed before the start has been asked for, so that nothing comes by that way as well."""
+    due = "select 1 from work where kind = 'missed' and (lease is not null or run_at < now() + interval '1 minute')"
+    return not await query(world, due)
 
 
 async def settled(phone: Phone) -> None:
@@ -33,8 +41,8 @@ async def settled(phone: Phone) -> None:
 
     async def look() -> bool:
         later = "('pull', 'missed', 'closing', 'timers')"
-        due = f"select kind from work where kind not in {later} and run_at < now() + interval '5 s'"
-        return not await query(phone.world, due)
+        soon = "(lease is not null or run_at < now() + interval '5 s')"
+        return not await query(phone.world, f"select 1 from work where kind not in {later} and {soon}")
 
     await eventually(look)
 
@@ -53,7 +61,7 @@ async def test_who_writes_at_night_is_told_once_when_a_person_answers(world: Wor
     assert len(phone.answers()) == 1
 
 
-@pytest.mark.parametrize("kind", ["sms", "whatsapp-twilio", "whatsapp"])
+@pytest.mark.parametrize("kind", ["sms", "whatsapp-twilio"])
 async def test_edge_08_stop_at_night_is_answered_by_nobody(world: World, kind: str) -> None:
     phone = await at_night(world, kind)
     await phone.says("STOP")
@@ -64,3 +72,53 @@ async def test_edge_08_stop_at_night_is_answered_by_nobody(world: World, kind: s
         shown = str([root["blocks"], *(reply["blocks"] for reply in (await card_of(world, root["ts"]))["replies"])])
         assert "❌" not in shown
         assert "🤖" not in shown
+
+
+# What the pages of the channels promise that nothing answers by itself.
+
+
+async def follows_a_link(phone: Phone) -> str:
+    await phone.provider.refer(KEY, LINES[phone.kind], "yaz-indirimi")
+    return say.word("stub", "referral")
+
+
+async def ticks_a_box(phone: Phone) -> str:
+    await phone.provider.opt_in(KEY, LINES[phone.kind])
+    return say.word("stub", "optin")
+
+
+async def talks_with_another_program(phone: Phone) -> str:
+    await phone.provider.standby(LINES[phone.kind])
+    await phone.says("İnsan istiyorum")
+    return "İnsan istiyorum"
+
+
+async def asks_twilio_for_help(phone: Phone) -> str:
+    await phone.says("HELP")
+    return "HELP"
+
+
+async def is_a_short_number(phone: Phone) -> str:
+    params = {"MessageSid": f"SM{7:032x}", "AccountSid": phone.provider.account().sid, "NumMedia": "0"}
+    await phone.provider.raw(SMS, {**params, "From": "3344", "To": SMS, "Body": "Kodunuz 123456"})
+    return "Kodunuz 123456"
+
+
+@pytest.mark.parametrize(
+    ("kind", "deed"),
+    [
+        ("messenger", follows_a_link),
+        ("messenger", ticks_a_box),
+        ("messenger", talks_with_another_program),
+        ("sms", asks_twilio_for_help),
+        ("sms", is_a_short_number),
+    ],
+    ids=lambda it: getattr(it, "__name__", it),
+)
+async def test_what_no_program_may_answer_is_shown_and_not_answered(
+    world: World, kind: str, deed: Callable[[Phone], Awaitable[str]]
+) -> None:
+    phone = await at_night(world, kind)
+    await world.card_with(await deed(phone))
+    await settled(phone)
+    assert phone.calls() == []

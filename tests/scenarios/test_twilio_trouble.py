@@ -416,6 +416,11 @@ def _token(world: World) -> None:
         section["auth_token"] = "a token of long ago"
 
 
+def _secondary(world: World) -> None:
+    account = twilio(world).account()
+    account.auth_token, account.secondary_token = "the primary one", AUTH_TOKEN
+
+
 def _suspended(world: World) -> None:
     twilio(world).suspend()
 
@@ -446,6 +451,7 @@ def _away(world: World) -> None:
 
 BROKEN: tuple[tuple[Callable[[World], None], str, int], ...] = (
     (_token, "does not accept the account SID and auth token", 2),
+    (_secondary, "Twilio signs with the primary", 2),
     (_suspended, "The Twilio account Kumbara is suspended", 2),
     (_unknown_number, "has no number +905550100777", 1),
     (_unknown_sender, "has no WhatsApp sender +905550100777", 1),
@@ -472,8 +478,21 @@ async def test_check_names_each_part_that_is_broken_and_nothing_else(world: Worl
         for address, (url, status) in lines.items():
             twilio(world).line(address).url, twilio(world).line(address).status = url, status
         twilio(world).suspend(status="active")
+        twilio(world).account().auth_token = AUTH_TOKEN
         twilio(world).troubles.clear()
     assert await wrong(world) == []
+
+
+async def test_check_warns_of_the_token_that_opens_the_api_and_signs_nothing(world: World) -> None:
+    """Everything seems well then, answers go out, and not one message of a customer would come in."""
+    card = await asked(world)
+    _secondary(world)
+    await writes(world, card, "Yarin sizde")
+    await reads(world, SMS, "Yarin sizde")
+    sid = await says(world, SMS, "Orada misiniz?")
+    await eventually(lambda: posts(world, sid) == [401])
+    assert all("auth_token is the secondary one" in one for one in await wrong(world) if "template" not in one)
+    twilio(world).account().auth_token = AUTH_TOKEN
 
 
 async def test_a_token_that_was_changed_delays_rings_and_sends_once_it_is_mended(world: World) -> None:

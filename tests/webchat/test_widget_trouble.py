@@ -68,6 +68,11 @@ LINES = """
 """
 
 
+async def knows(page: Page) -> None:
+    """Wait until what the other tab has stored has come here; a browser takes its time."""
+    await eventually(lambda: page.evaluate("localStorage.getItem('santral:chat:token')"))
+
+
 async def tab(shop: Shop, page: Page, text: str) -> Page:
     """A tab in which something is written before the server was heard."""
     await page.add_init_script(LINES)
@@ -84,8 +89,10 @@ async def test_two_tabs_that_both_write_before_they_know_of_each_other_are_one_v
     await expect(first.locator("html")).to_have_attribute("data-held", "yes")
     second = await tab(shop, await shop.other(), "İkinci sekmeden")
     assert await second.locator("html").get_attribute("data-lines") is None, "it waits for its turn"
-    await second.evaluate("window.through = true")
     await first.evaluate("letThrough()")
+    await expect(second.locator("html")).to_have_attribute("data-held", "yes")
+    await knows(second)
+    await second.evaluate("letThrough()")
     for page in (first, second):
         await expect(page.locator("#items .text")).to_have_count(2)
         await expect(page.locator(".mark", has_text="Gönderildi")).to_have_count(2)
@@ -108,6 +115,19 @@ async def test_a_tab_that_is_closed_in_its_turn_holds_up_no_other(own_shop: Shop
     await expect(mark).to_contain_text("Gönderildi")
 
 
+async def test_a_tab_whose_turn_does_not_come_goes_on_without_it(own_shop: Shop) -> None:
+    shop = own_shop
+    first = await tab(shop, shop.page, "Uykudayım")
+    await expect(first.locator("html")).to_have_attribute("data-held", "yes")
+    page = await shop.other()
+    await page.clock.install()
+    second = await tab(shop, page, "Bekledim")
+    await second.evaluate("window.through = true")
+    await second.clock.fast_forward(10_000)
+    mark = second.locator("#items > li", has_text="Bekledim").locator(".mark")
+    await expect(mark).to_contain_text("Gönderildi")
+
+
 async def test_without_locks_the_first_of_two_tabs_that_meet_is_the_one_both_are(own_shop: Shop) -> None:
     shop = own_shop
     await shop.context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined });")
@@ -118,11 +138,13 @@ async def test_without_locks_the_first_of_two_tabs_that_meet_is_the_one_both_are
         await expect(page.locator("html")).to_have_attribute("data-held", "yes")
     await first.evaluate("letThrough()")
     await expect(first.locator("#log[aria-busy=false]")).to_be_visible()
+    await knows(second)
     await second.evaluate("letThrough()")
     await first.fill("#text", "İlk sekmeden")
     await first.press("#text", "Enter")
     for page in (first, second):
         await expect(page.locator("#items .text")).to_have_text(["İlk sekmeden"])
+        await expect(page.locator(".mark")).to_contain_text("Gönderildi")
     assert len(await rows(shop.world, "select from addresses where kind = 'visitor'")) == 1
 
 

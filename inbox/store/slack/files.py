@@ -82,8 +82,10 @@ async def file_unshared(c: Connection, slack_file: str) -> None:
     await c.execute("update attachments set slack_file = '' where slack_file = $1 and state = 'failed'", slack_file)
 
 
-async def file_shown(c: Connection, attachment_id: int) -> None:
-    await c.execute("update attachments set shown_at = now() where id = $1", attachment_id)
+async def file_shown(c: Connection, attachment_id: int) -> bool:
+    """Slack shows it. False when it must not: its message was taken back while it was being shared."""
+    state = await c.fetchval("update attachments set shown_at = now() where id = $1 returning state", attachment_id)
+    return bool(state == "kept")
 
 
 async def file_refused(c: Connection, attachment_id: int, why: str) -> None:
