@@ -85,10 +85,11 @@ class _Side:
     def rate(self) -> float:
         return median([each.rate for each in self.rounds])
 
-    def cost(self) -> str:
-        """CPU a message, which other programs disturb least."""
+    @property
+    def cost(self) -> tuple[float, float]:
+        """CPU seconds a message, of the process and of PostgreSQL: what other programs disturb least."""
         count = sum(each.accepted for each in self.rounds) or 1
-        return f"{self.web / count * 1e6:.0f} + {self.server / count * 1e6:.0f} µs"
+        return self.web / count, self.server / count
 
 
 async def intake(folder: Path, *, quick: bool) -> list[Row]:
@@ -127,8 +128,17 @@ def _loaded(ours: _Side, theirs: _Side) -> list[Row]:
         at_least("… of a bare durable receiver", share, 0.5, "×", note=f"bare {theirs.rate:,.0f}/s"),
         told("… p50", f"{p50:.1f} ms"),
         at_most("… p99", p99, 50, ratio=times(p99, bare_p99)),
-        told("… CPU a message, web + PostgreSQL", ours.cost(), note=f"bare {theirs.cost()}"),
+        told(
+            "… CPU a message, web + PostgreSQL",
+            _cost(ours),
+            ratio=times(sum(ours.cost), sum(theirs.cost)),
+            note=f"bare {_cost(theirs)}; web alone {times(ours.cost[0], theirs.cost[0])}",
+        ),
     ]
+
+
+def _cost(side: _Side) -> str:
+    return " + ".join(f"{each * 1e6:.0f}" for each in side.cost) + " µs"
 
 
 def _kept(ours: _Side, stored: int, conversations: int) -> list[Row]:

@@ -55,3 +55,18 @@ def wish(text: str, *, carrier: bool) -> Wish | None:
     if word in IN or (carrier and bare in CARRIER_IN):
         return Wish.IN
     return Wish.HELP if carrier and bare in CARRIER_HELP else None
+
+
+def asking(message: Received) -> tuple[Received | OptedOut | OptedIn, ...]:
+    """A message by an app that leaves STOP to us, and what it asks for where it is nothing but such a word.
+
+    No program answers one: an acknowledgement would be the very thing they do not want.
+    """
+    asked = None if message.attachments else wish(message.text, carrier=False)
+    if asked is None:
+        return (message,)
+    channel, sender, at = message.channel, message.sender, message.sent_at
+    quiet = replace(message, quiet=True)
+    if asked is Wish.OUT:
+        return (quiet, OptedOut(channel=channel, sender=sender, at=at, why=f"wrote {shown_name(message.text, 40)}"))
+    return (OptedIn(channel=channel, sender=sender, at=at), quiet)

@@ -21,7 +21,7 @@ from routing.wishes import base_of, wish
 
 _READ = 600  # characters; nobody changes the language after that
 _WORDS_READ = 30
-_REMEMBERED = 20_000  # words whose scores are known, about 4 MB
+_REMEMBERED = 20_000  # words whose scores are known; about 6 MB
 _SCRIPTS = {
     "CYRILLIC": ("ru", "uk", "bg", "sr", "be", "kk", "mk"),
     "ARABIC": ("ar", "fa", "ur"),

@@ -16,7 +16,7 @@ from routing.patterns import NEAR, NEXT, Element, Form, fits
 
 TAKES_AWAY = "!"  # before the tag of a phrase that unsays it; no tag of a shop begins so
 LIGHT = "!light"  # words that may stand between a "not" and what it denies
-REMEMBERED = 50_000  # words whose places in phrases are known; about 10 MB
+REMEMBERED = 50_000  # words whose places in phrases are known; about 12 MB
 NO_SLOTS: frozenset[int] = frozenset()
 
 

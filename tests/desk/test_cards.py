@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from channels import errors
 from channels.message import Proof, Span, SpanKind
 from desk import notices
 from desk.blocks import Place, Post
+from desk.blocks import ringing as ids
 from desk.cards import (
     CARD_LINES,
     PROMISES,
@@ -434,6 +435,7 @@ NOTICES: dict[str, Build] = {
 @settings(max_examples=15, deadline=None)
 @given(text=hostile, say=voices)
 def test_every_notice_is_within_slacks_limits_in_every_language(name: str, text: str, say: Any) -> None:
+    assume(not ids([text]).who)  # a text that is an id of Slack's rings where ids are meant to
     assert broken(NOTICES[name](text, say)) == []
 
 

@@ -235,7 +235,7 @@ async def test_a_webhook_of_eight_mebibytes_is_read_and_a_larger_one_is_refused(
             ("x", x_signature),
         ):
             names = {"whatsapp": "whatsapp_business_account", "messenger": "page", "instagram": "instagram"}
-            start = json.dumps({"object": names.get(kind, ""), "entry": [], "for_user_id": "1"})[:-1] + ',"pad":"'
+            start = json.dumps({"object": names.get(kind, ""), "entry": [], "for_user_id": X_USER})[:-1] + ',"pad":"'
             for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
                 body = start.encode() + b"x" * (size - len(start) - 2) + b'"}'
                 assert len(body) == size
