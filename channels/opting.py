@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from enum import Enum
+
+from channels.message import OptedIn, OptedOut, Received
+from channels.values import name
 
 
 class Wish(Enum):
@@ -68,5 +72,5 @@ def asking(message: Received) -> tuple[Received | OptedOut | OptedIn, ...]:
     channel, sender, at = message.channel, message.sender, message.sent_at
     quiet = replace(message, quiet=True)
     if asked is Wish.OUT:
-        return (quiet, OptedOut(channel=channel, sender=sender, at=at, why=f"wrote {shown_name(message.text, 40)}"))
+        return (quiet, OptedOut(channel=channel, sender=sender, at=at, why=f"wrote {name(message.text, 40)}"))
     return (OptedIn(channel=channel, sender=sender, at=at), quiet)

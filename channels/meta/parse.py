@@ -31,6 +31,7 @@ from channels.message import (
 from channels.meta.content import about, content
 from channels.meta.graph import Envelope, alone, apart, broken, foreign, nobodys, told_at, walked, word
 from channels.meta.wire import Delivery, Edit, Item, Message, OptIn, Postback, Reaction, Read, Referral
+from channels.opting import asking
 from channels.values import name
 from channels.wire import decoded
 
@@ -186,7 +187,7 @@ def said(reading: Reading, raw: msgspec.Raw) -> tuple[Event, ...]:
     if message.is_deleted:
         channel, mid = reading.account.channel, message.mid
         return (Withdrawn(channel=channel, external_id=mid, sender=reading.sender, at=reading.when, erase=True),)
-    return (reading.received(message.mid, **content(message)),)
+    return asking(reading.received(message.mid, **content(message)))
 
 
 def echoed(reading: Reading, message: Message) -> tuple[Event, ...]:

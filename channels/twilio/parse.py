@@ -30,7 +30,7 @@ from channels.message import (
     Status,
     Unreadable,
 )
-from channels.opting import Wish, wish
+from channels.opting import Wish, asking, wish
 from channels.phones import dialled
 from channels.twilio.codes import told
 from channels.values import E164, media_type, name, on_map
@@ -183,12 +183,7 @@ def received(reading: Reading, sid: str, form: Mapping[str, str], sent_at: datet
         case "HELP":
             return ()
     if reading.whatsapp:
-        match None if message.attachments else wish(message.text, carrier=False):
-            case Wish.OUT:
-                return (quiet(message), opted.out(lasting=False))
-            case Wish.IN:
-                return (opted.again(), quiet(message))
-        return (message,)
+        return asking(message)
     plain = wish(message.text, carrier=False)
     match None if message.attachments else wish(message.text, carrier=True):
         case Wish.OUT:

@@ -20,8 +20,6 @@ from channels.message import (
     AddressChanged,
     Edited,
     Event,
-    OptedIn,
-    OptedOut,
     Proof,
     Reacted,
     Receipt,
@@ -45,7 +43,7 @@ from channels.meta.graph import (
     told_at,
     walked,
 )
-from channels.opting import Wish, wish
+from channels.opting import asking
 from channels.phones import dialled
 from channels.values import E164, name
 from channels.whatsapp.content import of_catalogue, referred, said
@@ -219,13 +217,7 @@ def received(reading: Reading, message: Message) -> Iterator[Event]:
             whole = framed(reading, message, who, at, message.edit.message, message.edit.original_message_id)
             yield Edited(message=whole, edited_at=at)
         case _:
-            said = framed(reading, message, who, at, message, message.id)
-            yield said
-            match wish(said.text, carrier=False):
-                case Wish.OUT:
-                    yield OptedOut(channel=reading.channel, sender=sender, at=at, why=name(said.text))
-                case Wish.IN:
-                    yield OptedIn(channel=reading.channel, sender=sender, at=at)
+            yield from asking(framed(reading, message, who, at, message, message.id))
 
 
 def framed(

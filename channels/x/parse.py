@@ -27,6 +27,7 @@ from channels.message import (
     Status,
     Unreadable,
 )
+from channels.opting import asking
 from channels.values import moment, name, on_map
 from channels.wire import mended
 from channels.x.calls import digits, part, rows, text
@@ -199,7 +200,7 @@ def spoken(reading: Reading, said: Said) -> Iterator[Event]:
         )
         return
     person = profile(reading.people, said.sender)
-    yield Received(
+    message = Received(
         channel=reading.channel,
         external_id=said.id,
         sender=address(said.sender),
@@ -214,6 +215,7 @@ def spoken(reading: Reading, said: Said) -> Iterator[Event]:
         quiet=part(person, "affiliation").get("description") == "Automated",  # its owner labelled it a program
         raw=reading.raw,
     )
+    yield from asking(message)
 
 
 def encrypted(reading: Reading, payload: Mapping[str, Any]) -> Iterator[Event]:

@@ -90,11 +90,10 @@ class Shop:
         await self.chat.locator("#text").press("Enter")
 
     async def say(self, *texts: str) -> None:
-        """Write one after the other, each until it is stored."""
+        """Write one after the other, each until it is stored and stands there as the server has it."""
         for text in texts:
             await self.write(text)
-            await expect(self.chat.locator("#items > li").last).to_contain_text(text)
-            await expect(self.chat.locator(".mark").last).to_contain_text("✓")
+            await expect(self.chat.locator("#items > li.mine[data-id]", has_text=text).last).to_be_visible()
 
     async def other(self, **how: Any) -> Page:
         """Another tab, or with words on `how` it is made another browser."""
