@@ -18,7 +18,7 @@ import structlog
 
 from app.chat import Chat
 from app.config import Config, IntakeConfig
-from app.config_sections import TeamConfig
+from app.config.sections import TeamConfig
 from app.contact import Contact
 from app.contact import settings_of as contact_settings
 from app.downloads import Downloads

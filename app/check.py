@@ -315,7 +315,10 @@ async def _templates(config: Config, channel: ChannelConfig, adapter: Channel) -
     listed = [made for made in _approved(config) if made.channel == channel.name]
     if not listed or not isinstance(adapter, Approves):
         return ()
-    states = {(name, language): state for name, language, state in await adapter.approved()}
+    try:
+        states = {(name, language): state for name, language, state in await adapter.approved()}
+    except ChannelError as error:  # what else was found about the channel is told all the same
+        return (_wrong(f"the provider does not tell which templates are approved: {_ended(error)}", AGAIN),)
     wrong = []
     for made in listed:
         state = states.get((made.name, made.language))
@@ -326,7 +329,8 @@ async def _templates(config: Config, channel: ChannelConfig, adapter: Channel) -
         elif state.lower() != "approved":
             what = f"the template {made.name} in {made.language} is {state.lower()} at the provider."
             wrong.append(_wrong(what, "Until it is approved it cannot be sent. The provider says there why it is not."))
-    return wrong or (_well(f"all {len(listed)} templates listed for it are approved."),)
+    approved = "the template listed for it is" if len(listed) == 1 else f"all {len(listed)} templates listed for it are"
+    return wrong or (_well(f"{approved} approved."),)
 
 
 def _approved(config: Config) -> Sequence[ApprovedTemplate]:

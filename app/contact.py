@@ -22,7 +22,7 @@ from babel import Locale
 
 from app import contact_form, contact_view
 from app.config import IntakeConfig
-from app.config_sections import EmailConfig
+from app.config.kinds import EmailConfig
 from app.contact_body import NotKept, Unreadable, discard, receive
 from app.contact_files import ContactFiles
 from app.contact_form import LONGEST, MOST_BYTES, MOST_FILES, Form, Ticket, TooOld, TooSoon

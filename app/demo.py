@@ -25,7 +25,8 @@ from rich.console import Console
 
 from app.config import load
 from app.policy import policy_of
-from app.postgres import DataDirTaken, find, running
+from app.postgres import find, running
+from app.postgres_errors import DataDirTaken
 from sandbox.lines import approved, sections
 
 TOKEN = "4711:demo-token-of-the-emulated-telegram"  # noqa: S105 - of the emulator

@@ -29,8 +29,7 @@ import asyncpg
 import structlog
 
 from app.postgres_child import UNREACHABLE, Child, pid_file, settle, spawn
-from app.postgres_errors import AccessDenied, PostgresFailed, StartFailed
-from app.postgres_errors import DataDirTaken as DataDirTaken
+from app.postgres_errors import AccessDenied, DataDirTaken, PostgresFailed, StartFailed
 from app.postgres_folder import (
     PORT,
     Account,
@@ -45,7 +44,6 @@ from app.postgres_folder import (
     take,
     trim,
 )
-from app.postgres_programs import binaries as binaries
 from app.postgres_programs import choose, major
 
 log = structlog.get_logger(__name__)

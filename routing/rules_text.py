@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from channels.message import Proof
@@ -18,9 +17,10 @@ from routing.patterns import PhraseError, checked
 from routing.phrases import LANGUAGES
 from routing.promises import Allowance, BadPromise
 from routing.rule_values import Conditions, Known, Problem, Rule, RulesFile, RulesProblems, Then
-from routing.toml_lines import BadToml, Place, Written, read
 from routing.weighing import SIGNALS
 from routing.wildcards import PATTERNS
+from templates.suggesting import suggest
+from templates.toml_lines import BadToml, Place, Written, read
 
 PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 STATES = {state.value: state for state in State}
@@ -482,11 +482,9 @@ def _shown(value: str) -> str:
 def _near(word: str, known: Iterable[str]) -> str:
     """Return "did you mean …?" when one of the known words is near, else which there are."""
     in_order = sorted(known) if isinstance(known, Set) and not isinstance(known, KeysView) else known
-    by_case = {candidate.casefold(): candidate for candidate in in_order if candidate}
-    near = get_close_matches(word.casefold(), by_case, n=1)
-    if near:
-        return f"did you mean {by_case[near[0]]}?"
-    if not by_case:
+    listed = list({candidate.casefold(): candidate for candidate in in_order if candidate}.values())
+    if near := suggest(word, listed):
+        return near
+    if not listed:
         return "there is none yet"
-    listed = list(by_case.values())
     return f"known are {', '.join(listed[:_MOST_NAMED])}{'…' if len(listed) > _MOST_NAMED else ''}"

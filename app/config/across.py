@@ -89,6 +89,8 @@ def _across_channel(
         return
     if kind in ("sms", "whatsapp-twilio") and ("sender" in table) == ("messaging_service_sid" in table):
         yield place, "give exactly one of sender and messaging_service_sid", ""
+    if kind in ("sms", "whatsapp-twilio") and ("api_key" in table) != ("api_secret" in table):
+        yield place, "of api_key and api_secret one is missing", "give both; without them calls are made by auth_token"
     telegram = kind == "telegram"
     if kind == "email":
         yield from across_mailbox(place, table, teams)

@@ -171,6 +171,10 @@ class TwilioConfig(ChannelSection):
     ] = Field(examples=["${TWILIO_ACCOUNT_SID}"])
     auth_token: Secret = Field(examples=["${TWILIO_AUTH_TOKEN}"])
     previous_auth_token: Secret | None = None
+    api_key: (
+        Annotated[Text, matching(r"SK[0-9A-Za-z]+", "is not the SID of an API key", "it begins with SK")] | None
+    ) = None
+    api_secret: Secret | None = None
     shared_keys: tuple[Secret, ...] = ()
     sender: (
         Annotated[

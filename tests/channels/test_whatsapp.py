@@ -170,8 +170,11 @@ ARRIVES = (
         "text_from_an_ad",
         (said(text="Merhaba", quoted="Kışa özel · Yün battaniyeler · https://fb.me/3cr4Wqqkv"),),
     ),
-    Arrives("text_stop", (said(text="Dur!"), OptedOut(channel="wa", sender=AYSE, at=SENT_AT, why="Dur!"))),
-    Arrives("text_start", (said(text="başla"), OptedIn(channel="wa", sender=AYSE, at=SENT_AT))),
+    Arrives(
+        "text_stop",
+        (said(text="Dur!", quiet=True), OptedOut(channel="wa", sender=AYSE, at=SENT_AT, why="wrote Dur!")),
+    ),
+    Arrives("text_start", (OptedIn(channel="wa", sender=AYSE, at=SENT_AT), said(text="başla", quiet=True))),
     Arrives("image_with_caption", (said(text="böyle geldi", attachments=file("image/jpeg", "image.jpg")),)),
     Arrives("image_without_id", (said(text="böyle geldi", stub="image"),)),
     Arrives("video", (said(attachments=file("video/mp4", "video.mp4")),)),

@@ -21,6 +21,12 @@ _LOADED = (
     "channels.telegram.adapter",
     "channels.telegram.api",
     "channels.mail.adapter",
+    "channels.meta.instagram",
+    "channels.meta.messenger",
+    "channels.twilio.adapter",
+    "channels.webchat.adapter",
+    "channels.whatsapp.adapter",
+    "channels.x.adapter",
     __name__,
 )
 _context = get_context("forkserver")

@@ -127,7 +127,7 @@ async def test_a_listed_template_is_looked_for_at_its_provider(world: World) -> 
         return {one.what for one in found}
 
     assert {
-        "whatsapp-twilio: all 1 templates listed for it are approved.",
+        "whatsapp-twilio: the template listed for it is approved.",
         "whatsapp: the provider has no template order_update in tr.",
     } <= await told()
     meta.add_template(BUSINESS_ID, name="order_update", language="tr", body=BODY, status="REJECTED")

@@ -61,7 +61,7 @@ async def test_who_writes_at_night_is_told_once_when_a_person_answers(world: Wor
     assert len(phone.answers()) == 1
 
 
-@pytest.mark.parametrize("kind", ["sms", "whatsapp-twilio"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_edge_08_stop_at_night_is_answered_by_nobody(world: World, kind: str) -> None:
     phone = await at_night(world, kind)
     await phone.says("STOP")

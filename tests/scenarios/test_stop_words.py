@@ -12,7 +12,7 @@ PAIRS = (("STOP", "START"), ("durdur", "BAŞLAT"), ("Стоп.", "начать")
 SENTENCES = ("Stop sending the blue one", "Kargo dursun, adresim degisti", "Стоп-лист не нужен")
 
 
-@pytest.mark.parametrize("kind", ["sms", "whatsapp-twilio", "whatsapp"])
+@pytest.mark.parametrize("kind", ["sms", "whatsapp-twilio", "whatsapp", "messenger", "instagram", "x"])
 async def test_edge_08_a_word_of_each_language_ends_it_and_another_begins_it_again_and_no_sentence_does(
     world: World, kind: str
 ) -> None:
