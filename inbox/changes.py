@@ -189,34 +189,35 @@ def changes_nothing(conversation: Conversation, change: Change) -> bool:
 
 
 def apply(conversation: Conversation, changes: Iterable[Change], now: datetime) -> Conversation:
-    """Fold changes into a conversation."""
+    """Fold changes into a conversation. One new value for all of them: making it costs more than all the rest."""
+    made: dict[str, Any] = {}
     for change in changes:
         match change:
             case SetLanguage(language=language):
-                conversation = replace(conversation, language=language)
+                made["language"] = language
             case WishLanguage(language=language):
-                conversation = replace(conversation, language=language, wish=language)
+                made |= {"language": language, "wish": language}
             case SetTeam(team=team):
-                conversation = replace(conversation, team=team)
+                made["team"] = team
             case SetPriority(priority=priority):
-                conversation = replace(conversation, priority=priority)
+                made["priority"] = priority
             case SetState(state=State.RESOLVED):
-                conversation = replace(conversation, state=State.RESOLVED, resolved_at=now, waiting_since=None)
+                made |= {"state": State.RESOLVED, "resolved_at": now, "waiting_since": None}
             case SetState(state=state):
-                waiting = conversation.waiting_since
-                if state is State.OPEN and conversation.state is State.RESOLVED:
+                waiting = made.get("waiting_since", conversation.waiting_since)
+                if state is State.OPEN and made.get("state", conversation.state) is State.RESOLVED:
                     waiting = waiting or now
-                conversation = replace(conversation, state=state, resolved_at=None, waiting_since=waiting)
+                made |= {"state": state, "resolved_at": None, "waiting_since": waiting}
             case SetAddress(place=place):
                 channel, _, address = place.rpartition("/")
-                conversation = replace(conversation, channel=channel, address_id=int(address))
+                made |= {"channel": channel, "address_id": int(address)}
             case Assign(agent=agent):
-                conversation = replace(conversation, agent=agent)
+                made["agent"] = agent
             case AddTag(tag=tag):
-                conversation = replace(conversation, tags=conversation.tags | {tag})
+                made["tags"] = made.get("tags", conversation.tags) | {tag}
             case RemoveTag(tag=tag):
-                conversation = replace(conversation, tags=conversation.tags - {tag})
-    return conversation
+                made["tags"] = made.get("tags", conversation.tags) - {tag}
+    return replace(conversation, **made) if made else conversation
 
 
 def arrived(conversation: Conversation, message: Received, address_id: int, position: int = 0) -> Conversation:

@@ -21,7 +21,14 @@ from inbox.store.database import Database
 from tests.world import World
 
 TEMPLATE = "template_santral"
-TOGETHER = {"tests/mail/test_dovecot.py", "tests/sandbox/test_page.py", "tests/scenarios/test_demo.py"}
+TOGETHER = {
+    "tests/contact/test_browser.py",
+    "tests/mail/test_dovecot.py",
+    "tests/sandbox/test_page.py",
+    "tests/scenarios/test_demo.py",
+    "tests/webchat/test_widget.py",
+    "tests/webchat/test_widget_trouble.py",
+}
 _numbers = itertools.count()
 
 settings.register_profile("santral", deadline=None)  # a busy machine is slow, not broken

@@ -255,7 +255,7 @@ def settled(fault: Fault) -> tuple[str, str, bool]:
     kind = fault.kind or Refused
     if not issubclass(kind, WindowClosed | Unreachable):
         kind = Refused
-    never = kind is Unreachable and fault.numbers not in HERE_ALONE
+    never = issubclass(kind, Unreachable) and fault.numbers not in HERE_ALONE
     return kind.code, " ".join(filter(None, (fault.numbers, fault.words()))), never
 
 

@@ -127,8 +127,9 @@ def test_what_is_kept_of_an_item_in_company_says_the_same_by_itself(files: list[
     body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
     for event in read_whatsapp("wa", "106540352242922", body, AT):
         if kept := raw_of(event):
-            (again, *_) = read_whatsapp("wa", "106540352242922", kept, AT)
-            assert with_raw(again, b"") == with_raw(event, b"")
+            again = [with_raw(one, b"") for one in read_whatsapp("wa", "106540352242922", kept, AT)]
+            assert with_raw(event, b"") in again
+
             (held_alone,) = json.loads(kept)["entry"][0]["changes"]
             parts = [part for slot, part in held_alone["value"].items() if slot not in ("metadata", "contacts")]
             assert sum(map(len, parts)) == 1 or kept == body
