@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test that asks for one: one server a session, one fresh database a test."""
+"""A real PostgreSQL for every test that asks for one: one server a session, an empty database a test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,84 @@ def dsn(server: Server, name: str) -> str:
     return server.dsn.replace(f"/{server.name}?", f"/{name}?")
 
 
+# What a test must leave as it was for its database to serve the next one: tables, columns, constraints, who may what.
+_SHAPE = """
+select md5(coalesce(string_agg(part, ' ' order by part), '')) from (
+    select format('%s.%s %s %s', c.oid::regclass, a.attname, a.atttypid, a.attnotnull) as part
+    from pg_class c join pg_attribute a on a.attrelid = c.oid where c.relnamespace = 'public'::regnamespace
+    union all select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) from pg_constraint
+    union all select format('%s %s', oid, prosrc) from pg_proc where pronamespace = 'public'::regnamespace
+    union all select format('%s %s', relname, relacl) from pg_class where relnamespace = 'public'::regnamespace
+    union all select format('%s %s', tgrelid::regclass, tgname) from pg_trigger
+    union all select format('%s %s', app, name) from tortoise_migrations
+) as parts
+"""
+_EMPTY = """
+do $$ declare name regclass; begin
+    set local session_replication_role = replica;
+    for name in select oid from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+            and relname <> 'tortoise_migrations' loop
+        execute format('delete from %s', name);
+    end loop;
+    perform setval(oid::regclass, 1, false) from pg_class
+        where relnamespace = 'public'::regnamespace and relkind = 'S' and relname <> 'tortoise_migrations_id_seq';
+end $$
+"""
+
+
+@dataclass(slots=True)
+class Emptied:
+    """Databases that tests are done with, empty again: to make one costs more than most tests."""
+
+    names: list[str] = field(default_factory=list)
+    shape: str = ""
+
+
+@pytest.fixture(scope="session")
+def emptied() -> Emptied:
+    return Emptied()
+
+
 @pytest_asyncio.fixture
-async def database_url(server: Server) -> AsyncIterator[str]:
-    """The address of a fresh, migrated database."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+async def database_url(server: Server, emptied: Emptied) -> AsyncIterator[str]:
+    """The address of a migrated database without a row."""
     admin = await asyncpg.connect(**server.kwargs)
-    # To copy the files costs a third of what it costs to log each page of them.
-    await admin.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+    if emptied.names:
+        name = emptied.names.pop()
+    else:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        # To copy the files costs a third of what it costs to log each page of them.
+        await admin.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+    if not emptied.shape:
+        emptied.shape = await _shape(server, TEMPLATE)
     yield dsn(server, name)
-    await admin.execute(f"drop database {name} with (force)")
+    await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+    if await _emptied(server, name) == emptied.shape:
+        emptied.names.append(name)
+    else:
+        await admin.execute(f"drop database {name} with (force)")
     await admin.close()
+
+
+async def _shape(server: Server, name: str) -> str:
+    line = await asyncpg.connect(**{**server.kwargs, "database": name})
+    try:
+        return str(await line.fetchval(_SHAPE))
+    finally:
+        await line.close()
+
+
+async def _emptied(server: Server, name: str) -> str:
+    """Take every row out of a database, and tell its shape; "" of one that is not to be had."""
+    try:
+        line = await asyncpg.connect(**{**server.kwargs, "database": name})
+        try:
+            await line.execute(_EMPTY)
+            return str(await line.fetchval(_SHAPE))
+        finally:
+            await line.close()
+    except (asyncpg.PostgresError, OSError):
+        return ""
 
 
 @pytest_asyncio.fixture
