@@ -59,7 +59,10 @@ class Links:
             async with asyncio.timeout(PATIENCE):
                 self._known[name] = await self._linked[name][1].link()
             self._due[name] = now + FRESH
-        except (ChannelError, TimeoutError) as error:
+        except TimeoutError:
+            self._due[name] = now  # a busy start: the library goes on loading, and is there for whoever looks next
+            log.info("contact.no_link", channel=name, error="TimeoutError")
+        except ChannelError as error:
             log.info("contact.no_link", channel=name, error=type(error).__name__)
         finally:
             del self._asking[name]

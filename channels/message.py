@@ -122,6 +122,10 @@ class Received:
     raw: bytes = field(default=b"", repr=False)
 
 
+# Stubs of what a customer did without a word: a link followed, a box ticked. Nobody has to answer one.
+WORDLESS = frozenset({"referral", "optin"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Automated:
     """A machine wrote, in a customer's name or about our mail: a vacation note, a newsletter, a delayed delivery.

@@ -88,7 +88,7 @@ class Views:
             withdrawn=message.withdrawn_at is not None,
             erased=bool(body.get("erased")),
             hidden=message.hidden,
-            automatic=message.automatic,
+            automatic=message.automatic and not body.get("idle"),
             unproven=_unproven(message),
             why="" if unread else why,
             unread=why if unread else "",

@@ -181,7 +181,7 @@ class Sender:
             stop = OptedOut(channel=found.channel, sender=found.address, at=found.sending_at or now, lasting=True)
             await tidings.learn(c, stop, found.address_id, Group(), now)
         elif isinstance(error, Unreachable):
-            await silences.silence(c, found.address_id, str(error), now)
+            await silences.silence(c, found.address_id, found.channel, str(error), now)
         await self._settle(c, found, Status.FAILED, code=error.code, detail=told(error))
 
     async def _write(self, act: Callable[[Connection], Awaitable[None]]) -> None:

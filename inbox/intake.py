@@ -18,6 +18,7 @@ from types import MappingProxyType
 import structlog
 
 from channels.message import (
+    WORDLESS,
     Address,
     AddressChanged,
     Attachment,
@@ -35,6 +36,7 @@ from channels.message import (
     Unreadable,
     Withdrawn,
 )
+from channels.opting import wish
 from inbox import changes, due, figures, identity, profiles, tidings
 from inbox.changes import Conversation, Decision, Facts, FollowUp, Recorded, State
 from inbox.group import Group
@@ -303,7 +305,7 @@ class Intake:
         for row in fresh:
             found = known[key(row.message.sender)]
             before = after.get(row.conversation_id, start[row.conversation_id])
-            conversation = changes.arrived(before, row.message, row.address_id, row.position)
+            conversation = _arrived(before, row)
             if row.bystander:  # answers go to the customer, whoever else speaks up
                 conversation = replace(conversation, address_id=before.address_id, channel=before.channel)
             facts = Facts(
@@ -314,7 +316,7 @@ class Intake:
                 proof=min(found.proof, row.message.proof),
                 now=now,
                 before=before.state,
-                fresh=before.state is State.RESOLVED or before.last_in_at is None,
+                fresh=not row.idle and (before.state is State.RESOLVED or before.last_in_at is None),
             )
             decision = self._decide(facts)
             group.puts += decision.puts
@@ -404,15 +406,40 @@ def _placed(
                 address_id=found.address_id,
                 position=last[conversation_id],
                 bystander=bystander,
+                idle=_idle(message),
             )
         )
     return rows
 
 
+def _idle(message: Received) -> bool:
+    """Whether nobody has to answer: a link followed, a box ticked, a word that ends or begins messages and no more.
+
+    Other quiet ones are for people: a mail that is not read yet, what is said while another program has the talk.
+    """
+    if not message.quiet or message.attachments:
+        return False
+    return message.stub in WORDLESS or wish(message.text, carrier=False) is not None
+
+
+def _arrived(before: Conversation, row: Row) -> Conversation:
+    """What an arrival does before anyone decides. An idle one leaves the wait, the state and the answer's way alone.
+
+    Whoever begins so has it in hand to say something: it is their turn, and what they say first begins the matter.
+    """
+    if not row.idle:
+        return changes.arrived(before, row.message, row.address_id, row.position)
+    after = changes.arrived(before, replace(row.message, automatic=True), row.address_id, row.position)
+    if before.last_in_at is not None:
+        return after
+    silent = before.state is State.OPEN and before.last_out_at is None
+    return replace(after, last_in_at=None, state=State.WAITING if silent else before.state)
+
+
 def _tells_more(known: Known, message: Received) -> bool:
     named = bool(message.sender_name) and message.sender_name != known.name and not known.fresh
     # Nobody renames a proven customer by merely writing in their name.
-    return ((named or known.silenced) and message.proof >= known.proof) or message.proof > known.proof
+    return known.silenced or (named and message.proof >= known.proof) or message.proof > known.proof
 
 
 def _sender(event: Event) -> str:

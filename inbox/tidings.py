@@ -170,7 +170,7 @@ async def _store_receipt(c: Connection, event: Receipt, group: Group, now: datet
         stop = OptedOut(channel=event.channel, sender=told.address, at=told.sent_at, lasting=True)
         await learn(c, stop, told.address_id, group, now)
     elif event.unreachable:
-        await silences.silence(c, told.address_id, event.detail or event.code, event.at)
+        await silences.silence(c, told.address_id, event.channel, event.detail or event.code, event.at)
     notice = {
         "notice": "failure",
         "delivery": str(told.delivery),
@@ -202,7 +202,7 @@ async def _store_automated(c: Connection, event: Automated, group: Group) -> Non
             return
         complaining = (await arrivals.find(c, [found.sent_to])).get(found.sent_to)
         if complaining is not None:
-            await silences.silence(c, complaining.address_id, COMPLAINT, event.at)
+            await silences.silence(c, complaining.address_id, event.channel, COMPLAINT, event.at)
     conversation_id = found.conversation_id if found is not None else known.conversation.id  # type: ignore[union-attr]
     pending = group.conversations.get(conversation_id)
     conversation = pending or await arrivals.load(c, conversation_id)

@@ -126,7 +126,11 @@ def past(listing: Listing, listed: list[dict[str, Any]], now: datetime) -> Itera
 
 
 def said(listing: Listing, message: Past, raw: bytes, now: datetime) -> Event | None:
-    """None for what cannot be told whose it is."""
+    """None for what cannot be told whose it is.
+
+    The list does not tell whether another program has the talk, so no program answers what it brings: an
+    acknowledgement that is left out is worth less than two programs speaking at once.
+    """
     account, at = listing.account, at_most(message.created_time, now)
     readers = those(message.to.data, Someone)
     others = [who for who in readers if not listing.ours(who)]
@@ -158,6 +162,7 @@ def said(listing: Listing, message: Past, raw: bytes, now: datetime) -> Event | 
         stub=stub,
         proof=Proof.PLATFORM,
         retractable=True,
+        quiet=True,
         raw=raw,
     )
 

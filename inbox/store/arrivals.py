@@ -26,7 +26,7 @@ from channels.message import (
     Unreadable,
 )
 from inbox.changes import Conversation, Priority, Put, Recorded, State, as_json
-from inbox.store import work
+from inbox.store import silences, work
 from inbox.store.database import Connection
 from inbox.text import storable
 
@@ -58,6 +58,7 @@ class Row:
     address_id: int
     position: int
     bystander: bool = False  # shown in the conversation of somebody else
+    idle: bool = False  # nobody has to answer it: it is shown, and nobody waits because of it
 
 
 def collided(error: BaseException) -> bool:
@@ -93,7 +94,7 @@ def conversation(row: Mapping[str, Any]) -> Conversation:
 
 _FIND = f"""
 select a.kind as address_kind, a.value as address_value, a.id as found_address, a.proof, a.name as address_name,
-       a.silenced_at is not null as silenced, {COLUMNS}
+       {silences.anywhere()} as silenced, {COLUMNS}
 from unnest($1::text[], $2::text[]) as k (kind, value)
 join addresses a on a.kind = k.kind and a.value = k.value
 join conversations c on c.customer_id = a.customer_id
@@ -244,16 +245,16 @@ async def insert(c: Connection, rows: Sequence[Row]) -> dict[Name, int]:
         [storable(row.message.sender_name, 500) for row in rows],
         [storable(row.message.subject, 1_000) for row in rows],
         [storable(row.message.text) for row in rows],
-        [body(row.message, bystander=row.bystander) for row in rows],
+        [body(row.message, bystander=row.bystander, idle=row.idle) for row in rows],
         [row.message.album for row in rows],
-        [row.message.automatic for row in rows],
+        [row.message.automatic or row.idle for row in rows],  # the column says: nobody waits for an answer to it
         [row.message.sent_at for row in rows],
         [row.message.raw for row in rows],
     )
     return {(row["channel"], row["external_id"]): row["id"] for row in found}
 
 
-def body(message: Received, *, bystander: bool = False) -> str:
+def body(message: Received, *, bystander: bool = False, idle: bool = False) -> str:
     """What a message has beyond its words, as JSON text; empty parts are left out."""
     parts: dict[str, Any] = {"participant": True} if bystander else {}
     if message.spans:
@@ -265,6 +266,8 @@ def body(message: Received, *, bystander: bool = False) -> str:
         parts["proof"] = int(message.proof)
     if message.quiet:
         parts["quiet"] = True
+    if idle:
+        parts["idle"] = True
     if message.warnings:
         parts["warnings"] = list(message.warnings)
     if message.also_to:
@@ -442,16 +445,17 @@ def _recorded(changes: Sequence[Recorded], at: datetime) -> list[object]:
 
 async def describe(c: Connection, known: Known, message: Received) -> None:
     """An address's newest name and best proof; a message from it ends its silence, but no opt-out that lasts."""
-    name = storable(message.sender_name, 500)
+    name = storable(message.sender_name, 500) if message.proof >= known.proof else ""
     await c.execute(
         """
-        update addresses set name = case when $2 = '' then name else $2 end, proof = greatest(proof, $3),
-            silenced_at = null, silenced_why = '' where id = $1
+        update addresses set name = case when $2 = '' then name else $2 end, proof = greatest(proof, $3) where id = $1
         """,
         known.address_id,
         name,
         int(message.proof),
     )
+    if known.silenced:
+        await silences.wrote(c, known.address_id, message.channel, message.sent_at)
     if name:
         await c.execute("update customers set name = $2 where id = $1", known.conversation.customer_id, name)
 

@@ -95,7 +95,7 @@ async def said(
         select m.conversation_id, m.position, m.direction, m.channel, m.external_id, m.author_name, m.subject,
                left(coalesce(m.received ->> 'text', m.text), $6) as text, coalesce(m.body ->> 'language', '') as language,
                coalesce((m.body ->> 'proof')::int, 4) as proof, coalesce((m.body ->> 'quiet')::boolean, false) as quiet,
-               m.automatic, m.sent_at, m.created_at,
+               m.automatic and not m.body ? 'idle' as automatic, m.sent_at, m.created_at,
                coalesce(a.kind, '') as address_kind, coalesce(a.value, '') as address, coalesce(a.proof, 0) as address_proof,
                array(select f.media_type from attachments f where f.message_id = m.id order by f.number) as files
         from messages m left join addresses a on a.id = m.address_id

@@ -96,8 +96,8 @@ async def move(c: Connection, event: AddressChanged) -> Moved | None:
     # Made before anything else: whoever stores a first message from there right now, one of us two comes first.
     made = await c.fetchval(
         """
-        insert into addresses (customer_id, kind, value, proof, name, opted_out, silenced_at, silenced_why, silenced_word)
-        select customer_id, $2, $3, proof, name, opted_out, silenced_at, silenced_why, silenced_word
+        insert into addresses (customer_id, kind, value, proof, name, opted_out, silences, silenced_at, silenced_why)
+        select customer_id, $2, $3, proof, name, opted_out, silences, silenced_at, silenced_why
         from addresses where id = $1
         on conflict (kind, value) do nothing returning id
         """,

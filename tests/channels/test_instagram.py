@@ -394,7 +394,7 @@ async def test_edge_19_missed_stories_leave_nothing_but_their_link_either() -> N
         got = await made.missed("")
         await made.close()
         assert canned.calls[0].path.startswith(f"/v25.0/{PAGE}/conversations?platform=instagram&")
-    common = {"sender_name": "olga.sv", "sent_at": datetime(2026, 1, 1, 9, tzinfo=UTC)}
+    common = {"sender_name": "olga.sv", "sent_at": datetime(2026, 1, 1, 9, tzinfo=UTC), "quiet": True}
     assert [replace(it, raw=b"") for it in got.events if isinstance(it, Received)] == [
         said(external_id="m_1", text=CDN, stub="story_mention", **common),
         said(external_id="m_2", text="Сколько?", quoted=CDN, stub="story_reply", **common),

@@ -707,9 +707,9 @@ async def test_edge_23_what_was_missed_is_asked_for() -> None:
     at = datetime(2026, 1, 1, 8, 30, tzinfo=UTC)
     said_so = [replace(it, raw=b"") for it in got.events if isinstance(it, Received | SentElsewhere)]
     assert said_so == [
-        said(external_id="m_2", sender_name="Ayşe", sent_at=at, attachments=(pdf,)),
+        said(external_id="m_2", sender_name="Ayşe", sent_at=at, attachments=(pdf,), quiet=True),
         elsewhere(external_id="m_3", at=at + timedelta(minutes=40), text="Kargoda"),
-        said(external_id="m_4", sender_name="Ayşe", sent_at=at + timedelta(minutes=50), text="Alo?"),
+        said(external_id="m_4", sender_name="Ayşe", sent_at=at + timedelta(minutes=50), text="Alo?", quiet=True),
     ]
     assert [call.path.partition("?")[0] for call in calls] == [f"/v25.0/{PAGE}/conversations"] * 2
     assert "platform=messenger" in calls[0].path

@@ -91,6 +91,20 @@ async def test_a_link_stays_while_its_provider_is_away_and_is_asked_for_again() 
     await links.close()
 
 
+async def test_what_took_too_long_is_asked_for_again_by_the_next_look() -> None:
+    slow = Slow()
+    links = Links({"slow": slow})
+    slow.answer.set_exception(TimeoutError())  # as when a library is still loading
+    assert await links.ways(AT) == ()
+    slow.anew()
+    slow.answer.set_result("https://slow.example/a")
+    await links.ways(AT)
+    await turn()
+    assert [way.link for way in await links.ways(AT)] == ["https://slow.example/a"]
+    assert slow.asked == 2
+    await links.close()
+
+
 async def test_what_is_being_asked_ends_with_the_program() -> None:
     slow = Slow()
     links = Links({"slow": slow})

@@ -132,9 +132,9 @@ async def test_who_asked_for_no_more_is_left_alone_at_a_new_number(
     await intake.receive([AddressChanged(channel="wa", old=PHONE, new=new, at=AT, keeps=keeps)])
     assert await rows(
         database,
-        "select opted_out ? 'sms', silenced_at is not null, silenced_word from addresses where value = $1",
+        "select opted_out ? 'sms', silences -> 'wa' ->> 'word' from addresses where value = $1",
         new.value,
-    ) == [(True, True, "STOP")]
+    ) == [(True, "STOP")]
 
 
 async def test_a_number_that_is_somebody_else_s_by_now_joins_nobody(database: Database, intake: Intake) -> None:
@@ -323,7 +323,7 @@ async def test_a_receipt_with_an_id_that_another_delivery_has_takes_it_from_nobo
 
 async def silenced(database: Database) -> tuple[bool, bool]:
     """Whether nothing may be sent now, and whether that lasts."""
-    sql = "select silenced_at is not null or opted_out ? 'wa', opted_out ? 'wa' from addresses"
+    sql = "select silences ? 'wa' or opted_out ? 'wa', opted_out ? 'wa' from addresses"
     ((silent, lasting),) = await rows(database, sql)
     return bool(silent), bool(lasting)
 

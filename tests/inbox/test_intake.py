@@ -269,15 +269,13 @@ async def test_a_block_heals_by_the_next_message_and_is_told_once(database: Data
     gone = OptedOut(channel="bot", sender=who(), at=AT, why="blocked the bot")
     await together(intake, [gone, gone])
     await intake.receive([gone])
-    assert await rows(database, "select silenced_why from addresses where silenced_at is not null") == [
-        ("blocked the bot",)
-    ]
+    assert await rows(database, "select silences -> 'bot' ->> 'why' from addresses") == [("blocked the bot",)]
     assert await rows(database, "select count(*) from messages where direction = 'event'") == [(1,)]
     await intake.receive([said(2)])
-    assert await rows(database, "select silenced_at from addresses") == [(None,)]
+    assert await rows(database, "select silences from addresses") == [({},)]
     await intake.receive([OptedOut(channel="bot", sender=who(), at=AT + timedelta(hours=1))])
     await intake.receive([OptedIn(channel="bot", sender=who(), at=AT + timedelta(hours=2))])
-    assert await rows(database, "select silenced_at from addresses") == [(None,)]
+    assert await rows(database, "select silences from addresses") == [({},)]
 
 
 async def test_a_stranger_who_only_presses_start_or_reacts_makes_no_customer(

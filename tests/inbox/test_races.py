@@ -127,9 +127,9 @@ async def test_who_says_stop_a_second_time_stays_silenced(database: Database, in
         return [said(id, text="STOP", sent_at=at), OptedOut(channel="wa", sender=PHONE, at=at, why="STOP")]
 
     await intake.receive(stop("1", 0))
-    assert await one(database, "select silenced_at is not null from addresses")
+    assert await one(database, "select silences ? 'wa' from addresses")
     await intake.receive(stop("2", 9))
-    assert await one(database, "select silenced_at is not null from addresses")
+    assert await one(database, "select silences ? 'wa' from addresses")
 
 
 async def test_a_stop_that_is_told_twice_counts_once(database: Database, intake: Intake) -> None:
@@ -137,7 +137,7 @@ async def test_a_stop_that_is_told_twice_counts_once(database: Database, intake:
     await intake.receive([said("1", text="STOP"), stop])
     await intake.receive([said("2", text="where is my parcel?", sent_at=AT + timedelta(hours=1))])
     await intake.receive([said("1", text="STOP"), stop])
-    assert not await one(database, "select silenced_at is not null from addresses")
+    assert not await one(database, "select silences ? 'wa' from addresses")
 
 
 async def test_a_start_that_is_told_twice_does_not_end_a_later_stop(database: Database, intake: Intake) -> None:
@@ -165,7 +165,7 @@ async def test_who_writes_after_stop_in_one_batch_is_heard(database: Database, i
             said("2", text="where is my parcel?", sent_at=later),
         ]
     )
-    assert not await one(database, "select silenced_at is not null from addresses")
+    assert not await one(database, "select silences ? 'wa' from addresses")
 
 
 async def test_who_said_stop_by_sms_and_writes_elsewhere_can_be_answered_there(

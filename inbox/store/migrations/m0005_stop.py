@@ -4,8 +4,8 @@ from tortoise import migrations
 from tortoise.migrations import operations
 
 FORWARD = """
--- While silenced_at stands: the word by which they asked for it, "" where they blocked us or nobody is there.
-alter table addresses add column silenced_word text not null default '';
+-- Silences that end when they write there again: the channel, since when, why, and by which word if they asked for it.
+alter table addresses add column silences jsonb not null default '{}';
 -- How far a send has got, as a watermark told before we knew that it was sent at all.
 alter table deliveries add column ahead smallint not null default 0;
 alter table early_receipts add column earlier boolean not null default false;
@@ -14,7 +14,10 @@ alter table early_receipts add column earlier boolean not null default false;
 BACKWARD = """
 alter table early_receipts drop column earlier;
 alter table deliveries drop column ahead;
-alter table addresses drop column silenced_word;
+-- The version before knows silences of an address alone.
+update addresses set silenced_at = coalesce(silenced_at, now()),
+    silenced_why = (select value ->> 'why' from jsonb_each(silences) limit 1) where silences <> '{}';
+alter table addresses drop column silences;
 """
 
 

@@ -14,7 +14,7 @@ from inbox.store import arrivals
 from inbox.store.database import Connection
 from inbox.store.deliveries import CAUGHT_UP
 from inbox.store.messages import Source
-from inbox.store.silences import cut_off, stop_word
+from inbox.store.silences import cut_off, lasting, stop_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +168,15 @@ async def external_ids(c: Connection, message_ids: Sequence[int]) -> list[Source
     return [(row["channel"], row["external_id"]) for row in rows]
 
 
+# To somebody who never wrote, past us: it says where they are until they do.
+_BEGUN_BY_US = "c.channel = '' and m.body ? 'elsewhere'"
+
+
 async def head(c: Connection, conversation_id: int) -> Head | None:
     row = await c.fetchrow(
         f"""
         select {arrivals.COLUMNS}, p.name as customer_name, a.kind as address_kind, a.value as address_value, a.proof,
-            {cut_off("c.channel")} as cut_off, {stop_word("c.channel")} as stop_word, a.opted_out ? c.channel as opted_out,
+            {cut_off("c.channel")} as cut_off, {stop_word("c.channel")} as stop_word, {lasting("c.channel")} as opted_out,
             c.due_at, c.due_what, c.due_state,
             (select array_agg(t.tag order by t.id nulls last, t.tag) from (
                 select tag, (select max(k.id) from changes k where k.conversation_id = c.id
@@ -193,11 +197,15 @@ async def head(c: Connection, conversation_id: int) -> Head | None:
             ) as latest) as heard_at,
             (select array_agg(channel order by latest desc) from (
                 select channel, max(position) as latest from messages m
-                where m.conversation_id = c.id and m.direction = 'in' group by channel) as used) as channels,
+                where m.conversation_id = c.id and (m.direction = 'in' or {_BEGUN_BY_US}) group by channel) as used
+            ) as channels,
             case when a.kind like '%-claimed' then (
                 select y.name from addresses x join customers y on y.id = x.customer_id
                 where x.kind = left(a.kind, -8) and x.value = a.value and x.customer_id <> p.id) end as looks_like
-        from conversations c join customers p on p.id = c.customer_id left join addresses a on a.id = c.address_id
+        from conversations c join customers p on p.id = c.customer_id
+        left join addresses a on a.id = coalesce(c.address_id, (
+            select m.address_id from messages m where m.conversation_id = c.id and {_BEGUN_BY_US}
+            order by m.position desc limit 1))
         where c.id = $1
         """,
         conversation_id,
@@ -261,7 +269,7 @@ async def fate(c: Connection, delivery: UUID, notice: int) -> Fate | None:
                   and n.notice ->> 'delivery' = d.id::text and n.notice ->> 'notice' in ('doubt', 'failure')) as told_since,
             coalesce(act.by, '') as by,
             coalesce(act.change ->> 'change', '') as act, coalesce(act.change ->> 'value', '') as value,
-            {stop_word("d.channel")} as stop_word, a.opted_out ? d.channel as opted_out
+            {stop_word("d.channel")} as stop_word, {lasting("d.channel")} as opted_out
         from deliveries d join addresses a on a.id = d.address_id
         cross join lateral (
             select count(*)::int as parts, count(*) filter (where x.status between 2 and 4)::int as arrived,
