@@ -6,7 +6,6 @@ Both sides are only touched as people and providers touch them: a customer write
 from __future__ import annotations
 
 import asyncio
-import socket
 import tomllib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from inbox.store.database import Database
 from sandbox import mail as mail_sandbox
 from sandbox import slack as slack_sandbox
 from sandbox import telegram as telegram_sandbox
+from tests.ports import free_port
 from tests.providers import Providers, register
 
 TOKEN = "4711:abcdefghijklmnopqrstuvwxyz0123456789"
@@ -57,12 +57,6 @@ async def eventually(look: Callable[[], Any], *, within: float = PATIENCE) -> An
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"did not happen within {within} s; last seen: {last!r}") from None
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class World:

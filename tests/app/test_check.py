@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import os
-import socket
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -28,6 +27,7 @@ from channels import registry
 from channels.channel import Finding
 from inbox.store.database import Database as Store
 from sandbox import slack, telegram
+from tests.ports import free_port
 
 SUPPORT, AYSE, BOT_USER = "C0SUPPORT1", "U0AYSE0001", "U0SANTRAL1"
 TOKEN = "900100200:AAE-sandbox_token_of_the_kumbara_bot"
@@ -113,12 +113,6 @@ def test_what_is_loaded_before_any_patience_begins_is_what_a_channel_calls_with(
     """A module that has moved would be loaded within a server's ten seconds again, or stop the check."""
     module = registry.KINDS[kind].adapter.__module__
     assert f"from {check.SDKS[kind]} import Client" in inspect.getsource(sys.modules[module])
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def about(found: Sequence[str], part: str) -> list[str]:

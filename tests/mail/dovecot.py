@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 BINARY = "/usr/sbin/dovecot"
 STARTS_WITHIN = 20.0  # seconds
 
@@ -249,12 +251,6 @@ class Dovecot:
                 return sock.recv(4) == b"* OK"
         except OSError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager

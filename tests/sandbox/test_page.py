@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,18 +18,13 @@ from sandbox.page import Page as Demo
 from sandbox.slack.workspace import Message
 from sandbox.stories import STORIES
 from tests.browser import chromium
+from tests.ports import free_port
 from tests.sandbox.test_clock import weekly
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("page")]
 
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 HOSTILE = "<!channel> *REFUND* <https://evil.example|Your bank> <img src=x onerror=document.title='gone'> :tada:"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from sandbox import cast, lines
 from sandbox.furnish import person_in
 from sandbox.page import Options
 from sandbox.stage import Scene
-from tests.sandbox.test_page import HOSTILE, Visit, browser, free_port, visit, write
+from tests.ports import free_port
+from tests.sandbox.test_page import HOSTILE, Visit, browser, visit, write
 
 __all__ = ["browser", "visit"]  # fixtures
 

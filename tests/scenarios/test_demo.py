@@ -17,7 +17,8 @@ import pytest_asyncio
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.browser import chromium
-from tests.world import eventually, free_port
+from tests.ports import free_port
+from tests.world import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("demo")]
 

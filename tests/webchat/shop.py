@@ -31,8 +31,9 @@ from playwright.async_api import (
 from app.postgres import Database as Server
 from tests.browser import chromium
 from tests.conftest import TEMPLATE, dsn
+from tests.ports import free_port
 from tests.webchat.browser import CHANNEL, identity
-from tests.world import World, free_port
+from tests.world import World
 
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 WAITS = 20_000  # milliseconds that something may take on a slow machine; nothing takes this long when all is well

@@ -159,7 +159,7 @@ async def test_notes_and_other_channels_are_not_in_the_chat(shop: World) -> None
         await answer(shop, card, "// bu müşteri geçen ay iade etti")
         await answer(shop, card, "Nasıl yardımcı olabiliriz?")
         await tab.sees("Merhaba", "Nasıl yardımcı olabiliriz?")
-    assert len(await rows(shop, "select from messages where direction = 'note'")) == 1
+    assert len(await eventually(lambda: rows(shop, "select from messages where direction = 'note'"))) == 1
 
 
 async def test_a_file_goes_both_ways_and_is_called_what_it_is(shop: World) -> None:
