@@ -16,7 +16,7 @@ demo: $(VENV)/.installed ## set up, run everything against emulators, open http:
 	@$(BIN)/santral demo
 
 test: $(VENV)/.installed-dev ## set up and run every test
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.installed-dev ## style, types, and imports that only go down
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -528,7 +528,7 @@ async def test_metas_minutes_until_calls_are_taken_again_are_waited_for(world: W
     await said(world, card, "Yarın sizde")
     await eventually(lambda: sent(world))
     waits = await eventually(lambda: _waiting(world))
-    assert 60 < max(waits) <= 120
+    assert 60 < max(waits) < 125  # two clocks: the database says when, the program asks how long
     await hurry(world)
     await quiet(world)
 
