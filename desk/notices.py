@@ -1,4 +1,4 @@
-"""What Santral itself says in a Slack thread, and the windows it opens: doubts, failures, questions, small print.
+"""What Santral itself says in a Slack thread about its own doing: doubts, failures, promises, questions, small print.
 
 Rule: a notice says what happened and what can be done now, in the agent's language, and never carries a secret.
 """
@@ -13,12 +13,10 @@ from typing import Any, Literal
 
 from babel.dates import format_timedelta
 
-from channels.message import Span
 from desk.blocks import (
     Block,
     Code,
     Link,
-    Place,
     Post,
     SlackChannel,
     Value,
@@ -32,12 +30,11 @@ from desk.blocks import (
     sentence,
     small,
 )
-from desk.words import escape, literal_blocks, one_line
+from desk.words import one_line
 from templates.catalog import LAST_RESORT, Voice
 
 EXCERPT = 200  # of the message a notice is about
 MODAL_TEXT = 3_000  # what Slack's multi-line input takes
-MISTAKES = 10  # of changed files, shown in one post; the log has them all
 
 # Every way a delivery fails that has words of its own: the codes of channels.errors, then what planning finds.
 FAILURES = frozenset(
@@ -60,8 +57,6 @@ FAILURES = frozenset(
     }
 )
 FILE_FAILURES = frozenset({"file_too_big", "file_refused", "file_lost"})  # of them, what is about one file
-# What machines tell us about a customer or about our messages to them; each is one small line.
-MACHINES = frozenset({"auto_reply", "delayed", "bounced", "complaint", "read", "calendar", "list", "loop"})
 # Why words in a thread did not go out.
 NOT_SENT = frozenset({"not_member", "guest", "outsider", "blocked", "file_lost", "expired"})
 
@@ -137,7 +132,7 @@ def doubt(delivery: str, customer: str, channel: str, excerpt: str, say: Voice) 
         button(say, "delivery_arrived", delivery, style="primary"),
         button(say, "delivery_again", delivery),
     )
-    return said + _quote(excerpt) + small(say, "doubt.advice") + Post(text="", blocks=[choice])
+    return said + quote(excerpt) + small(say, "doubt.advice") + Post(text="", blocks=[choice])
 
 
 def settled(who: str, say: Voice, *, arrived: bool) -> Post:
@@ -178,20 +173,20 @@ def failure(
         post = _unwanted(out.ended, customer, channel, say)
     else:
         post = _named(known, customer, channel, left_out, say) or sentence(
-            say, _fitting(say, f"failure.{known}", channel), customer=customer, channel=say.word("channel", channel)
+            say, fitting(say, f"failure.{known}", channel), customer=customer, channel=say.word("channel", channel)
         )
-    post += _quote(excerpt)
+    post += quote(excerpt)
     if out.parts > 1:
         post += small(say, "failure.parts", arrived=out.arrived, parts=out.parts)
     if left_out is not None and left_out.rest is not None:
         post += small(say, "file_not_sent.rest_goes" if left_out.rest else "file_not_sent.rest_stays")
     words = redacted(f"{code} {detail}")
     if words:
-        post += small(say, _fitting(say, "failure.provider", channel), words=Code(text=words))
+        post += small(say, fitting(say, "failure.provider", channel), words=Code(text=words))
     if known == "opted_out":
         post += small(say, "advice.ended_for_good" if out.ended.for_good else "advice.ended")
     else:
-        post += small(say, _fitting(say, f"advice.{known}", channel))
+        post += small(say, fitting(say, f"advice.{known}", channel))
     offered = _ways_out(out, say)
     return post + Post(text="", blocks=[buttons(*offered)]) if offered else post
 
@@ -225,44 +220,6 @@ def _named(reason: str, customer: str, channel: str, left_out: LeftOut | None, s
         whole = left_out.most >> 20
         values["limit"] = f"{whole} MB" if whole else say.size(left_out.most)
     return sentence(say, f"file_not_sent.{reason}", **values)
-
-
-def refuses_us(channel: str, kind: str, detail: str, say: Voice) -> Post:
-    """Alarm: a channel that has to be asked for its messages refuses us, so nothing comes in by it."""
-    post = sentence(say, _fitting(say, "refuses_us.what", kind), channel=channel)
-    if words := redacted(detail):
-        post += small(say, _fitting(say, "failure.provider", kind), words=Code(text=words))
-    return post + small(say, "refuses_us.advice")
-
-
-def reads_again(channel: str, kind: str, say: Voice) -> Post:
-    """The end of `refuses_us`."""
-    return sentence(say, _fitting(say, "reads_again.what", kind), channel=channel)
-
-
-def model_unused(detail: str, say: Voice) -> Post:
-    """Alarm: the learned model cannot be used. What words alone tell goes on."""
-    post = sentence(say, "model.what")
-    if words := redacted(detail):
-        post += small(say, "model.why", words=Code(text=words))
-    return post + small(say, "model.advice")
-
-
-def files_refused(detail: str, say: Voice) -> Post:
-    """Alarm: changed files were not taken over. `detail` has a mistake a line: file, line, what, and the fix."""
-    found = [line for line in detail.splitlines() if line.strip()]
-    post = sentence(say, "reload.what")
-    for line in found[:MISTAKES]:
-        # Only its blocks: what is read where there are none has room for less.
-        post += Post(text="", blocks=small(say, "reload.mistake", words=Code(text=redacted(line))).blocks)
-    if len(found) > MISTAKES:
-        post += small(say, "reload.more", count=len(found) - MISTAKES)
-    return post + small(say, "reload.advice")
-
-
-def files_in_force(say: Voice) -> Post:
-    """The end of `files_refused`."""
-    return sentence(say, "reload.again")
 
 
 def promise(notice: Mapping[str, Any], say: Voice) -> Post:
@@ -313,26 +270,20 @@ def assigned(notice: Mapping[str, Any], say: Voice) -> Post:
     return post
 
 
-def parked(what: str, since: datetime, attempts: int, error: str, say: Voice) -> Post:
-    """Alarm: work was given up on. `what` is a kind of work (`work.{kind}` in the catalogue)."""
-    post = sentence(say, "parked.what", what=say.word("work", what), since=since, attempts=attempts)
-    return post + small(say, "parked.why", error=Code(text=redacted(error))) + small(say, "parked.advice")
-
-
 # about an agent's words
 
 
 def ask_first(customer: str, channel: str, excerpt: str, key: str, say: Voice) -> Post:
     """Ask a first-time replier whether this is meant for the customer. `key` comes back as the buttons' value."""
     post = sentence(say, "ask.first", customer=customer, channel=say.word("channel", channel))
-    return post + _quote(excerpt) + _send_or_note(key, say) + small(say, "ask.once")
+    return post + quote(excerpt) + _send_or_note(key, say) + small(say, "ask.once")
 
 
 def late_reply(who: str, at: datetime, customer: str, channel: str, excerpt: str, key: str, say: Voice) -> Post:
     """A reply written while Santral was away: too old to send without asking."""
     name = say.word("channel", channel)
     post = sentence(say, "ask.late", who=person(who), at=at, customer=customer, channel=name)
-    return post + _quote(excerpt) + _send_or_note(key, say)
+    return post + quote(excerpt) + _send_or_note(key, say)
 
 
 def not_sent(why: str, say: Voice) -> Post:
@@ -377,85 +328,6 @@ def unchangeable(say: Voice, channel: str, *, withdrawn: bool = False) -> Post:
     return small(say, "late.delete" if withdrawn else "late.edit", channel=say.word("channel", channel))
 
 
-# about the customer
-
-
-def edited(customer: str, text: str, spans: tuple[Span, ...], say: Voice) -> Post:
-    """The customer changed a message whose post can no longer be changed: show what it says now."""
-    said = literal_blocks(text, spans, more=f" {say('line.more')}")
-    return small(say, "customer.edited", customer=customer) + Post(text=escape(one_line(text, EXCERPT)), blocks=said)
-
-
-def withdrawn(customer: str, at: datetime, excerpt: str, say: Voice) -> Post:
-    return small(say, "customer.withdrew", customer=customer, at=at) + _quote(excerpt)
-
-
-def reacted(customer: str, emoji: str, excerpt: str, say: Voice) -> Post:
-    """The customer put a reaction on a message, theirs or ours, or took it back where there is no `emoji`."""
-    key = "customer.reacted" if emoji.strip() else "customer.unreacted"
-    post = small(say, key, customer=customer, emoji=one_line(emoji, 40))
-    return post + _quote(excerpt) if excerpt else post
-
-
-def erased(customer: str, at: datetime, say: Voice) -> Post:
-    """The customer took a message back, and the platform asks us to forget it as well."""
-    return small(say, "customer.erased", customer=customer, at=at)
-
-
-def moved_on(customer: str, channel: str, old: str, new: str, say: Voice) -> Post:
-    """The provider tells that a customer is reached elsewhere from now on."""
-    post = sentence(say, "customer.moved_on", customer=customer, channel=say.word("channel", channel))
-    return post + small(say, "customer.moved_from_to", old=_id(old), new=_id(new))
-
-
-def moved_onto(customer: str, channel: str, old: str, new: str, other: str, thread: Place | None, say: Voice) -> Post:
-    """As `moved_on`, but the new address is another customer's: somebody has to look, and nobody is joined."""
-    post = sentence(say, "customer.moved_onto", customer=customer, channel=say.word("channel", channel), new=_id(new))
-    post += small(say, "customer.moved_from_to", old=_id(old), new=_id(new))
-    link = Link(url=thread.url, label=say("card.thread")) if thread is not None else "–"
-    return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
-
-
-def same_person(customer: str, new: str, other: str, thread: Place | None, say: Voice) -> Post:
-    """A message proved an address that is another customer's: most likely one person, whom only people may join."""
-    post = sentence(say, "customer.same_person", customer=customer, new=_id(new))
-    link = Link(url=thread.url, label=say("card.thread")) if thread is not None else "–"
-    return post + small(say, "customer.moved_look", other=other or say("word.customer"), thread=link)
-
-
-def closing(customer: str, channel: str, at: datetime, agent: str, say: Voice) -> Post:
-    """Soon the customer, who waits, can no longer be answered freely. It rings for the agent who has them."""
-    post = sentence(say, "closing.what", customer=customer, channel=say.word("channel", channel), at=at)
-    rings = ringing([agent])
-    post += sentence(say, "promise.turn", who=rings) if rings.who else small(say, "promise.nobody")
-    return post + small(say, "closing.advice")
-
-
-def opted_out(customer: str, channel: str, ended: Ended, say: Voice) -> Post:
-    """The customer wrote that they want nothing more."""
-    values: dict[str, Value] = {"customer": customer, "channel": say.word("channel", channel)}
-    if ended.word:
-        post = sentence(say, "customer.ended", **values, words=ended.word)
-    else:
-        post = sentence(say, "customer.ended_silently", **values)
-    return post + small(say, "advice.ended_for_good" if ended.for_good else "advice.ended")
-
-
-def blocked(customer: str, channel: str, say: Voice) -> Post:
-    return sentence(say, "customer.blocked", customer=customer, channel=say.word("channel", channel)) + small(
-        say, "advice.unreachable"
-    )
-
-
-def unblocked(customer: str, channel: str, say: Voice) -> Post:
-    return small(say, "customer.unblocked", customer=customer, channel=say.word("channel", channel))
-
-
-def machine(what: str, customer: str, words: str, say: Voice) -> Post:
-    """A machine wrote, about a customer or in their name. `what` is one of `MACHINES`, `words` how it begins."""
-    return small(say, f"event.{what}", customer=customer, words=one_line(words) or "…")
-
-
 def taken(name: str, say: Voice) -> Post:
     """Two people wanted a conversation at once: tell the slower one whose it is and how to take it anyway."""
     return small(say, "change.taken", name=name, button=say("button.take_over"))
@@ -482,12 +354,7 @@ def note_modal(conversation: str, customer: str, say: Voice) -> dict[str, Any]:
     }
 
 
-def _id(value: str) -> Code:
-    """A number or id as its platform writes it."""
-    return Code(text=one_line(value, 80))
-
-
-def _fitting(say: Voice, key: str, kind: str) -> str:
+def fitting(say: Voice, key: str, kind: str) -> str:
     """The text for a kind of channel where there is one of its own: `failure.unreachable-email`."""
     try:
         say.template(f"{key}-{kind}")
@@ -501,7 +368,7 @@ def _send_or_note(key: str, say: Voice) -> Post:
     return Post(text="", blocks=[buttons(send, note)])
 
 
-def _quote(text: str) -> Post:
+def quote(text: str) -> Post:
     """The beginning of the message a notice is about."""
     words = one_line(text, EXCERPT)
     if not words:

@@ -13,7 +13,7 @@ from typing import Any
 from channels.channel import Capabilities
 from channels.errors import Unwanted
 from channels.message import COMPLAINT, Proof, Status
-from desk import cards, notices
+from desk import alarms, cards, notices, tidings
 from desk.blocks import Place, Post, context, is_person, plain_text, small
 from desk.cards import Attached, Card, FileState, Line
 from desk.notices import Ended, LeftOut, Out, Way
@@ -139,23 +139,23 @@ class Views:
         what, detail = str(message.body.get("event", "")), str(message.body.get("detail", ""))
         match what:
             case "opted_out" if detail == COMPLAINT:
-                return notices.machine("complaint", name, "", self.say)
+                return tidings.machine("complaint", name, "", self.say)
             case "opted_out" if "word" in message.body or "lasting" in message.body:
                 ended = Ended(word=str(message.body.get("word", "")), for_good="lasting" in message.body)
-                return notices.opted_out(name, kind, ended, self.say)
+                return tidings.opted_out(name, kind, ended, self.say)
             case "opted_out":
-                return notices.blocked(name, kind, self.say)
+                return tidings.blocked(name, kind, self.say)
             case "opted_in":
-                return notices.unblocked(name, kind, self.say)
+                return tidings.unblocked(name, kind, self.say)
             case "withdrawn" if message.body.get("erased"):
-                return notices.erased(name, message.sent_at, self.say)
+                return tidings.erased(name, message.sent_at, self.say)
             case "withdrawn":
-                return notices.withdrawn(name, message.sent_at, words, self.say)
+                return tidings.withdrawn(name, message.sent_at, words, self.say)
             case "reacted":
-                return notices.reacted(name, detail, message.about, self.say)
-            case _ if what in notices.MACHINES:
+                return tidings.reacted(name, detail, message.about, self.say)
+            case _ if what in tidings.MACHINES:
                 said = detail.strip() or str(message.body.get("subject", ""))
-                return notices.machine(what, name, said, self.say)
+                return tidings.machine(what, name, said, self.say)
             case _:
                 shown = one_line(f"{name}  {detail}", 300)
                 return Post(text=escape(f"{name}: {detail}"), blocks=[context(plain_text(shown or "…"))])
@@ -237,15 +237,15 @@ class Views:
             case "failure" if (settled := self._failure_settled(facts.fate)) is not None:
                 return settled
             case "moved_on":
-                return notices.moved_on(name, kind, str(notice.get("old", "")), detail, say)
+                return tidings.moved_on(name, kind, str(notice.get("old", "")), detail, say)
             case "moved_onto":
                 old = str(notice.get("old", ""))
-                return notices.moved_onto(name, kind, old, detail, facts.other, facts.thread, say)
+                return tidings.moved_onto(name, kind, old, detail, facts.other, facts.thread, say)
             case "same_person":
-                return notices.same_person(name, detail, facts.other, facts.thread, say)
+                return tidings.same_person(name, detail, facts.other, facts.thread, say)
             case "closing":
                 at, agent = datetime.fromisoformat(str(notice["closes"])), str(notice.get("agent", ""))
-                return notices.closing(name, kind, at, agent, say)
+                return tidings.closing(name, kind, at, agent, say)
             case "edited" if facts.erased:
                 return small(say, "line.erased")
             case "cannot_change" | "change_in_doubt":
@@ -256,7 +256,7 @@ class Views:
                 at, text = datetime.fromisoformat(str(notice["at"])), str(notice.get("text", ""))
                 return notices.late_reply(str(notice["by"]), at, name, kind, text, str(notice["event"]), say)
             case "edited":
-                return notices.edited(name, excerpt, (), say)
+                return tidings.edited(name, excerpt, (), say)
             case "misconfigured":
                 return notices.failure("misconfigured", name, kind, say, detail=detail)
             case "promise":
@@ -319,17 +319,17 @@ class Views:
         """What concerns whoever runs Santral and may belong to no conversation."""
         detail, channel = str(notice.get("detail", "")), str(notice.get("channel", ""))
         if notice.get("notice") == "mailbox":
-            return notices.refuses_us(channel, self.kind(channel), detail, self.say)
+            return alarms.refuses_us(channel, self.kind(channel), detail, self.say)
         if notice.get("notice") == "reads_again":
-            return notices.reads_again(channel, self.kind(channel), self.say)
+            return alarms.reads_again(channel, self.kind(channel), self.say)
         if notice.get("notice") == "model":
-            return notices.model_unused(detail, self.say)
+            return alarms.model_unused(detail, self.say)
         if notice.get("notice") == "rules":
-            return notices.files_refused(detail, self.say)
+            return alarms.files_refused(detail, self.say)
         if notice.get("notice") == "rules_again":
-            return notices.files_in_force(self.say)
+            return alarms.files_in_force(self.say)
         since = datetime.fromisoformat(str(notice["since"]))
-        return notices.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
+        return alarms.parked(str(notice["kind"]), since, int(notice["attempts"]), detail, self.say)
 
 
 def _by_agent(message: Said) -> bool:

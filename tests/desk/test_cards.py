@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from channels import errors
 from channels.message import Proof, Span, SpanKind
-from desk import notices
+from desk import alarms, notices, tidings
 from desk.blocks import Place, Post
 from desk.blocks import ringing as ids
 from desk.cards import (
@@ -353,21 +353,21 @@ def ways_out(text: str) -> Out:
 Build = Callable[[str, Any], Post]
 NOTICES: dict[str, Build] = {
     "doubt": lambda text, say: notices.doubt("d-1", text, text, text, say),
-    "parked": lambda text, say: notices.parked(text, AT, 9, text, say),
+    "parked": lambda text, say: alarms.parked(text, AT, 9, text, say),
     "ask_first": lambda text, say: notices.ask_first(text, text, text, "C1:1.2", say),
     "late_reply": lambda text, say: notices.late_reply("U0AGENT001", AT, text, text, text, "C1:1.2", say),
     "undo": lambda text, say: notices.undo(text, text, 5, "C1:1.2", say),
-    "edited": lambda text, say: notices.edited(text, text, (), say),
-    "withdrawn": lambda text, say: notices.withdrawn(text, AT, text, say),
-    "blocked": lambda text, say: notices.blocked(text, text, say),
-    "unblocked": lambda text, say: notices.unblocked(text, text, say),
-    "opted out": lambda text, say: notices.opted_out(text, text, Ended(word=text), say),
-    "opted out for good": lambda text, say: notices.opted_out(text, text, Ended(for_good=True), say),
-    "erased": lambda text, say: notices.erased(text, AT, say),
-    "moved on": lambda text, say: notices.moved_on(text, text, text, text, say),
-    "moved onto": lambda text, say: notices.moved_onto(text, text, text, text, text, THERE, say),
-    "moved onto nowhere": lambda text, say: notices.moved_onto(text, text, text, text, text, None, say),
-    "closing": lambda text, say: notices.closing(text, text, AT, text, say),
+    "edited": lambda text, say: tidings.edited(text, text, (), say),
+    "withdrawn": lambda text, say: tidings.withdrawn(text, AT, text, say),
+    "blocked": lambda text, say: tidings.blocked(text, text, say),
+    "unblocked": lambda text, say: tidings.unblocked(text, text, say),
+    "opted out": lambda text, say: tidings.opted_out(text, text, Ended(word=text), say),
+    "opted out for good": lambda text, say: tidings.opted_out(text, text, Ended(for_good=True), say),
+    "erased": lambda text, say: tidings.erased(text, AT, say),
+    "moved on": lambda text, say: tidings.moved_on(text, text, text, text, say),
+    "moved onto": lambda text, say: tidings.moved_onto(text, text, text, text, text, THERE, say),
+    "moved onto nowhere": lambda text, say: tidings.moved_onto(text, text, text, text, text, None, say),
+    "closing": lambda text, say: tidings.closing(text, text, AT, text, say),
     "came after all": lambda text, say: notices.came_after_all(text, say, arrived=True),
     "came not": lambda text, say: notices.came_after_all(text, say, arrived=False),
     "sent another way": lambda text, say: notices.sent_another_way(text, text, say),
@@ -377,7 +377,7 @@ NOTICES: dict[str, Build] = {
     "failure by their own wish": lambda text, say: notices.failure(
         "opted_out", text, text, say, out=replace(ways_out(text), ended=Ended(word=text, for_good=True))
     ),
-    "refuses_us": lambda text, say: notices.refuses_us(text, "email", text, say),
+    "refuses_us": lambda text, say: alarms.refuses_us(text, "email", text, say),
     "undone": lambda _, say: notices.undone(say),
     "too_late": lambda _, say: notices.too_late(say),
     "settled": lambda text, say: notices.settled(text, say, arrived=True),
@@ -387,8 +387,8 @@ NOTICES: dict[str, Build] = {
     "confirmed note": lambda text, say: notices.confirmed(text, say, sent=False),
     "not_yours": lambda _, say: notices.not_yours(say),
     "taken": lambda text, say: notices.taken(text, say),
-    "model": lambda text, say: notices.model_unused(text, say),
-    "files refused": lambda text, say: notices.files_refused(f"{text}\n" * 20, say),
+    "model": lambda text, say: alarms.model_unused(text, say),
+    "files refused": lambda text, say: alarms.files_refused(f"{text}\n" * 20, say),
     "gone on": lambda _, say: notices.gone_on(THERE.slack_channel, THERE.url, say),
     "gone on somewhere": lambda _, say: notices.gone_on(THERE.slack_channel, "", say),
     **{
@@ -425,8 +425,8 @@ NOTICES: dict[str, Build] = {
         for reason in [*sorted(notices.FAILURES), "never heard of"]
     },
     **{
-        f"event.{what}": lambda text, say, what=what: notices.machine(what, text, text, say)  # type: ignore[misc]
-        for what in sorted(notices.MACHINES)
+        f"event.{what}": lambda text, say, what=what: tidings.machine(what, text, text, say)  # type: ignore[misc]
+        for what in sorted(tidings.MACHINES)
     },
 }
 
@@ -539,7 +539,7 @@ def test_no_notice_carries_a_secret(secret: str) -> None:
     }
     error = mentioned.get(secret, f"GET https://api.telegram.org/file/bot{secret}/photo.jpg failed: {secret}")
     for post in (
-        notices.parked("media", AT, 9, error, EN),
+        alarms.parked("media", AT, 9, error, EN),
         notices.failure("refused", "Ayşe", "telegram", EN, code="403", detail=error),
     ):
         assert secret not in json.dumps([post.text, post.blocks])

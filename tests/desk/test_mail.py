@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.message import COMPLAINT, Proof
-from desk import notices
+from desk import notices, tidings
 from desk.blocks import Post
 from desk.cards import LONG, Line, fits, lines, take_fitting
 from desk.originals import Original, window
@@ -344,7 +344,7 @@ def event(what: str, **body: str) -> Said:
     return replace(MAIL, direction="event", author_name="", text="", body={"event": what, **body})
 
 
-@pytest.mark.parametrize("what", sorted(notices.MACHINES))
+@pytest.mark.parametrize("what", sorted(tidings.MACHINES))
 def test_what_machines_write_is_one_small_line_that_names_the_customer_or_us(what: str) -> None:
     post = VIEWS.event(event(what, detail="I am on holiday until Monday"), "Ayşe", "")
     assert broken(post) == [] and len(post.blocks) == 1 and post.blocks[0]["type"] == "context"
