@@ -171,6 +171,17 @@ def test_every_figure_is_explained() -> None:
         assert name.removesuffix("_total") in page, name
 
 
+def test_every_file_a_page_or_a_docstring_names_is_there() -> None:
+    folders = "|".join([*PACKAGES, "tests", "bench", "docs"])
+    naming = re.compile(rf"`((?:{folders})/[\w./-]+?\.(?:py|md|toml|js|sh))(?:::(\w+))?`")
+    pages = [path for folder in ("docs", *PACKAGES) for path in (HOUSE / folder).rglob("*.[mp][dy]")]
+    assert len(pages) > 300
+    for page in [HOUSE / "README.md", HOUSE / "CONTRIBUTING.md", *pages]:
+        for file, test in naming.findall(text(page)):
+            assert (HOUSE / file).is_file(), f"{page.name} names {file}"
+            assert not test or f"def {test}(" in text(file), f"{page.name} names {test}"
+
+
 def test_every_table_and_every_kind_of_work_is_on_the_floor_plan() -> None:
     page = text("docs/architecture.md")
     migrations = "".join(text(path) for path in (HOUSE / "inbox/store/migrations").glob("m*.py"))
